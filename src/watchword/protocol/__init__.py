@@ -1,0 +1,1 @@
+"""What server and guard say to each other: access token, challenge, scope, metadata, revocations."""

@@ -1,0 +1,78 @@
+"""The ``Authorization`` and ``WWW-Authenticate`` fields (RFC 6750, 7617, 9110 11): read and written in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from watchword.errors import InsufficientScope, InvalidRequest, MissingCredentials, WatchwordError
+
+__all__ = ["Credentials", "parse_authorization", "www_authenticate"]
+
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
+_SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What came in one ``Authorization`` field: the scheme in lower case and its token68."""
+
+    scheme: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(scheme={self.scheme!r})"
+
+    __str__ = __repr__
+
+
+def parse_authorization(values: Sequence[str | bytes]) -> Credentials:
+    """Read the ``Authorization`` fields of one request (RFC 9110 11.6.2, RFC 6750 2.1).
+
+    The one rule: exactly one field, one scheme, one space, one token68. Scheme names compare
+    without case. Anything else is refused, so that no two readers of a request differ.
+
+    Args:
+        values: every value the request carried, in order; an empty list is a request without any.
+
+    Raises:
+        MissingCredentials: there is no field.
+        InvalidRequest: there is more than one, or it is not of this form.
+    """
+    if not values:
+        raise MissingCredentials
+    if len(values) > 1:
+        raise InvalidRequest("credentials came twice")
+    value = values[0]
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    scheme, space, token = value.partition(" ")
+    if not _SCHEME.match(scheme) or not space or not _TOKEN68.match(token):
+        raise InvalidRequest("the Authorization field is malformed")
+    return Credentials(scheme.lower(), token)
+
+
+def www_authenticate(error: WatchwordError, *, realm: str | None = None, scheme: str = "Bearer") -> str | None:
+    """Write the challenge that goes with *error*, ``None`` where no challenge belongs (RFC 6750 3).
+
+    A request without credentials gets the bare scheme: an error code would tell a client that
+    never tried that it failed.
+    """
+    parts: list[str] = []
+    if realm is not None:
+        parts.append(f'realm="{_quoted(realm)}"')
+    if isinstance(error, MissingCredentials):
+        return f"{scheme} {', '.join(parts)}" if parts else scheme
+    if error.status not in (400, 401, 403):
+        return None
+    parts.append(f'error="{error.error}"')
+    parts.append(f'error_description="{_quoted(error.description)}"')
+    if isinstance(error, InsufficientScope) and error.scope:
+        parts.append(f'scope="{_quoted(" ".join(error.scope))}"')
+    return f"{scheme} {', '.join(parts)}"
+
+
+def _quoted(text: str) -> str:
+    # RFC 6750 3: printable ASCII without the quote and the backslash.
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)

@@ -1,0 +1,50 @@
+"""Where an issuer says of itself what it offers (RFC 8414)."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from watchword.errors import ConfigurationError
+
+__all__ = ["JWKS_PATH", "REVOCATIONS_JWKS", "REVOCATIONS_PATH", "REVOCATIONS_STREAM_PATH", "check_issuer_url", "metadata_url"]
+
+JWKS_PATH: Final = "/.well-known/jwks.json"
+REVOCATIONS_PATH: Final = "/revocations"
+REVOCATIONS_STREAM_PATH: Final = "/revocations/stream"
+REVOCATIONS_JWKS: Final = "watchword_revocations_jwks"
+"""The metadata member that holds the keys of the feed: a key set of their own, so that no token key signs the feed."""
+
+
+def metadata_url(issuer: str) -> str:
+    """The address of *issuer*'s metadata: the well-known part goes between host and path (RFC 8414 3)."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{path}"
+
+
+def check_issuer_url(issuer: str) -> str:
+    """Return *issuer* when it may be one: an absolute URL, no query, fragment, user or trailing slash (RFC 8414 2).
+
+    ``http`` passes on a loopback address only: a token sent in the clear is anybody's.
+
+    Raises:
+        ConfigurationError: it may not.
+    """
+    parts = urlsplit(issuer)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"issuer: {issuer!r} is not an http(s) URL")
+    if parts.query or parts.fragment or parts.username is not None or "?" in issuer or "#" in issuer:
+        raise ConfigurationError(f"issuer: {issuer!r} must have no query, fragment or user")
+    if issuer.endswith("/"):
+        raise ConfigurationError(f"issuer: {issuer!r} must not end with a slash")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(f"issuer: {issuer!r} must be https beyond this machine")
+    return issuer
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* names this machine: 127.0.0.0/8, ::1 or localhost (RFC 6761 6.3)."""
+    return host in ("localhost", "::1") or host.endswith(".localhost") or (
+        host.startswith("127.") and host.replace(".", "").isdigit()
+    )

@@ -1,0 +1,102 @@
+"""The feed's one message: who and what is revoked, signed (feed of the authorization server to every guard).
+
+A snapshot, a delta, an event and a heartbeat are the same message in four sizes: *every kept entry
+in (after, sequence]*. That it always says its lower end is what lets a guard merge messages in any
+order and still know how far it has seen without a gap.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from watchword.errors import InvalidToken
+from watchword.jose import jws
+from watchword.jose.algorithms import ASYMMETRIC
+from watchword.jose.jwk import Key, KeySet
+
+__all__ = ["KINDS", "MAX_SIZE", "TYP", "Entry", "RevocationList", "parse", "sign"]
+
+TYP: Final = "watchword-revocations+jwt"
+MAX_SIZE: Final = 256 * 1024 * 1024
+
+Kind = Literal["session", "token", "user", "client", "claims", "key", "issuer"]
+KINDS: Final = ("session", "token", "user", "client", "claims", "key", "issuer")
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"excepted": "except"}):
+    """One revocation.
+
+    Attributes:
+        sequence: its place in the log; rises in the order of commits, without holes.
+        kind: what dies: a ``session`` (id = sid), a ``token`` (jti), the tokens of a ``user`` or
+            ``client`` made from a version below ``below``; ``claims``: older tokens of user ``id``
+            show ``claims`` instead of their own; ``key``: the signing keys changed; ``issuer``:
+            every token made from a version below ``below``.
+        excepted: a session the kill spares (the password was changed in it).
+        at: seconds since the epoch when it was written.
+        exp: seconds since the epoch after which no token is left for it; 0 = never.
+        clients: for ``claims``: the clients whose full tokens may also gain by the overlay.
+        keys: for ``key``: the public keys now published.
+    """
+
+    sequence: int
+    kind: Kind
+    id: str = ""
+    below: int = 0
+    excepted: str = ""
+    at: int = 0
+    exp: int = 0
+    claims: dict[str, Any] = {}
+    clients: tuple[str, ...] = ()
+    keys: tuple[dict[str, Any], ...] = ()
+
+
+class RevocationList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of the feed: every kept entry in (``after``, ``sequence``].
+
+    Attributes:
+        iss: the issuer.
+        epoch: rises when a backup is restored; a lower one is out of date, whatever its sequence.
+        iat: seconds since the epoch, taken before the head of the log was read.
+        kids: the signing keys that live; a token under any other is dead.
+        base: tokens made from versions below it are dead.
+        longest_life: seconds; a token with a longer life is refused.
+        feed_keys: in a snapshot: the public keys that sign this feed now and next.
+    """
+
+    iss: str
+    epoch: int
+    after: int
+    sequence: int
+    iat: float
+    kids: tuple[str, ...]
+    base: int = 0
+    longest_life: int = 0
+    entries: tuple[Entry, ...] = ()
+    feed_keys: tuple[dict[str, Any], ...] = ()
+
+
+def sign(message: RevocationList, key: Key) -> str:
+    """Sign *message* with the feed key; the outcome is a compact JWS."""
+    return jws.sign(msgspec.json.encode(message), key, typ=TYP)
+
+
+def parse(text: str | bytes, keys: KeySet, *, issuer: str) -> RevocationList:
+    """Verify a message of *issuer*'s feed and read it.
+
+    Raises:
+        InvalidToken: it is forged, torn, of another issuer or of another type.
+    """
+    _, payload, _ = jws.verify(text, keys, typ=TYP, algorithms=ASYMMETRIC, max_size=MAX_SIZE)
+    try:
+        message = msgspec.json.decode(payload, type=RevocationList)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as broken:
+        raise InvalidToken("the revocation list is malformed") from broken
+    if message.iss != issuer:
+        raise InvalidToken("the revocation list is another issuer's")
+    if message.after > message.sequence or message.after < 0:
+        raise InvalidToken("the revocation list runs backwards")
+    return message
+

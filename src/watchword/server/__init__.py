@@ -1,0 +1,1 @@
+"""The authorization server: faces over steps over domain over store (`watchword serve`)."""

@@ -1,0 +1,306 @@
+"""The records a store keeps, and the facts its intentions answer with. All frozen; times are aware datetimes in UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+__all__ = [
+    "Advance",
+    "Advanced",
+    "Api",
+    "Event",
+    "FirstPartyClient",
+    "Head",
+    "Live",
+    "LoginRecord",
+    "NewSession",
+    "NewUser",
+    "Opened",
+    "Origin",
+    "Page",
+    "PresentedRefreshToken",
+    "Refused",
+    "Replayed",
+    "Role",
+    "Session",
+    "SessionRules",
+    "SigningKey",
+    "User",
+    "UserChange",
+]
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What every record is: frozen, made by keyword, silent about secrets."""
+
+    def __repr__(self) -> str:
+        secret = {"password_digest", "secret_digest", "sealed"}
+        shown = ", ".join(
+            f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in secret
+        )
+        return f"{type(self).__name__}({shown})"
+
+    __str__ = __repr__
+
+
+class Origin(Record):
+    """Who asks, for the audit log: the actor's id (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address."""
+
+    actor: str = "system"
+    address: str | None = None
+    user_agent: str | None = None
+    session_id: str | None = None
+
+
+class User(Record):
+    """A person who can log in.
+
+    ``version`` rises with each change that live tokens must feel; ``floor`` is the last version
+    that kills. ``banned_until`` is ``None`` for a ban without an end.
+    """
+
+    id: str
+    email: str
+    username: str | None
+    name: str | None
+    roles: tuple[str, ...]
+    banned: bool
+    ban_reason: str | None
+    banned_until: datetime | None
+    email_verified: bool
+    password_digest: str | None
+    version: int
+    floor: int
+    created_at: datetime
+    updated_at: datetime
+    last_login_at: datetime | None
+
+
+class NewUser(Record):
+    """A user about to be added; ``email_key`` and ``username_key`` are the normalised forms that must be unique."""
+
+    id: str
+    email: str
+    email_key: str
+    username: str | None = None
+    username_key: str | None = None
+    name: str | None = None
+    roles: tuple[str, ...] = ("user",)
+    password_digest: str | None = None
+    email_verified: bool = False
+
+
+class UserChange(Record):
+    """What an update changes; ``UNSET`` members stay.
+
+    A change of ``roles`` raises the version and writes an overlay for tokens already issued;
+    a change of e-mail or user name raises neither: no claim rests on them.
+    """
+
+    email: str | msgspec.UnsetType = msgspec.UNSET
+    email_key: str | msgspec.UnsetType = msgspec.UNSET
+    username: str | None | msgspec.UnsetType = msgspec.UNSET
+    username_key: str | None | msgspec.UnsetType = msgspec.UNSET
+    name: str | None | msgspec.UnsetType = msgspec.UNSET
+    roles: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class LoginRecord(Record):
+    """What a log-in needs to know of a user before his password is checked; ``version`` is read with the digest."""
+
+    user: User
+    version: int
+
+
+class FirstPartyClient(Record):
+    """A client, as far as tokens rest on it."""
+
+    id: str
+    name: str
+    version: int
+    floor: int
+    disabled: bool
+
+
+class Role(Record):
+    """A role and the scope it may carry."""
+
+    name: str
+    scope: tuple[str, ...]
+    built_in: bool
+
+
+class Api(Record):
+    """A protected API (RFC 8707 resource): its audience and the scope it knows; an empty scope takes any."""
+
+    audience: str
+    scope: tuple[str, ...]
+    built_in: bool
+    created_at: datetime
+
+
+class Session(Record):
+    """A log-in that lasts: one row, updated in place by each refresh (never one row a token)."""
+
+    id: str
+    user_id: str
+    client_id: str
+    version: int
+    counter: int
+    audience: tuple[str, ...]
+    scope: tuple[str, ...] | None
+    amr: tuple[str, ...]
+    auth_time: datetime
+    device: str | None
+    address: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    idle_expires_at: datetime
+    ended_at: datetime | None
+    end_reason: str | None
+
+
+class SessionRules(Record):
+    """The policy an intention on sessions applies; spans, never points in time."""
+
+    lifetime: timedelta
+    idle: timedelta
+    grace: timedelta
+    maximum_per_user: int
+    access_lifetime: timedelta
+
+
+class NewSession(Record):
+    """A session about to open.
+
+    Attributes:
+        version: the user version under which the password hash was read; a session opened below
+            the user's floor is dead on arrival and is refused.
+        scope: what was asked for, ``None`` for all that the user's roles carry.
+        audience: the ``aud`` of its tokens.
+        secret_digest: SHA-256 of the 128-bit session secret.
+    """
+
+    id: str
+    user_id: str
+    client_id: str
+    version: int
+    audience: tuple[str, ...]
+    scope: tuple[str, ...] | None
+    amr: tuple[str, ...]
+    secret_digest: bytes
+    device: str | None = None
+
+
+class Live(Record):
+    """Every fact a token vouches for, read in one statement: user, client, session, roles' scope, active key.
+
+    ``granted`` is the scope the user's roles carry now; ``api_scope`` what the session's audience
+    knows (empty: anything).
+    """
+
+    user: User
+    client: FirstPartyClient
+    session: Session
+    granted: tuple[str, ...]
+    api_scope: tuple[str, ...]
+    epoch: int
+    kid: str
+
+
+class Opened(Record):
+    """A session was opened; ``evicted`` names the sessions that made room for it."""
+
+    live: Live
+    evicted: tuple[str, ...] = ()
+
+
+class Refused(Record):
+    """A session was not opened, or is not alive: why, in one word for the log."""
+
+    reason: Literal[
+        "unknown", "banned", "deleted", "ended", "expired", "idle", "below_floor", "client_disabled", "epoch"
+    ]
+
+
+class PresentedRefreshToken(Record):
+    """A refresh token whose MAC holds, as an intention looks it up."""
+
+    session_id: str
+    epoch: int
+    counter: int
+    secret_digest: bytes
+
+
+class Advanced(Record):
+    """The refresh token was current or a recent repeat; ``live.session.counter`` is the head to hand out.
+
+    ``repeated``: the same head was handed out before (a lost answer, a second tab).
+    """
+
+    live: Live
+    repeated: bool = False
+
+
+class Replayed(Record):
+    """A spent token came again past the grace, or one from the future: the session has been ended."""
+
+    session_id: str
+    reason: Literal["refresh_token_replayed", "store_rolled_back", "refresh_token_stolen"]
+
+
+Advance = Advanced | Replayed | Refused
+
+
+class SigningKey(Record):
+    """A key of the issuer: ``purpose`` tells tokens from the feed; ``sealed`` is the private part, encrypted."""
+
+    kid: str
+    purpose: Literal["token", "feed"]
+    algorithm: str
+    state: Literal["next", "active", "retired", "compromised"]
+    public_jwk: dict[str, Any]
+    sealed: bytes
+    created_at: datetime
+    active_at: datetime | None
+    retired_at: datetime | None
+    gone_at: datetime | None
+
+
+class Head(Record):
+    """The one row that orders the log (feed: epoch, sequence, longest life, base)."""
+
+    epoch: int
+    sequence: int
+    base: int
+    longest_life: timedelta
+    kids: tuple[str, ...]
+
+
+class Event(Record):
+    """An entry of the audit log."""
+
+    id: int
+    at: datetime
+    type: str
+    actor: str
+    user_id: str | None = None
+    session_id: str | None = None
+    client_id: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+    detail: dict[str, Any] = {}
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list and the cursor of the next, ``None`` at the end."""
+
+    items: tuple[T, ...]
+    next: str | None = None

@@ -1,0 +1,397 @@
+"""What every back-end must do: narrow protocols of whole intentions.
+
+An intention is one transaction. It writes the audit event and the revocation entry of what it does,
+so neither exists without the other, and a race is answered by an outcome, not by an exception.
+The clock and the source of randomness are the store's own fields, given when it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from watchword.protocol.revocation_list import Entry
+from watchword.server.store.records import (
+    Advance,
+    Api,
+    Event,
+    FirstPartyClient,
+    Head,
+    Live,
+    LoginRecord,
+    NewSession,
+    NewUser,
+    Opened,
+    Origin,
+    Page,
+    PresentedRefreshToken,
+    Refused,
+    Role,
+    Session,
+    SessionRules,
+    SigningKey,
+    User,
+    UserChange,
+)
+
+__all__ = ["Apis", "Clients", "Events", "Keys", "Meta", "OneTime", "Revocations", "Roles", "Sessions", "Store", "Users"]
+
+
+class Users(Protocol):
+    """People. Each kill raises version and floor together and writes a ``user`` entry."""
+
+    async def add(self, user: NewUser, origin: Origin) -> User:
+        """Add *user*.
+
+        Raises:
+            EmailTaken: another user has the e-mail.
+            UsernameTaken: another user has the user name.
+            InvalidInput: a role is not known.
+        """
+        ...
+
+    async def get(self, user_id: str) -> User | None:
+        """The user with this id."""
+        ...
+
+    async def find(self, *, email_key: str | None = None, username_key: str | None = None) -> LoginRecord | None:
+        """The user with this normalised e-mail or user name, and the version read with his password digest."""
+        ...
+
+    async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
+        """Users in order of creation; *q* is found in e-mail, user name or name, without case."""
+        ...
+
+    async def count(self, *, role: str | None = None) -> int:
+        """How many users there are (with this role)."""
+        ...
+
+    async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
+        """Change a user; roles raise ``version`` (not ``floor``) and write a ``claims`` overlay. ``None``: no such user.
+
+        Raises:
+            EmailTaken, UsernameTaken, InvalidInput: as for ``add``.
+        """
+        ...
+
+    async def set_password(
+        self,
+        user_id: str,
+        digest: str,
+        origin: Origin,
+        *,
+        expected_version: int | None = None,
+        keep_session: str | None = None,
+    ) -> User | None:
+        """Replace the password digest and end the user's sessions but *keep_session*, which rises with the version.
+
+        ``None``: no such user, or his floor is above *expected_version* (he changed meanwhile).
+        """
+        ...
+
+    async def rehash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace digest *old* by *new* of the same password; False when it is no longer *old*. No version moves."""
+        ...
+
+    async def ban(self, user_id: str, reason: str | None, until: datetime | None, origin: Origin) -> User | None:
+        """Ban a user: version, floor, all sessions ended, entry, event. A second ban updates reason and end."""
+        ...
+
+    async def unban(self, user_id: str, origin: Origin) -> User | None:
+        """Lift a ban. Tokens from before it stay dead."""
+        ...
+
+    async def delete(self, user_id: str, origin: Origin) -> bool:
+        """Delete a user with his sessions; the entry that kills his tokens stays."""
+        ...
+
+    async def log_out_everywhere(self, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None) -> int:
+        """End all sessions of a user by raising his floor; the count of sessions ended."""
+        ...
+
+
+class Sessions(Protocol):
+    """The sessions of one store."""
+
+    async def open(self, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | Refused:
+        """Open a session: re-read user, client and roles, compare versions, trim to the maximum per user.
+
+        The least recently used sessions beyond the maximum end in the same transaction, with entries.
+        Sets the user's ``last_login_at``.
+        """
+        ...
+
+    async def advance(self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin) -> Advance:
+        """Spend a refresh token and tell what became of it (feed document, section 5).
+
+        The current counter moves on by one. One of the last four, first spent within the grace,
+        answers the current head again. Anything older, past the grace or ahead of the row ends the session.
+        """
+        ...
+
+    async def get(self, session_id: str) -> Session | None:
+        """The session with this id, ended or not."""
+        ...
+
+    async def live(self, session_id: str) -> Live | Refused:
+        """Whether this session is alive now, and every fact a token of it rests on."""
+        ...
+
+    async def list(self, user_id: str) -> Sequence[Session]:
+        """The living sessions of a user, most recently used first."""
+        ...
+
+    async def end(self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None) -> Session | None:
+        """End one session (of *user_id*, when given). ``None``: there is no such living session."""
+        ...
+
+    async def sweep(self, limit: int) -> int:
+        """Delete up to *limit* sessions that ended or expired over the retention ago; how many went."""
+        ...
+
+
+class Clients(Protocol):
+    """Clients, as far as first-party log-ins need them."""
+
+    async def get(self, client_id: str) -> FirstPartyClient | None:
+        """The client with this id."""
+        ...
+
+
+class Roles(Protocol):
+    """Roles and the scope each may carry."""
+
+    async def list(self) -> Sequence[Role]:
+        """All roles by name."""
+        ...
+
+    async def get(self, name: str) -> Role | None:
+        """The role of this name."""
+        ...
+
+    async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
+        """Make or change a role. Users who have it get a new version; scope taken away is taken by an overlay."""
+        ...
+
+    async def delete(self, name: str, origin: Origin) -> bool:
+        """Delete a role and take it from every user.
+
+        Raises:
+            Conflict: the role is built in.
+        """
+        ...
+
+
+class Apis(Protocol):
+    """Protected APIs (RFC 8707)."""
+
+    async def list(self) -> Sequence[Api]:
+        """All APIs by audience."""
+        ...
+
+    async def get(self, audience: str) -> Api | None:
+        """The API of this audience."""
+        ...
+
+    async def add(self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False) -> Api:
+        """Add an API.
+
+        Raises:
+            Conflict: there is one of this audience.
+        """
+        ...
+
+    async def delete(self, audience: str, origin: Origin) -> bool:
+        """Delete an API.
+
+        Raises:
+            Conflict: it is built in.
+        """
+        ...
+
+
+class Keys(Protocol):
+    """The signing keys. Each change of what is published writes a ``key`` entry with the published public keys."""
+
+    async def list(self) -> Sequence[SigningKey]:
+        """Every key that is not gone, both purposes, oldest first."""
+        ...
+
+    async def add(self, key: SigningKey, origin: Origin) -> None:
+        """Add a key in the state it bears; a no-op when the purpose already has one in state ``next``/``active`` and
+        *key* asks for the same state (two nodes starting at once make one)."""
+        ...
+
+    async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
+        """Say when the waiting key becomes active."""
+        ...
+
+    async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
+        """Make the waiting key *kid* active, retire the active one, put *successor* in wait: one transaction, one winner.
+
+        The retired key stays live for ``longest_life`` + 5 minutes (``gone_at``).
+        """
+        ...
+
+    async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
+        """Kill a key: its tokens die. If it was active, the waiting key becomes active and *successor* waits;
+        if it was waiting, *successor* takes its place."""
+        ...
+
+    async def sweep(self) -> int:
+        """Forget retired keys whose last token has expired."""
+        ...
+
+
+class Events(Protocol):
+    """The audit log."""
+
+    async def add(
+        self,
+        type: str,
+        origin: Origin,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        client_id: str | None = None,
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """Write an event that no other intention writes (a failed log-in)."""
+        ...
+
+    async def list(
+        self, *, type: str | None = None, user_id: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[Event]:
+        """Events, newest first."""
+        ...
+
+    async def sweep(self, before: datetime, limit: int) -> int:
+        """Delete up to *limit* events older than *before*."""
+        ...
+
+
+class Revocations(Protocol):
+    """The log of what died."""
+
+    async def head(self) -> Head:
+        """Epoch, sequence, base, longest life and live token kids, read together."""
+        ...
+
+    async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
+        """Head and the kept entries past *after*, read in one transaction, head first."""
+        ...
+
+    async def revoke_token(self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin) -> None:
+        """Kill one access token; more than 8 of one session fold into the session."""
+        ...
+
+    async def set_longest_life(self, life: timedelta) -> None:
+        """Raise the longest life at once, lower it only after the old value has elapsed."""
+        ...
+
+    def watch(self) -> AsyncIterator[None]:
+        """Yield after every commit that may have moved the log, of this process or another; may yield in vain."""
+        ...
+
+    async def sweep(self, limit: int) -> int:
+        """Delete up to *limit* entries no token is left for."""
+        ...
+
+
+class OneTime(Protocol):
+    """Things that can be used once: the set-up link."""
+
+    async def add(self, digest: bytes, purpose: str, subject: str | None, expires_at: datetime) -> None:
+        """Keep the digest of a secret handed out; an older one of the same purpose and subject dies."""
+        ...
+
+    async def get(self, digest: bytes, purpose: str) -> bool:
+        """Whether it could be spent now."""
+        ...
+
+    async def spend(self, digest: bytes, purpose: str) -> bool:
+        """Spend it; True for exactly one caller."""
+        ...
+
+
+class Meta(Protocol):
+    """Small facts of the installation, by name."""
+
+    async def get(self, name: str) -> str | None:
+        """The value of this name."""
+        ...
+
+    async def put_new(self, name: str, value: str) -> str:
+        """Write *value* unless there is one; the value that stands."""
+        ...
+
+
+class Store(Protocol):
+    """A back-end: its protocols by name."""
+
+    @property
+    def users(self) -> Users:
+        """People."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """Log-ins."""
+        ...
+
+    @property
+    def clients(self) -> Clients:
+        """Clients."""
+        ...
+
+    @property
+    def roles(self) -> Roles:
+        """Roles."""
+        ...
+
+    @property
+    def apis(self) -> Apis:
+        """Protected APIs."""
+        ...
+
+    @property
+    def keys(self) -> Keys:
+        """Signing keys."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """The audit log."""
+        ...
+
+    @property
+    def revocations(self) -> Revocations:
+        """The log of what died."""
+        ...
+
+    @property
+    def one_time(self) -> OneTime:
+        """Once-only things."""
+        ...
+
+    @property
+    def meta(self) -> Meta:
+        """Facts of the installation."""
+        ...
+
+    async def ready(self) -> None:
+        """Prove that reading works.
+
+        Raises:
+            TemporarilyUnavailable: it does not.
+        """
+        ...
+
+    async def check(self) -> Sequence[str]:
+        """What is broken in the data, one line each; empty when all is well."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was acknowledged and let go."""
+        ...
