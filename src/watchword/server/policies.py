@@ -1,0 +1,115 @@
+"""Every rule of the house and its default, on one page. Settings fill these; no other module reads settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+
+from watchword.server.store.records import SessionRules
+
+__all__ = [
+    "AccessTokenPolicy",
+    "FeedPolicy",
+    "KeyPolicy",
+    "LimitPolicy",
+    "PasswordPolicy",
+    "RegistrationPolicy",
+    "SessionPolicy",
+    "WebPolicy",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokenPolicy:
+    """What an access token says and how long (RFC 9068; RFC 9700 2.2)."""
+
+    issuer: str
+    audience: str = "api"
+    lifetime: timedelta = timedelta(minutes=10)
+    claims: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Extra claims: name on the wire -> where it comes from (``id email username name role roles admin``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """How a session and its refresh token age (RFC 9700 4.14)."""
+
+    lifetime: timedelta = timedelta(days=180)
+    idle: timedelta = timedelta(days=30)
+    grace: timedelta = timedelta(seconds=10)
+    maximum_per_user: int = 20
+
+    def rules(self, access_lifetime: timedelta) -> SessionRules:
+        """The same, as the store's intentions take it."""
+        return SessionRules(
+            lifetime=self.lifetime,
+            idle=self.idle,
+            grace=self.grace,
+            maximum_per_user=self.maximum_per_user,
+            access_lifetime=access_lifetime,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """What a password must be and what its hash costs (NIST 800-63B-4 3.1.1, OWASP Password Storage)."""
+
+    minimum_length: int = 8
+    maximum_bytes: int = 1024
+    memory: int = 19_456
+    """KiB of one Argon2id computation."""
+    passes: int = 2
+    lanes: int = 1
+    threads: int = 1
+    """Computations at once in this process; memory is bounded by threads x memory."""
+    queue: timedelta = timedelta(seconds=1)
+    """Work that may wait; beyond it the answer is 503, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationPolicy:
+    """Who may make an account."""
+
+    open: bool = True
+    roles: tuple[str, ...] = ("user",)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPolicy:
+    """How often a secret may be tried (NIST 800-63B-4 3.2.2). Only failures count."""
+
+    attempts_per_account: int = 10
+    attempts_per_address: int = 100
+    registrations_per_address: int = 60
+    window: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """How signing keys come and go."""
+
+    algorithm: str = "ES256"
+    publication: timedelta = timedelta(seconds=60)
+    """A key signs only after it has been in the served key set this long: the ``max-age`` of the JWKS."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPolicy:
+    """How the revocation feed breathes."""
+
+    heartbeat: timedelta = timedelta(seconds=5)
+    queue: int = 256
+    """Messages a slow listener may lie behind before it is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebPolicy:
+    """What HTTP may ask of us."""
+
+    body_limit: int = 65_536
+    """Bytes of a request body."""
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    drain: timedelta = timedelta(seconds=10)
