@@ -1,0 +1,154 @@
+"""Passwords: what one must be, how it is hashed, and how many are hashed at once.
+
+Argon2id runs in threads of its own; the queue before them is bounded by time, so that a flood of
+log-ins costs a known amount of memory and the rest is refused at once instead of waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from watchword.errors import InvalidInput, TemporarilyUnavailable
+from watchword.server.accounts.blocklist import is_common
+from watchword.server.policies import PasswordPolicy
+
+__all__ = ["PasswordService", "normalise_password"]
+
+T = TypeVar("T")
+
+
+def normalise_password(password: str) -> str:
+    """The form of a password that is hashed, the same when set and when checked (RFC 8265 4.2).
+
+    Unicode spaces become U+0020 and the text NFC, so that two keyboards that write one letter in two
+    ways agree; nothing is folded, trimmed or cut.
+    """
+    if password.isascii():
+        return password
+    spaced = "".join(" " if unicodedata.category(c) == "Zs" else c for c in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
+@dataclass(slots=True)
+class PasswordService:
+    """Hashes and verifies passwords in its own bounded pool.
+
+    Raises, from ``hash`` and ``verify``:
+        TemporarilyUnavailable: more work waits than one queue span.
+    """
+
+    policy: PasswordPolicy
+    _hasher: PasswordHasher = field(init=False, repr=False)
+    _pool: ThreadPoolExecutor = field(init=False, repr=False)
+    _decoy: str = field(init=False, repr=False)
+    _waiting: int = field(init=False, default=0)
+    _cost: float = field(init=False, default=0.02)
+    """Seconds one computation took lately; how many may wait follows from it."""
+
+    def __post_init__(self) -> None:
+        policy = self.policy
+        self._hasher = PasswordHasher(
+            time_cost=policy.passes, memory_cost=policy.memory, parallelism=policy.lanes
+        )
+        self._pool = ThreadPoolExecutor(policy.threads, thread_name_prefix="argon2")
+        started = perf_counter()
+        self._decoy = self._hasher.hash("an account that does not exist")
+        self._cost = max(perf_counter() - started, 0.0005)
+
+    async def hash(self, password: str) -> str:
+        """The PHC string of *password*."""
+        return await self._run(lambda: self._hasher.hash(normalise_password(password)))
+
+    async def verify(self, digest: str | None, password: str) -> bool:
+        """Whether *password* made *digest*; without a digest the same work is done and the answer is False.
+
+        A password no account can have (too long, NUL) is answered False after the same work: a
+        log-in never says what a password may look like.
+        """
+        possible = digest is not None and self._fits(password)
+        target = digest if digest is not None and possible else self._decoy
+        text = normalise_password(password) if possible else "no such account"
+        matched = await self._run(lambda: self._verify(target, text))
+        return matched and possible
+
+    def needs_rehash(self, digest: str) -> bool:
+        """Whether *digest* was made with weaker settings than today's (OWASP Password Storage)."""
+        try:
+            return self._hasher.check_needs_rehash(digest)
+        except InvalidHashError:
+            return True
+
+    def check(self, password: str, *, about: tuple[str | None, ...] = (), member: str = "password") -> None:
+        """Whether *password* may be set (NIST 800-63B-4 3.1.1.2): long enough, not common, not about its owner.
+
+        Args:
+            password: the new password.
+            about: e-mail, name and user name of the owner, which must not be the password.
+            member: the name of the field, for the error.
+
+        Raises:
+            InvalidInput: it may not.
+        """
+        fault = self._fault(password, about)
+        if fault is not None:
+            raise InvalidInput(errors=[(member, fault)])
+
+    def _fault(self, password: str, about: tuple[str | None, ...]) -> str | None:
+        if len(password.encode("utf-8", "surrogatepass")) > self.policy.maximum_bytes:
+            return f"must not be longer than {self.policy.maximum_bytes} bytes"
+        if not self._fits(password):
+            return "must not hold a NUL or a lone surrogate"
+        text = normalise_password(password)
+        if len(text) < self.policy.minimum_length:
+            return f"must have at least {self.policy.minimum_length} characters"
+        folded = text.casefold()
+        if is_common(folded):
+            return "is among the passwords tried first by every attacker"
+        for word in about:
+            if word and folded in (word.casefold(), word.casefold().partition("@")[0]):
+                return "must not be the e-mail address or the name of its owner"
+        return None
+
+    def _fits(self, password: str) -> bool:
+        try:
+            raw = password.encode()
+        except UnicodeEncodeError:
+            return False
+        return len(raw) <= self.policy.maximum_bytes and b"\0" not in raw
+
+    def _verify(self, digest: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(digest, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        policy = self.policy
+        room = max(policy.threads, int(policy.queue.total_seconds() * policy.threads / self._cost))
+        if self._waiting >= room:
+            raise TemporarilyUnavailable("too many log-ins at once", retry_after=1)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._timed, work)
+        finally:
+            self._waiting -= 1
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        started = perf_counter()
+        try:
+            return work()
+        finally:
+            self._cost = 0.9 * self._cost + 0.1 * max(perf_counter() - started, 0.0005)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

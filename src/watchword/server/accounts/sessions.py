@@ -1,0 +1,41 @@
+"""The sessions of a user: who is in, and how to throw one out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from watchword.errors import NotFound
+from watchword.server.store.records import Origin, Session
+from watchword.server.store.store import Sessions, Users
+
+__all__ = ["SessionService"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionService:
+    """Lists and ends sessions; an ended session's access tokens die with it, everywhere."""
+
+    sessions: Sessions
+    users: Users
+
+    async def list(self, user_id: str) -> Sequence[Session]:
+        """The living sessions of a user, most recently used first."""
+        return await self.sessions.list(user_id)
+
+    async def end(self, session_id: str, reason: str, origin: Origin, user_id: str | None = None) -> Session:
+        """End one session, of *user_id* when given.
+
+        Raises:
+            NotFound: there is no such living session, or it is somebody else's.
+        """
+        ended = await self.sessions.end(session_id, reason, origin, user_id=user_id)
+        if ended is None:
+            raise NotFound("there is no such session")
+        return ended
+
+    async def end_all(
+        self, user_id: str, reason: str, origin: Origin, keep_session: str | None = None
+    ) -> int:
+        """Log a user out everywhere, but for *keep_session*; how many sessions ended."""
+        return await self.users.log_out_everywhere(user_id, reason, origin, keep_session=keep_session)

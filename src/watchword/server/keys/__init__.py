@@ -1,0 +1,1 @@
+"""The issuer's keys: the ring that rotates them and the seal that keeps the private parts."""

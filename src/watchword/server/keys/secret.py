@@ -1,0 +1,43 @@
+"""The master key's file: made once, readable by its owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from watchword.errors import ConfigurationError
+
+__all__ = ["load_or_create_secret"]
+
+
+def load_or_create_secret(path: Path, token_bytes: Callable[[int], bytes]) -> str:
+    """Read the master key from *path*, or make one there with mode 0600.
+
+    Raises:
+        ConfigurationError: others may read the file, or it cannot be read or made.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _load(path)
+    except OSError as broken:
+        raise ConfigurationError(f"data_dir: cannot write {path.name}: {broken.strerror}") from None
+    secret = token_bytes(32).hex()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return secret
+
+
+def _load(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"data_dir: cannot read {path.name}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigurationError(f"data_dir: {path.name} can be read by others; chmod 600 it")
+    return text

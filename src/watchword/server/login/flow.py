@@ -1,0 +1,151 @@
+"""One log-in: limits, password, session, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from watchword.errors import AccountDisabled, InvalidCredentials, InvalidInput, InvalidScope, InvalidTarget
+from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
+from watchword.protocol.scope import format_scope, parse_scope
+from watchword.server.accounts.address import email_key
+from watchword.server.accounts.passwords import PasswordService
+from watchword.server.ephemeral.limits import Limit, network_of
+from watchword.server.policies import SessionPolicy
+from watchword.server.store.records import LoginRecord, NewSession, Opened, Origin, Refused, User
+from watchword.server.store.store import Apis, Events, Roles, Sessions, Users
+from watchword.server.tokens.issuance import Issuance, TokenSet
+from watchword.server.tokens.refresh_token import SECRET_SIZE, secret_digest, session_id
+
+__all__ = ["LoginFlow", "LoginResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoginResult:
+    """Who came in, and with which tokens."""
+
+    tokens: TokenSet
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFlow:
+    """A first-party log-in with a password.
+
+    Everything that is wrong with the credentials gets one answer in one time; what is wrong with the
+    request (scope, audience) is said only to somebody whose password was right.
+    """
+
+    users: Users
+    sessions: Sessions
+    apis: Apis
+    roles: Roles
+    events: Events
+    passwords: PasswordService
+    issuance: Issuance
+    session_policy: SessionPolicy
+    per_account: Limit
+    per_address: Limit
+    token_bytes: Callable[[int], bytes] = field(repr=False)
+
+    async def password(
+        self,
+        *,
+        email: str | None = None,
+        username: str | None = None,
+        password: str,
+        audience: str | None = None,
+        scope: str | None = None,
+        device: str | None = None,
+        origin: Origin,
+    ) -> LoginResult:
+        """Log in with e-mail or user name and password.
+
+        Raises:
+            InvalidCredentials: the two do not belong together.
+            AccountDisabled: they do, and the user is banned.
+            InvalidScope, InvalidTarget: scope or audience is unknown or beyond the user's roles.
+            TooManyRequests: too many failures for this account or from this address.
+            TemporarilyUnavailable: too many passwords wait to be checked.
+        """
+        if (email is None) == (username is None):
+            raise InvalidInput("give either email or username", errors=[("email", "or username, one of the two")])
+        name = email_key(email) if email is not None else (username or "").lower()
+        found = await self.proven(name, by_email=email is not None, password=password, origin=origin)
+        if found.user.banned:
+            await self._failed(found.user, "banned", origin)
+            raise AccountDisabled
+        asked = parse_scope(scope) if scope is not None else None
+        aud = await self._audience(audience)
+        if asked is not None:
+            await self._check_scope(found.user, aud, asked)
+        secret = self.token_bytes(SECRET_SIZE)
+        new = NewSession(
+            id=session_id(self.token_bytes(16)),
+            user_id=found.user.id,
+            client_id=FIRST_PARTY_CLIENT_ID,
+            version=found.version,
+            audience=aud,
+            scope=asked,
+            amr=("pwd",),
+            secret_digest=secret_digest(secret),
+            device=device,
+        )
+        rules = self.session_policy.rules(self.issuance.claims.policy.lifetime)
+        match await self.sessions.open(new, rules, origin):
+            case Opened(live=live):
+                return LoginResult(await self.issuance.token_set(live, secret), live.user)
+            case Refused(reason="banned"):
+                raise AccountDisabled
+            case Refused():
+                # He changed his password or was deleted while we were hashing.
+                raise InvalidCredentials
+
+    async def proven(self, name: str, *, by_email: bool, password: str, origin: Origin) -> LoginRecord:
+        """The user that *name* and *password* prove, and the version read with the digest.
+
+        The account's bucket has the address in its key too: whoever hammers an account from
+        elsewhere does not lock its owner out.
+
+        Raises:
+            InvalidCredentials, TooManyRequests, TemporarilyUnavailable: as for ``password``.
+        """
+        address = network_of(origin.address)
+        account = sha256(f"{by_email}{name}|{address}".encode("utf-8", "surrogatepass")).hexdigest()
+        self.per_address.check(address)
+        self.per_account.check(account)
+        possible = len(name) <= 320 and name.isprintable()
+        found = None
+        if possible:
+            found = await self.users.find(email_key=name) if by_email else await self.users.find(username_key=name)
+        digest = found.user.password_digest if found else None
+        if not await self.passwords.verify(digest, password) or found is None or digest is None:
+            self.per_address.count(address)
+            self.per_account.count(account)
+            await self._failed(found.user if found else None, "wrong_password" if found else "unknown", origin)
+            raise InvalidCredentials
+        self.per_account.clear(account)
+        if self.passwords.needs_rehash(digest):
+            await self.users.rehash(found.user.id, digest, await self.passwords.hash(password))
+        return found
+
+    async def _audience(self, asked: str | None) -> tuple[str, ...]:
+        policy = self.issuance.claims.policy
+        if asked is None:
+            return (policy.issuer, policy.audience)
+        if asked != policy.issuer and await self.apis.get(asked) is None:
+            raise InvalidTarget("no such audience")
+        return (asked,)
+
+    async def _check_scope(self, user: User, audience: tuple[str, ...], asked: tuple[str, ...]) -> None:
+        carried = {word for role in await self.roles.list() if role.name in user.roles for word in role.scope}
+        known = [api for name in audience if (api := await self.apis.get(name)) is not None]
+        allowed = carried.intersection(*(api.scope for api in known if api.scope))
+        if beyond := [word for word in asked if word not in allowed]:
+            raise InvalidScope(f"not allowed: {format_scope(beyond)}")
+
+    async def _failed(self, user: User | None, reason: str, origin: Origin) -> None:
+        await self.events.add(
+            "login.failed", origin, user_id=user.id if user else None, detail={"reason": reason}
+        )

@@ -1,0 +1,169 @@
+"""The domain, wired: every service over one store. The HTTP app and the command line both stand on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watchword.errors import ConfigurationError, WatchwordError
+from watchword.server.accounts.passwords import PasswordService
+from watchword.server.accounts.sessions import SessionService
+from watchword.server.accounts.setup import SetupService
+from watchword.server.accounts.users import UserService
+from watchword.server.ephemeral.limits import Limit
+from watchword.server.keys.ring import KeyRing
+from watchword.server.keys.sealing import Sealing
+from watchword.server.keys.secret import load_or_create_secret
+from watchword.server.login.flow import LoginFlow
+from watchword.server.store.records import Origin
+from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.store import Store
+from watchword.server.tokens.claims import Claims
+from watchword.server.tokens.introspection import Introspection
+from watchword.server.tokens.issuance import Issuance
+from watchword.server.tokens.refresh import RefreshTokenService
+from watchword.server.tokens.refresh_token import RefreshTokenCodec
+from watchword.server.tokens.revocation import RevocationFeed
+
+if TYPE_CHECKING:
+    from watchword.server.settings import Settings
+
+__all__ = ["Services", "open_services"]
+
+_SWEEP_BATCH = 500
+
+
+def utc_now() -> datetime:
+    """The clock of a running server."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every domain service, over one store."""
+
+    store: Store
+    users: UserService
+    sessions: SessionService
+    passwords: PasswordService
+    login: LoginFlow
+    refresh_tokens: RefreshTokenService
+    introspection: Introspection
+    feed: RevocationFeed
+    keys: KeyRing
+    setup: SetupService
+    registrations: Limit
+    now: Callable[[], datetime]
+
+    async def run_jobs(self) -> None:
+        """Follow the log, rotate keys that are due, clear what is over; until cancelled."""
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(self.feed.run())
+            jobs.create_task(self._tick())
+
+    async def close(self) -> None:
+        """End streams and threads, and let the store finish what it acknowledged."""
+        self.feed.close()
+        self.passwords.close()
+        await self.store.close()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            # The database may be away for a while; the next tick tries again.
+            with suppress(WatchwordError):
+                await self.keys.tick()
+                await self.store.revocations.sweep(_SWEEP_BATCH)
+                await self.store.sessions.sweep(_SWEEP_BATCH)
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    token_bytes: Callable[[int], bytes] = os.urandom,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Services]:
+    """Open the store that *settings* name and wire the services over it; the schema and keys are made when missing.
+
+    Raises:
+        ConfigurationError: a setting does not fit the store: its ``SECRET`` is another one, the
+            database is newer than this program.
+    """
+    access = settings.access_tokens
+    secret = settings.secret or load_or_create_secret(settings.data_dir / "secret", token_bytes)
+    sealing = Sealing.from_secret(secret, token_bytes)
+    claims = Claims(access)
+    store: Store = await SqliteStore.open(
+        settings.database_path, now=now, token_bytes=token_bytes, overlay=claims.overlay
+    )
+    try:
+        if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
+            raise ConfigurationError("secret: it is not the one this database was made with")
+        await store.revocations.set_longest_life(access.lifetime)
+        if await store.apis.get(access.audience) is None:
+            await store.apis.add(access.audience, (), Origin(), built_in=True)
+        ring = KeyRing(store.keys, sealing, settings.keys, now)
+        await ring.start()
+        services = _wire(settings, store, sealing, claims, ring, now, token_bytes, monotonic)
+        await services.feed.start()
+    except BaseException:
+        await store.close()
+        raise
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+def _wire(
+    settings: Settings,
+    store: Store,
+    sealing: Sealing,
+    claims: Claims,
+    ring: KeyRing,
+    now: Callable[[], datetime],
+    token_bytes: Callable[[int], bytes],
+    monotonic: Callable[[], float],
+) -> Services:
+    codec = RefreshTokenCodec({1: sealing.derive("refresh-token mac 1")})
+    issuance = Issuance(claims, codec, ring, now, token_bytes)
+    passwords = PasswordService(settings.passwords)
+    users = UserService(store.users, passwords, settings.registration, token_bytes)
+    limits = settings.limits
+    feed = RevocationFeed(
+        store.revocations, ring, claims.policy.issuer, settings.feed, now, sealing.derive("feed cursor")
+    )
+    return Services(
+        store=store,
+        users=users,
+        sessions=SessionService(store.sessions, store.users),
+        passwords=passwords,
+        login=LoginFlow(
+            users=store.users,
+            sessions=store.sessions,
+            apis=store.apis,
+            roles=store.roles,
+            events=store.events,
+            passwords=passwords,
+            issuance=issuance,
+            session_policy=settings.sessions,
+            per_account=Limit(limits.attempts_per_account, limits.window, monotonic),
+            per_address=Limit(limits.attempts_per_address, limits.window, monotonic),
+            token_bytes=token_bytes,
+        ),
+        refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions),
+        introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
+        feed=feed,
+        keys=ring,
+        setup=SetupService(users, store.users, store.one_time, now, token_bytes),
+        registrations=Limit(limits.registrations_per_address, limits.window, monotonic),
+        now=now,
+    )

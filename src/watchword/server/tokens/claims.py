@@ -1,0 +1,100 @@
+"""Which claims go into an access token, and which an overlay puts in their place (RFC 9068 2.2, 2.2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from watchword.errors import InvalidScope
+from watchword.protocol.scope import format_scope
+from watchword.server.policies import AccessTokenPolicy
+from watchword.server.store.records import Live, User
+
+__all__ = ["ADMIN", "Claims"]
+
+ADMIN: Final = "admin"
+"""The role that administers: the console, the admin API and the boolean claim ``admin``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The choice of claims, from the facts an intention has just read."""
+
+    policy: AccessTokenPolicy
+
+    def scope(self, live: Live, asked: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """The scope of a token: what the roles carry, the API knows, the session asked for and *asked* keeps.
+
+        Raises:
+            InvalidScope: *asked* goes beyond it; a refresh never widens (RFC 6749 6).
+        """
+        granted = live.granted
+        if live.api_scope:
+            granted = tuple(word for word in granted if word in live.api_scope)
+        if live.session.scope is not None:
+            granted = tuple(word for word in live.session.scope if word in granted)
+        if asked is None:
+            return granted
+        if beyond := [word for word in asked if word not in granted]:
+            raise InvalidScope(f"not allowed: {format_scope(beyond)}")
+        return asked
+
+    def access_token(self, live: Live, *, jti: str, now: datetime, scope: tuple[str, ...], narrowed: bool) -> dict[str, Any]:
+        """The claims set of one access token, every fact from *live*."""
+        issued_at = int(now.timestamp())
+        session, user = live.session, live.user
+        # A token never outlives its session, so the last refresh before the end is a short one.
+        expires_at = min(issued_at + int(self.policy.lifetime.total_seconds()), int(session.expires_at.timestamp()))
+        audience = session.audience
+        claims: dict[str, Any] = {
+            "iss": self.policy.issuer,
+            "sub": user.id,
+            "aud": audience[0] if len(audience) == 1 else list(audience),
+            "exp": expires_at,
+            "iat": issued_at,
+            "nbf": issued_at,
+            "jti": jti,
+            "client_id": session.client_id,
+            "sid": session.id,
+            "scope": format_scope(scope),
+            "roles": list(user.roles),
+            "auth_time": int(session.auth_time.timestamp()),
+            "amr": list(session.amr),
+            "uv": user.version,
+            "cv": live.client.version,
+        }
+        if narrowed:
+            claims["narrowed"] = True
+        if self.policy.claims:
+            claims.update(self._mapped(user))
+        return claims
+
+    def overlay(self, user: User, granted: tuple[str, ...]) -> dict[str, Any]:
+        """What tokens already issued to *user* show from now on: every claim drawn from him, as written now."""
+        return {"roles": list(user.roles), "scope": format_scope(granted), **self._mapped(user)}
+
+    def _mapped(self, user: User) -> dict[str, Any]:
+        return {name: _source(user, source) for name, source in self.policy.claims.items()}
+
+
+def _source(user: User, source: str) -> Any:
+    match source:
+        case "id":
+            return user.id
+        case "email":
+            return user.email
+        case "username":
+            return user.username
+        case "name":
+            return user.name
+        case "roles":
+            return list(user.roles)
+        case "role":
+            # One word for APIs that know one: the strongest.
+            return ADMIN if ADMIN in user.roles else (user.roles[0] if user.roles else None)
+        case "admin":
+            return ADMIN in user.roles
+        case _:
+            raise AssertionError(f"settings let an unknown claim source through: {source}")
+

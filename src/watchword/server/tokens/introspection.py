@@ -1,0 +1,93 @@
+"""Who calls one of the server's own endpoints: the token's word, and then what the store says now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from watchword.errors import InsufficientScope, InvalidToken
+from watchword.jose.algorithms import ASYMMETRIC
+from watchword.protocol import access_token
+from watchword.protocol.access_token import AccessToken
+from watchword.protocol.challenge import parse_authorization
+from watchword.server.keys.ring import KeyRing
+from watchword.server.policies import AccessTokenPolicy
+from watchword.server.store.records import Live, Refused, Session, User
+from watchword.server.store.store import Sessions
+from watchword.server.tokens.claims import ADMIN
+from watchword.server.tokens.revocation import RevocationFeed
+
+__all__ = ["Caller", "Introspection"]
+
+Door = Literal["first-party", "admin"]
+
+_REVOKED: Final = "the token has been revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller whose token verified and whose session lives."""
+
+    token: AccessToken
+    live: Live
+
+    @property
+    def user(self) -> User:
+        """The user, as he stands in the store now."""
+        return self.live.user
+
+    @property
+    def session(self) -> Session:
+        """The session the token belongs to."""
+        return self.live.session
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """Authenticates callers of the server itself; here a refusal is immediate, not fed."""
+
+    ring: KeyRing
+    sessions: Sessions
+    feed: RevocationFeed
+    policy: AccessTokenPolicy
+    now: Callable[[], datetime]
+
+    async def authenticate(self, authorization: Sequence[str | bytes], *, audience: Door) -> Caller:
+        """Verify the bearer token of a request and read what it rests on.
+
+        Args:
+            authorization: every ``Authorization`` value of the request.
+            audience: ``first-party``: the token's ``aud`` holds the issuer; ``admin``: it *is* the
+                issuer alone, and the user has the role ``admin`` now. A token that some API has
+                seen cannot administer the server.
+
+        Raises:
+            MissingCredentials, InvalidRequest: there is no bearer token, or not one.
+            InvalidToken: it is forged, expired, revoked, or of an ended session.
+            InsufficientScope: it is good and does not open this door.
+        """
+        credentials = parse_authorization(authorization)
+        if credentials.scheme != "bearer":
+            raise InvalidToken("a bearer token is required")
+        token = access_token.verify(
+            credentials.token,
+            self.ring.keyset,
+            issuer=self.policy.issuer,
+            audience=self.policy.issuer,
+            algorithms=ASYMMETRIC,
+            now=self.now().timestamp(),
+        )
+        if token.sid is None or self.feed.is_token_revoked(token.jti):
+            raise InvalidToken(_REVOKED)
+        live = await self.sessions.live(token.sid)
+        if isinstance(live, Refused) or live.user.id != token.sub or token.cv < live.client.floor:
+            raise InvalidToken(_REVOKED)
+        if audience == "admin":
+            if token.aud != (self.policy.issuer,):
+                raise InsufficientScope("this needs a token for the issuer alone")
+            # A token narrowed by scope was made to do less than its user may.
+            if ADMIN not in live.user.roles or token.claims.get("narrowed"):
+                raise InsufficientScope("this needs the role admin")
+        return Caller(token, live)

@@ -1,0 +1,84 @@
+"""The one place that signs an access token."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from watchword.protocol import access_token
+from watchword.protocol.scope import format_scope
+from watchword.server.keys.ring import KeyRing
+from watchword.server.store.records import Live
+from watchword.server.tokens.claims import Claims
+from watchword.server.tokens.refresh_token import RefreshTokenCodec
+
+__all__ = ["Issuance", "TokenSet"]
+
+
+class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
+    """An access token and what belongs to it (RFC 6749 5.1); ready to be encoded as JSON."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+    expires_in: int
+    refresh_token: str
+    refresh_token_expires_in: int
+    scope: str
+    session_id: str
+
+    def __repr__(self) -> str:
+        return f"TokenSet(session_id={self.session_id!r}, scope={self.scope!r})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance:
+    """Signs tokens from facts that one store intention has just read together.
+
+    It takes a ``Live`` and nothing else about user, client, session, roles or key: whoever wants a
+    token must first make an intention read them, in one transaction.
+    """
+
+    claims: Claims
+    codec: RefreshTokenCodec
+    ring: KeyRing
+    now: Callable[[], datetime]
+    token_bytes: Callable[[int], bytes] = field(repr=False)
+
+    async def token_set(self, live: Live, secret: bytes, *, scope: tuple[str, ...] | None = None) -> TokenSet:
+        """Mint an access token and write the session's current refresh token (RFC 9068 2, RFC 6749 5.1).
+
+        Args:
+            live: the facts, just read.
+            secret: the session secret, which only the refresh token holds in the clear.
+            scope: a narrower scope for this access token; the session keeps its own.
+
+        Raises:
+            InvalidScope: *scope* goes beyond the session's.
+        """
+        now = self.now()
+        granted = self.claims.scope(live, scope)
+        jti = urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
+        claims = self.claims.access_token(
+            live,
+            jti=jti,
+            now=now,
+            scope=granted,
+            narrowed=scope is not None or live.session.scope is not None,
+        )
+        key = await self.ring.signing_key(live.kid)
+        session = live.session
+        until = min(session.expires_at, session.idle_expires_at)
+        return TokenSet(
+            access_token=access_token.issue(claims, key),
+            expires_in=claims["exp"] - claims["iat"],
+            refresh_token=self.codec.mint(live.epoch, session.id, session.counter, secret),
+            refresh_token_expires_in=max(0, int((until - now).total_seconds())),
+            scope=format_scope(granted),
+            session_id=session.id,
+        )

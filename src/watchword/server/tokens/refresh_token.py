@@ -1,0 +1,105 @@
+"""The refresh token as a text: epoch, session, counter, secret and a MAC (RFC 9700 4.14).
+
+    wwr_ base64url( form 1 | key number 1 | epoch 8 | session 16 | counter 4 | secret 16 | MAC 16 )
+
+A text with a bad MAC costs no query. The server key alone, the database alone or a session id alone
+forges nothing: the row holds only a digest of the secret.
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from watchword.errors import InvalidGrant, InvalidToken
+from watchword.jose.encoding import decode_base64url
+from watchword.server.store.records import PresentedRefreshToken
+
+__all__ = ["PREFIX", "RefreshToken", "RefreshTokenCodec", "secret_digest", "session_id"]
+
+PREFIX: Final = "wwr_"
+SECRET_SIZE: Final = 16
+
+_BODY = struct.Struct(">BBQ16sI16s")
+_FORM = 1
+_MAC_SIZE = 16
+_SIZE = _BODY.size + _MAC_SIZE
+_LENGTH = len(PREFIX) + (_SIZE * 4 + 2) // 3
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token whose MAC holds."""
+
+    epoch: int
+    session_id: str
+    counter: int
+    secret: bytes = field(repr=False)
+
+    def presented(self) -> PresentedRefreshToken:
+        """What the store looks it up by; the secret goes no further than its digest."""
+        return PresentedRefreshToken(
+            session_id=self.session_id,
+            epoch=self.epoch,
+            counter=self.counter,
+            secret_digest=secret_digest(self.secret),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTokenCodec:
+    """Writes and reads refresh tokens under numbered MAC keys; the highest number writes."""
+
+    mac_keys: Mapping[int, bytes] = field(repr=False)
+
+    def mint(self, epoch: int, session_id: str, counter: int, secret: bytes) -> str:
+        """Write the refresh token of *counter*."""
+        number = max(self.mac_keys)
+        body = _BODY.pack(_FORM, number, epoch, _raw(session_id), counter, secret)
+        return PREFIX + _encode(body + _mac(self.mac_keys[number], body))
+
+    def parse(self, text: str) -> RefreshToken:
+        """Read a refresh token, without a query.
+
+        Raises:
+            InvalidGrant: it is no refresh token of ours.
+        """
+        if len(text) != _LENGTH or not text.startswith(PREFIX):
+            raise InvalidGrant("this is not a refresh token")
+        try:
+            raw = decode_base64url(text[len(PREFIX) :])
+        except InvalidToken:
+            raise InvalidGrant("this is not a refresh token") from None
+        body, mac = raw[: _BODY.size], raw[_BODY.size :]
+        form, number, epoch, session, counter, secret = _BODY.unpack(body)
+        key = self.mac_keys.get(number)
+        if form != _FORM or key is None or not hmac.compare_digest(_mac(key, body), mac):
+            raise InvalidGrant("this is not a refresh token")
+        return RefreshToken(epoch, session_id(session), counter, secret)
+
+
+def session_id(raw: bytes) -> str:
+    """The id of a session from its 16 random bytes."""
+    return "ses_" + _encode(raw)
+
+
+def secret_digest(secret: bytes) -> bytes:
+    """What the row keeps of a session secret: 128 random bits need no slow hash."""
+    return sha256(secret).digest()
+
+
+def _raw(session_id: str) -> bytes:
+    return decode_base64url(session_id.removeprefix("ses_"))
+
+
+def _encode(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, body, "sha256")[:_MAC_SIZE]
