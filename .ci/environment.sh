@@ -66,7 +66,9 @@ prepare() {
 # make_environment PYTHON EXTRA: the slow part; the stamps come last, so that a broken attempt is made again
 make_environment() {
     rm -f "$venv"/stamp-*
-    if ! "$venv/bin/python" -m pip --version; then "$1" -m venv "$venv" || return; fi
+    if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version; then
+        "$1" -m venv "$venv" || return
+    fi
     install "$2" || return
     stamp "$2" >"$venv/stamp-$2"
     # The tests' environment holds everything that running needs.
