@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
+from watchword.jose.encoding import parse_json_object
+from watchword.jose.jwk import Key, KeySet
 
 from watchword.errors import InvalidToken
 from watchword.jose import jws, jwt
-from watchword.jose.encoding import parse_json_object
-from watchword.jose.jwk import Key, KeySet
 
 __all__ = ["FIRST_PARTY_CLIENT_ID", "MAX_SIZE", "TYP", "AccessToken", "issue", "read", "verify"]
 
@@ -108,7 +108,11 @@ def read(claims: dict[str, Any], *, kid: str = "") -> AccessToken:
     return AccessToken(
         iss=_text(claims, "iss"),
         sub=_text(claims, "sub"),
-        aud=(aud,) if isinstance(aud, str) else tuple(a for a in aud if isinstance(a, str)) if isinstance(aud, list) else (),
+        aud=(aud,)
+        if isinstance(aud, str)
+        else tuple(a for a in aud if isinstance(a, str))
+        if isinstance(aud, list)
+        else (),
         exp=jwt.numeric_date(claims, "exp", required=True) or 0,
         iat=jwt.numeric_date(claims, "iat", required=True) or 0,
         nbf=jwt.numeric_date(claims, "nbf"),

@@ -53,7 +53,9 @@ def parse_authorization(values: Sequence[str | bytes]) -> Credentials:
     return Credentials(scheme.lower(), token)
 
 
-def www_authenticate(error: WatchwordError, *, realm: str | None = None, scheme: str = "Bearer") -> str | None:
+def www_authenticate(
+    error: WatchwordError, *, realm: str | None = None, scheme: str = "Bearer"
+) -> str | None:
     """Write the challenge that goes with *error*, ``None`` where no challenge belongs (RFC 6750 3).
 
     A request without credentials gets the bare scheme: an error code would tell a client that

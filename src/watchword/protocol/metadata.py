@@ -7,7 +7,14 @@ from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError
 
-__all__ = ["JWKS_PATH", "REVOCATIONS_JWKS", "REVOCATIONS_PATH", "REVOCATIONS_STREAM_PATH", "check_issuer_url", "metadata_url"]
+__all__ = [
+    "JWKS_PATH",
+    "REVOCATIONS_JWKS",
+    "REVOCATIONS_PATH",
+    "REVOCATIONS_STREAM_PATH",
+    "check_issuer_url",
+    "metadata_url",
+]
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
 REVOCATIONS_PATH: Final = "/revocations"
@@ -45,6 +52,8 @@ def check_issuer_url(issuer: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether *host* names this machine: 127.0.0.0/8, ::1 or localhost (RFC 6761 6.3)."""
-    return host in ("localhost", "::1") or host.endswith(".localhost") or (
-        host.startswith("127.") and host.replace(".", "").isdigit()
+    return (
+        host in ("localhost", "::1")
+        or host.endswith(".localhost")
+        or (host.startswith("127.") and host.replace(".", "").isdigit())
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watchword.server.store.sqlite import SqliteStore
+
 from watchword.errors import ConfigurationError, WatchwordError
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.accounts.sessions import SessionService
@@ -22,7 +24,6 @@ from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.flow import LoginFlow
 from watchword.server.store.records import Origin
-from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Store
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.introspection import Introspection

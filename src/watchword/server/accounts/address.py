@@ -29,7 +29,11 @@ def normalise_email(email: str) -> tuple[str, str]:
         raise InvalidInput(errors=[("email", "is not an e-mail address")])
     try:
         found = validate_email(
-            email, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False, test_environment=True
+            email,
+            check_deliverability=False,
+            allow_quoted_local=False,
+            allow_domain_literal=False,
+            test_environment=True,
         )
     except EmailNotValidError:
         raise InvalidInput(errors=[("email", "is not an e-mail address")]) from None
@@ -38,7 +42,11 @@ def normalise_email(email: str) -> tuple[str, str]:
 
 def email_key(email: str) -> str:
     """The form under which an address is looked up; cheap, and total: a text that is no address finds nobody."""
-    return unicodedata.normalize("NFC", email.strip()).casefold() if not email.isascii() else email.strip().lower()
+    return (
+        unicodedata.normalize("NFC", email.strip()).casefold()
+        if not email.isascii()
+        else email.strip().lower()
+    )
 
 
 def normalise_username(username: str) -> tuple[str, str]:
@@ -64,6 +72,10 @@ def normalise_name(name: str) -> str:
         InvalidInput: it is empty, too long or holds control characters.
     """
     text = unicodedata.normalize("NFC", name.strip())
-    if not text or len(text) > 200 or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text):
+    if (
+        not text
+        or len(text) > 200
+        or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text)
+    ):
         raise InvalidInput(errors=[("name", "must be 1 to 200 printable characters")])
     return text

@@ -56,7 +56,9 @@ _STEMS: Final = frozenset(
     watchword authenticate authentication authorization company office business finance payroll employee
     """.split()
 )
-_LEET: Final = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
+_LEET: Final = str.maketrans(
+    {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
+)
 _DRESS: Final = re.compile(r"^[\W\d_]*(?P<stem>.*?)[\W\d_]*$", re.DOTALL)
 _RUNS: Final = (
     "01234567890123456789",

@@ -19,6 +19,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from watchword.errors import InvalidInput, TemporarilyUnavailable
 from watchword.server.accounts.blocklist import is_common
+from watchword.server.accounts.foreign_hashes import is_foreign, verify_foreign
 from watchword.server.policies import PasswordPolicy
 
 __all__ = ["PasswordService", "normalise_password"]
@@ -126,6 +127,8 @@ class PasswordService:
         return len(raw) <= self.policy.maximum_bytes and b"\0" not in raw
 
     def _verify(self, digest: str, password: str) -> bool:
+        if is_foreign(digest):
+            return verify_foreign(digest, password)
         try:
             return self._hasher.verify(digest, password)
         except (Argon2Error, InvalidHashError):

@@ -43,9 +43,7 @@ class SetupService:
         """Whether *token* could be spent now."""
         return await self.one_time.get(_digest(token), _PURPOSE)
 
-    async def complete(
-        self, token: str, email: str, password: str, name: str | None, origin: Origin
-    ) -> User:
+    async def complete(self, token: str, email: str, password: str, name: str | None, origin: Origin) -> User:
         """Spend the link and make the first administrator.
 
         Input is checked before the link is spent, so that a typing error does not cost it.

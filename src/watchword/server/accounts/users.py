@@ -29,7 +29,13 @@ class UserService:
     token_bytes: Callable[[int], bytes] = field(repr=False)
 
     async def register(
-        self, email: str, password: str, name: str | None = None, username: str | None = None, *, origin: Origin
+        self,
+        email: str,
+        password: str,
+        name: str | None = None,
+        username: str | None = None,
+        *,
+        origin: Origin,
     ) -> User:
         """Make an account for whoever asks.
 
@@ -41,7 +47,9 @@ class UserService:
         """
         if not self.policy.open:
             raise AccessDenied("registration is closed")
-        return await self.create(email, password, roles=self.policy.roles, name=name, username=username, origin=origin)
+        return await self.create(
+            email, password, roles=self.policy.roles, name=name, username=username, origin=origin
+        )
 
     async def create(
         self,

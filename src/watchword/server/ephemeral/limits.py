@@ -53,7 +53,9 @@ class Limit:
         if not self.attempts:
             return
         now = self.monotonic()
-        self._full_at[key] = max(self._full_at.pop(key, now), now) + self.window.total_seconds() / self.attempts
+        self._full_at[key] = (
+            max(self._full_at.pop(key, now), now) + self.window.total_seconds() / self.attempts
+        )
         if len(self._full_at) > self.capacity:
             self._forget(now)
 

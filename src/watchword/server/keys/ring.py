@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-
-from watchword.errors import InvalidKey, NotFound, ServerError, TemporarilyUnavailable
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.jose.jwk import Key, KeySet
+
+from watchword.errors import InvalidKey, NotFound, ServerError, TemporarilyUnavailable
 from watchword.server.keys.sealing import Sealing
 from watchword.server.policies import KeyPolicy
 from watchword.server.store.records import Origin, SigningKey
@@ -138,7 +138,7 @@ class KeyRing:
         waiting = self._one("next")
         if algorithm is not None and waiting.algorithm != algorithm:
             successor = await self._make("token", "next", algorithm)
-            if await self.keys.compromise(waiting.kid, successor, origin) is None:
+            if not await self.keys.replace_waiting(waiting.kid, successor, origin):
                 raise TemporarilyUnavailable("another rotation is under way")
             await self.reload()
             waiting = self._one("next")
@@ -194,7 +194,10 @@ class KeyRing:
         return Key.parse(jwk, algorithm=record.algorithm)
 
     async def _make(
-        self, purpose: Literal["token", "feed"], state: Literal["next", "active"], algorithm: str | None = None
+        self,
+        purpose: Literal["token", "feed"],
+        state: Literal["next", "active"],
+        algorithm: str | None = None,
     ) -> SigningKey:
         name = FEED_ALGORITHM if purpose == "feed" else algorithm or self.policy.algorithm
         if name not in ASYMMETRIC:
@@ -216,4 +219,3 @@ class KeyRing:
 
 
 _ORDER = {"active": 0, "next": 1, "retired": 2, "compromised": 3}
-

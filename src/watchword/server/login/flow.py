@@ -70,7 +70,9 @@ class LoginFlow:
             TemporarilyUnavailable: too many passwords wait to be checked.
         """
         if (email is None) == (username is None):
-            raise InvalidInput("give either email or username", errors=[("email", "or username, one of the two")])
+            raise InvalidInput(
+                "give either email or username", errors=[("email", "or username, one of the two")]
+            )
         name = email_key(email) if email is not None else (username or "").lower()
         found = await self.proven(name, by_email=email is not None, password=password, origin=origin)
         if found.user.banned:
@@ -118,12 +120,18 @@ class LoginFlow:
         possible = len(name) <= 320 and name.isprintable()
         found = None
         if possible:
-            found = await self.users.find(email_key=name) if by_email else await self.users.find(username_key=name)
+            found = (
+                await self.users.find(email_key=name)
+                if by_email
+                else await self.users.find(username_key=name)
+            )
         digest = found.user.password_digest if found else None
         if not await self.passwords.verify(digest, password) or found is None or digest is None:
             self.per_address.count(address)
             self.per_account.count(account)
-            await self._failed(found.user if found else None, "wrong_password" if found else "unknown", origin)
+            await self._failed(
+                found.user if found else None, "wrong_password" if found else "unknown", origin
+            )
             raise InvalidCredentials
         self.per_account.clear(account)
         if self.passwords.needs_rehash(digest):

@@ -49,7 +49,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Origin(Record):
-    """Who asks, for the audit log: the actor's id (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address."""
+    """Who asks, for the audit log: an actor (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address."""
 
     actor: str = "system"
     address: str | None = None

@@ -35,7 +35,19 @@ from watchword.server.store.records import (
     UserChange,
 )
 
-__all__ = ["Apis", "Clients", "Events", "Keys", "Meta", "OneTime", "Revocations", "Roles", "Sessions", "Store", "Users"]
+__all__ = [
+    "Apis",
+    "Clients",
+    "Events",
+    "Keys",
+    "Meta",
+    "OneTime",
+    "Revocations",
+    "Roles",
+    "Sessions",
+    "Store",
+    "Users",
+]
 
 
 class Users(Protocol):
@@ -55,8 +67,10 @@ class Users(Protocol):
         """The user with this id."""
         ...
 
-    async def find(self, *, email_key: str | None = None, username_key: str | None = None) -> LoginRecord | None:
-        """The user with this normalised e-mail or user name, and the version read with his password digest."""
+    async def find(
+        self, *, email_key: str | None = None, username_key: str | None = None
+    ) -> LoginRecord | None:
+        """The user with this normalised e-mail or user name, and the version read with his digest."""
         ...
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
@@ -94,7 +108,9 @@ class Users(Protocol):
         """Replace digest *old* by *new* of the same password; False when it is no longer *old*. No version moves."""
         ...
 
-    async def ban(self, user_id: str, reason: str | None, until: datetime | None, origin: Origin) -> User | None:
+    async def ban(
+        self, user_id: str, reason: str | None, until: datetime | None, origin: Origin
+    ) -> User | None:
         """Ban a user: version, floor, all sessions ended, entry, event. A second ban updates reason and end."""
         ...
 
@@ -106,7 +122,9 @@ class Users(Protocol):
         """Delete a user with his sessions; the entry that kills his tokens stays."""
         ...
 
-    async def log_out_everywhere(self, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None) -> int:
+    async def log_out_everywhere(
+        self, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None
+    ) -> int:
         """End all sessions of a user by raising his floor; the count of sessions ended."""
         ...
 
@@ -122,7 +140,9 @@ class Sessions(Protocol):
         """
         ...
 
-    async def advance(self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin) -> Advance:
+    async def advance(
+        self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
+    ) -> Advance:
         """Spend a refresh token and tell what became of it (feed document, section 5).
 
         The current counter moves on by one. One of the last four, first spent within the grace,
@@ -142,7 +162,9 @@ class Sessions(Protocol):
         """The living sessions of a user, most recently used first."""
         ...
 
-    async def end(self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None) -> Session | None:
+    async def end(
+        self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None
+    ) -> Session | None:
         """End one session (of *user_id*, when given). ``None``: there is no such living session."""
         ...
 
@@ -194,7 +216,9 @@ class Apis(Protocol):
         """The API of this audience."""
         ...
 
-    async def add(self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False) -> Api:
+    async def add(
+        self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False
+    ) -> Api:
         """Add an API.
 
         Raises:
@@ -219,8 +243,10 @@ class Keys(Protocol):
         ...
 
     async def add(self, key: SigningKey, origin: Origin) -> None:
-        """Add a key in the state it bears; a no-op when the purpose already has one in state ``next``/``active`` and
-        *key* asks for the same state (two nodes starting at once make one)."""
+        """Add a key in the state it bears.
+
+        A no-op when its purpose has a key in that state already: two nodes that start at once make one.
+        """
         ...
 
     async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
@@ -232,6 +258,10 @@ class Keys(Protocol):
 
         The retired key stays live for ``longest_life`` + 5 minutes (``gone_at``).
         """
+        ...
+
+    async def replace_waiting(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
+        """Put *successor* in the place of the waiting key *kid*, which never signed; False when it waits no more."""
         ...
 
     async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
@@ -261,7 +291,12 @@ class Events(Protocol):
         ...
 
     async def list(
-        self, *, type: str | None = None, user_id: str | None = None, cursor: str | None = None, limit: int = 50
+        self,
+        *,
+        type: str | None = None,
+        user_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
     ) -> Page[Event]:
         """Events, newest first."""
         ...
@@ -282,7 +317,9 @@ class Revocations(Protocol):
         """Head and the kept entries past *after*, read in one transaction, head first."""
         ...
 
-    async def revoke_token(self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin) -> None:
+    async def revoke_token(
+        self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
+    ) -> None:
         """Kill one access token; more than 8 of one session fold into the session."""
         ...
 

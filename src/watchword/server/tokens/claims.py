@@ -40,12 +40,16 @@ class Claims:
             raise InvalidScope(f"not allowed: {format_scope(beyond)}")
         return asked
 
-    def access_token(self, live: Live, *, jti: str, now: datetime, scope: tuple[str, ...], narrowed: bool) -> dict[str, Any]:
+    def access_token(
+        self, live: Live, *, jti: str, now: datetime, scope: tuple[str, ...], narrowed: bool
+    ) -> dict[str, Any]:
         """The claims set of one access token, every fact from *live*."""
         issued_at = int(now.timestamp())
         session, user = live.session, live.user
         # A token never outlives its session, so the last refresh before the end is a short one.
-        expires_at = min(issued_at + int(self.policy.lifetime.total_seconds()), int(session.expires_at.timestamp()))
+        expires_at = min(
+            issued_at + int(self.policy.lifetime.total_seconds()), int(session.expires_at.timestamp())
+        )
         audience = session.audience
         claims: dict[str, Any] = {
             "iss": self.policy.issuer,
@@ -97,4 +101,3 @@ def _source(user: User, source: str) -> Any:
             return ADMIN in user.roles
         case _:
             raise AssertionError(f"settings let an unknown claim source through: {source}")
-

@@ -237,7 +237,9 @@ class RevocationFeed:
         if len(parts) != 3 or not parts[0].isdecimal() or not parts[1].isdecimal() or len(text or "") > 80:
             return 0
         epoch, sequence = int(parts[0]), int(parts[1])
-        if not hmac.compare_digest(self._cursor_mac(epoch, sequence).encode(), parts[2].encode("utf-8", "replace")):
+        if not hmac.compare_digest(
+            self._cursor_mac(epoch, sequence).encode(), parts[2].encode("utf-8", "replace")
+        ):
             return 0
         return sequence if epoch == head.epoch and sequence <= head.sequence else 0
 
