@@ -82,7 +82,7 @@ class Users(Protocol):
         ...
 
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
-        """Change a user; roles raise ``version`` (not ``floor``) and write a ``claims`` overlay. ``None``: no such user.
+        """Change a user. Roles raise ``version`` (not ``floor``) and write an overlay. ``None``: no such user.
 
         Raises:
             EmailTaken, UsernameTaken, InvalidInput: as for ``add``.
@@ -254,7 +254,7 @@ class Keys(Protocol):
         ...
 
     async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
-        """Make the waiting key *kid* active, retire the active one, put *successor* in wait: one transaction, one winner.
+        """Make the waiting key *kid* active, retire the active one, put *successor* in wait; one caller wins.
 
         The retired key stays live for ``longest_life`` + 5 minutes (``gone_at``).
         """
