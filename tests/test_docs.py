@@ -1,0 +1,200 @@
+"""The documentation runs: every snippet, in order, against real servers; every link and code leads somewhere.
+
+A page's fenced ``sh`` and ``python`` blocks are one session in an empty folder. An HTML comment before a block
+says what is special about it::
+
+    <!-- file: api.py -->                        the block is that file's text
+    <!-- background: http://127.0.0.1:8080/ -->  it goes on running; the page goes on when that address answers
+    <!-- expect: text -->                        its output contains this (may stand several times)
+    <!-- shown: why -->                          it is not run; shell is still parsed
+
+The ports 8080 and 8000 of the text become free ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from watchword import errors
+
+TOP = Path(__file__).resolve().parent.parent
+PAGES = [TOP / "README.md", *sorted(TOP.glob("docs/**/*.md")), *sorted(TOP.glob("examples/*/README.md"))]
+TEXTS = [*PAGES, TOP / "SECURITY.md", TOP / "CONTRIBUTING.md"]
+
+FENCE = re.compile(
+    r"(?P<comments>(?:^<!--.*?-->\n)*)^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+COMMENT = re.compile(r"<!--\s*(\w+)(?::\s*(.*?))?\s*-->")
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+
+PRELUDE = """
+set -euo pipefail
+answers() {
+  python - "$1" <<'PYTHON'
+import sys, time, urllib.request
+for _ in range(300):
+    try:
+        sys.exit(urllib.request.urlopen(sys.argv[1], timeout=5).status != 200)
+    except OSError:
+        time.sleep(0.1)
+sys.exit(f"{sys.argv[1]} did not answer")
+PYTHON
+}
+"""
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """One fenced block and what its comments say about it."""
+
+    language: str
+    code: str
+    directives: dict[str, list[str]] = field(default_factory=dict)
+
+    def first(self, name: str) -> str | None:
+        return self.directives.get(name, [None])[0]
+
+
+def snippets(page: Path) -> Iterator[Snippet]:
+    """Every fenced block of a page, in order."""
+    for match in FENCE.finditer(page.read_text("utf-8")):
+        directives: dict[str, list[str]] = {}
+        for name, value in COMMENT.findall(match["comments"]):
+            directives.setdefault(name, []).append(value)
+        yield Snippet(match["language"], match["code"], directives)
+
+
+def runnable(page: Path) -> list[Snippet]:
+    return [s for s in snippets(page) if s.language in {"sh", "python"} and "shown" not in s.directives]
+
+
+def script(parts: list[Snippet]) -> str:
+    """The page as one shell script; block N leaves its output in ``out.N``."""
+    lines = [PRELUDE]
+    for number, part in enumerate(parts):
+        if name := part.first("file"):
+            lines.append(f"cat > {shlex.quote(name)} <<'SNIPPET'\n{part.code}SNIPPET")
+            continue
+        body = part.code if part.language == "sh" else f"python - <<'SNIPPET'\n{part.code}SNIPPET\n"
+        lines.append(f"echo {number} > step")
+        if address := part.first("background"):
+            lines.append(f"{{\n{body}}} > out.{number} 2>&1 &\nanswers {address}")
+        else:
+            lines.append(f"{{\n{body}}} > out.{number} 2>&1")
+    return "\n".join(lines) + "\n"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(TOP))
+
+
+class TestSnippets:
+    @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=name_of)
+    def test_a_page_runs_as_printed(self, page: Path, tmp_path: Path) -> None:
+        """Copying a page's snippets into a shell, one after the other, does what the page says."""
+        parts = runnable(page)
+        auth, api = str(free_port()), str(free_port())
+        text = script(parts).replace("8080", auth).replace("8000", api)
+        environment = {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+            "HOME": str(tmp_path),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join((str(TOP / "src"), str(TOP))),
+            "WATCHWORD_PORT": auth,
+            "NO_COLOR": "1",
+        }
+        process = subprocess.Popen(
+            ["bash", "-c", text],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=120)
+        finally:
+            # The page's servers are in the session of its shell and end with it.
+            os.killpg(process.pid, signal.SIGKILL)
+        outputs = {
+            n: file.read_text("utf-8", "replace") if (file := tmp_path / f"out.{n}").exists() else ""
+            for n in range(len(parts))
+        }
+        story = "\n".join(f"--- {parts[n].code}{text}" for n, text in outputs.items())
+        assert process.returncode == 0, f"{story}\n{said.decode()}"
+        for number, part in enumerate(parts):
+            for expected in part.directives.get("expect", []):
+                assert expected in outputs[number], story
+
+    @pytest.mark.parametrize("page", TEXTS, ids=name_of)
+    def test_a_snippet_that_is_only_shown_is_well_formed(self, page: Path) -> None:
+        """What cannot be run here can at least be parsed."""
+        for part in snippets(page):
+            if part.language == "sh":
+                subprocess.run(["bash", "-n"], input=part.code.encode(), check=True)
+            elif part.language == "python":
+                compile(part.code, name_of(page), "exec")
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", TEXTS, ids=name_of)
+    def test_every_link_leads_somewhere(self, page: Path) -> None:
+        """A relative link names a file of this checkout, and its anchor a heading there."""
+        for link in LINK.findall(page.read_text("utf-8")):
+            if "://" in link or link.startswith("mailto:"):
+                continue
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), f"{name_of(page)} links to {link}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+                assert anchor in anchors, f"{name_of(page)} links to {link}"
+
+    def test_the_readme_is_short(self) -> None:
+        """A stranger reads it to the end: a hundred and fifty lines at most."""
+        assert len((TOP / "README.md").read_text("utf-8").splitlines()) <= 150
+
+    def test_every_page_can_be_found(self) -> None:
+        """Each page of the documentation is linked from its index."""
+        index = TOP / "docs" / "index.md"
+        linked = {
+            (index.parent / link.partition("#")[0]).resolve()
+            for link in LINK.findall(index.read_text("utf-8"))
+        }
+        assert {page for page in TOP.glob("docs/**/*.md") if page != index} <= linked
+
+
+class TestErrors:
+    def test_every_error_has_its_cause_and_its_cure(self) -> None:
+        """docs/errors.md tells each code that a caller can meet, with the status it comes with."""
+        page = (TOP / "docs" / "errors.md").read_text("utf-8")
+        told = dict(re.findall(r"^\| `(\w+)` \| (\d+|–) \|", page, re.MULTILINE))
+        # A first-party face answers a spent grant and a wrong scope in HTTP's own terms.
+        first_party = {"invalid_grant": "401", "invalid_scope": "422", "invalid_target": "422"}
+        known = {
+            kind.error: str(kind.status)
+            for kind in vars(errors).values()
+            if isinstance(kind, type) and issubclass(kind, errors.WatchwordError) and "error" in vars(kind)
+        }
+        unheard = {"invalid_key": "–", "configuration_error": "–"}
+        assert told == known | first_party | unheard
