@@ -72,7 +72,7 @@ class UserService:
         if password is not None:
             self.passwords.check(password, about=(shown, full_name, login))
         new = NewUser(
-            id="usr_" + urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode(),
+            id=self._new_id(),
             email=shown,
             email_key=key,
             username=login,
@@ -82,6 +82,38 @@ class UserService:
             password_digest=await self.passwords.hash(password) if password is not None else None,
         )
         return await self.users.add(new, origin)
+
+    async def take_over(
+        self,
+        email: str,
+        password_digest: str | None,
+        *,
+        roles: tuple[str, ...],
+        name: str | None,
+        username: str | None,
+        email_verified: bool,
+        dry_run: bool,
+        origin: Origin,
+    ) -> User | None:
+        """Add an account of another system with the hash it has; with *dry_run* only check it.
+
+        Raises:
+            InvalidInput, EmailTaken, UsernameTaken: as for ``create``.
+        """
+        shown, key = normalise_email(email)
+        login, login_key = normalise_username(username) if username is not None else (None, None)
+        new = NewUser(
+            id=self._new_id(),
+            email=shown,
+            email_key=key,
+            username=login,
+            username_key=login_key,
+            name=normalise_name(name) if name is not None else None,
+            roles=_distinct(roles),
+            password_digest=password_digest,
+            email_verified=email_verified,
+        )
+        return None if dry_run else await self.users.add(new, origin)
 
     async def get(self, user_id: str) -> User | None:
         """The user with this id."""
@@ -199,6 +231,9 @@ class UserService:
         )
         if changed is None:
             raise InvalidCredentials("the password was changed meanwhile")
+
+    def _new_id(self) -> str:
+        return "usr_" + urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
 
 
 def _found(user: User | None) -> User:

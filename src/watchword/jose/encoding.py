@@ -1,0 +1,154 @@
+"""Strict base64url and strict JSON: one text, one meaning (RFC 7515 2, RFC 8259).
+
+Two readers that take a text differently are the root of most token forgeries, so whatever has a
+second reading is refused: padding, stray bits, a name twice, a number no float holds, a byte order mark.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+from base64 import urlsafe_b64encode
+from typing import Any, Final
+
+import msgspec
+
+from watchword.errors import InvalidToken, WatchwordError
+
+__all__ = ["decode_base64url", "encode_base64url", "parse_json", "parse_json_object"]
+
+MAX_DEPTH: Final = 16
+MAX_DIGITS: Final = 20
+
+_ALPHABET: Final = re.compile(rb"[A-Za-z0-9_-]*\Z")
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_PADDING: Final = (b"", b"", b"==", b"=")
+_LAST: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
+"""The last characters whose unused bits are zero, by length mod 4."""
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{21}")
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def encode_base64url(data: bytes) -> str:
+    """Encode without padding (RFC 7515 2)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode_base64url(text: str | bytes) -> bytes:
+    """Decode the one form ``encode_base64url`` writes (RFC 7515 2, appendix C).
+
+    Raises:
+        InvalidToken: any other character, padding, white space, or unused bits that are not zero.
+    """
+    if isinstance(text, str):
+        try:
+            text = text.encode("ascii")
+        except UnicodeEncodeError:
+            raise InvalidToken("not base64url") from None
+    rest = len(text) & 3
+    if rest == 1 or not _ALPHABET.match(text) or (rest and text[-1] not in _LAST[rest]):
+        raise InvalidToken("not base64url")
+    return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[rest])
+
+
+def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH, error: type[WatchwordError] = InvalidToken) -> Any:
+    """Parse strict JSON: UTF-8 without a mark, no name twice, finite numbers of at most 20 digits.
+
+    Args:
+        data: the bytes.
+        max_depth: how deep arrays and objects may nest.
+        error: the class raised.
+
+    Raises:
+        WatchwordError: of class *error*, for every other byte string.
+    """
+    # A text with few brackets cannot be deep; only others pay for counting.
+    if data.count(b"[") + data.count(b"{") > max_depth and _depth(data, max_depth) > max_depth:
+        raise error("the JSON is nested too deep")
+    try:
+        found = _decode(data)
+        if _encode(found) == data:
+            # What we would write ourselves has no name twice and no odd number.
+            if len(data) > MAX_DIGITS and _LONG_NUMBER.search(data):
+                return _parse_slowly(data)
+            return found
+        return _parse_slowly(data)
+    except (ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
+        raise error("not strict JSON") from None
+
+
+def parse_json_object(
+    data: bytes, *, max_depth: int = MAX_DEPTH, error: type[WatchwordError] = InvalidToken
+) -> dict[str, Any]:
+    """Parse strict JSON that must be an object.
+
+    Raises:
+        WatchwordError: of class *error*, for everything else.
+    """
+    found = parse_json(data, max_depth=max_depth, error=error)
+    if type(found) is not dict:
+        raise error("not a JSON object")
+    return found
+
+
+def _parse_slowly(data: bytes) -> Any:
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise ValueError("byte order mark")
+    return json.loads(
+        data.decode("utf-8"),
+        object_pairs_hook=_object,
+        parse_int=_integer,
+        parse_float=_float,
+        parse_constant=_constant,
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text.lstrip("-")) > MAX_DIGITS:
+        raise ValueError("too many digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("beyond every float")
+    return value
+
+
+def _constant(text: str) -> Any:
+    raise ValueError("not JSON")
+
+
+def _depth(data: bytes, limit: int) -> int:
+    """How deep the brackets outside texts nest; stops past *limit*."""
+    depth = deepest = 0
+    inside = escaped = False
+    for byte in data:
+        if inside:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                inside = False
+        elif byte == 0x22:
+            inside = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > deepest:
+                deepest = depth
+                if deepest > limit:
+                    return deepest
+        elif byte in b"]}":
+            depth -= 1
+    return deepest

@@ -1,0 +1,122 @@
+"""From a loaded key to two functions, sign and verify; everything that can be prepared is prepared once."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from watchword.jose.algorithms import Algorithm
+
+__all__ = ["CURVES", "Signer", "Verifier", "hmac_signer", "hmac_verifier", "signer", "verifier"]
+
+Signer = Callable[[bytes], bytes]
+Verifier = Callable[[bytes, bytes], bool]
+
+CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+_ORDERS = {
+    "P-256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    "P-384": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+    "P-521": int(
+        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA"
+        "51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
+        16,
+    ),
+}
+
+
+def verifier(algorithm: Algorithm, key: object) -> Verifier:
+    """The function that checks a signature with a public key."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _ec_verifier(algorithm, key)
+    if isinstance(key, rsa.RSAPublicKey):
+        return _rsa_verifier(algorithm, key)
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return _ed_verifier(key)
+    raise TypeError(type(key).__name__)
+
+
+def signer(algorithm: Algorithm, key: object) -> Signer:
+    """The function that signs with a private key."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        scheme, size, sign = ec.ECDSA(algorithm.hash), algorithm.size, key.sign
+
+        def sign_ec(message: bytes) -> bytes:
+            r, s = decode_dss_signature(sign(message, scheme))
+            return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+        return sign_ec
+    if isinstance(key, rsa.RSAPrivateKey):
+        pad, hashed, sign_raw = _rsa_padding(algorithm), algorithm.hash, key.sign
+        return lambda message: sign_raw(message, pad, hashed)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign
+    raise TypeError(type(key).__name__)
+
+
+def hmac_verifier(algorithm: Algorithm, secret: bytes) -> Verifier:
+    """The function that checks a MAC, in constant time."""
+    name, digest, compare = algorithm.hash_name, hmac.digest, hmac.compare_digest
+    return lambda signature, message: compare(digest(secret, message, name), signature)
+
+
+def hmac_signer(algorithm: Algorithm, secret: bytes) -> Signer:
+    """The function that makes a MAC."""
+    name, digest = algorithm.hash_name, hmac.digest
+    return lambda message: digest(secret, message, name)
+
+
+def _ec_verifier(algorithm: Algorithm, key: ec.EllipticCurvePublicKey) -> Verifier:
+    scheme, size, check = ec.ECDSA(algorithm.hash), algorithm.size, key.verify
+    order = _ORDERS[algorithm.curve]
+
+    def verify_ec(signature: bytes, message: bytes) -> bool:
+        if len(signature) != 2 * size:
+            return False
+        r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+        if not (0 < r < order and 0 < s < order):
+            return False
+        try:
+            check(encode_dss_signature(r, s), message, scheme)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify_ec
+
+
+def _rsa_verifier(algorithm: Algorithm, key: rsa.RSAPublicKey) -> Verifier:
+    pad, hashed, check, size = _rsa_padding(algorithm), algorithm.hash, key.verify, (key.key_size + 7) // 8
+
+    def verify_rsa(signature: bytes, message: bytes) -> bool:
+        if len(signature) != size:
+            return False
+        try:
+            check(signature, message, pad, hashed)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify_rsa
+
+
+def _ed_verifier(key: ed25519.Ed25519PublicKey) -> Verifier:
+    check = key.verify
+
+    def verify_ed(signature: bytes, message: bytes) -> bool:
+        try:
+            check(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify_ed
+
+
+def _rsa_padding(algorithm: Algorithm) -> padding.PKCS1v15 | padding.PSS:
+    if algorithm.padding == "pss":
+        return padding.PSS(padding.MGF1(algorithm.hash), padding.PSS.DIGEST_LENGTH)
+    return padding.PKCS1v15()
