@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from watchword.errors import InvalidKey, InvalidToken
 from watchword.jose.algorithms import ALGORITHMS, Algorithm, algorithm_names
 from watchword.jose.encoding import decode_base64url, encode_base64url, parse_json_object
-from watchword.jose.primitive import CURVES, hmac_signer, hmac_verifier, signer, verifier
+from watchword.jose.primitive import CURVES, Signer, hmac_signer, hmac_verifier, signer, verifier
 from watchword.jose.weakness import check_rsa, check_secret
 
 __all__ = ["Key", "KeySet"]
@@ -76,7 +76,7 @@ class Key:
         """Encoded JWS headers by type, made once."""
         if isinstance(material, bytes):
             self.verify = hmac_verifier(algorithm, material)
-            self._sign = hmac_signer(algorithm, material)
+            self._sign: Signer | None = hmac_signer(algorithm, material)
         else:
             public = material.public_key() if self.private else material  # type: ignore[attr-defined]
             self.verify = verifier(algorithm, public)

@@ -19,24 +19,7 @@ MAX_KID: Final = 256
 _FORM: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\Z")
 _FIVE_PARTS: Final = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}\Z")
 _STANDARD: Final = frozenset(
-    (
-        "alg",
-        "jku",
-        "jwk",
-        "kid",
-        "x5u",
-        "x5c",
-        "x5t",
-        "x5t#S256",
-        "typ",
-        "cty",
-        "crit",
-        "enc",
-        "zip",
-        "epk",
-        "apu",
-    )
-    + ("apv", "iv", "tag", "p2s", "p2c")
+    "alg jku jwk kid x5u x5c x5t x5t#S256 typ cty crit enc zip epk apu apv iv tag p2s p2c".split()
 )
 _HEADERS: Final[dict[bytes, Header]] = {}
 _HEADERS_BOUND: Final = 256

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watchword.server.store.sqlite import SqliteStore
-
 from watchword.errors import ConfigurationError, WatchwordError
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.accounts.sessions import SessionService
@@ -24,6 +22,7 @@ from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.flow import LoginFlow
 from watchword.server.store.records import Origin
+from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Store
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.introspection import Introspection
@@ -102,9 +101,7 @@ async def open_services(
     secret = settings.secret or load_or_create_secret(settings.data_dir / "secret", token_bytes)
     sealing = Sealing.from_secret(secret, token_bytes)
     claims = Claims(access)
-    store: Store = await SqliteStore.open(
-        settings.database_path, now=now, token_bytes=token_bytes, overlay=claims.overlay
-    )
+    store: Store = await SqliteStore.open(settings.database_path, now=now, overlay=claims.overlay)
     try:
         if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
             raise ConfigurationError("secret: it is not the one this database was made with")

@@ -270,9 +270,8 @@ def _members(found: Mapping[str, Any]) -> dict[str, Any]:
         InvalidInput: one is unknown or of the wrong type.
     """
     faults = [(name, "is not a member of a user") for name in found.keys() - _MEMBERS]
-    for name in ("email", "name", "username", "password_hash"):
-        if name in found and not isinstance(found[name], str):
-            faults.append((name, "is not a text"))
+    texts = ("email", "name", "username", "password_hash")
+    faults += [(name, "is not a text") for name in texts if name in found and not isinstance(found[name], str)]
     roles = found.get("roles", ["user"])
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         faults.append(("roles", "is not a list of texts"))

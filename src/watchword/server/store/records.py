@@ -48,7 +48,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     __str__ = __repr__
 
 
-class Origin(Record):
+class Origin(Record, frozen=True, kw_only=True):
     """Who asks, for the audit log: an actor (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address."""
 
     actor: str = "system"
@@ -57,7 +57,7 @@ class Origin(Record):
     session_id: str | None = None
 
 
-class User(Record):
+class User(Record, frozen=True, kw_only=True):
     """A person who can log in.
 
     ``version`` rises with each change that live tokens must feel; ``floor`` is the last version
@@ -81,7 +81,7 @@ class User(Record):
     last_login_at: datetime | None
 
 
-class NewUser(Record):
+class NewUser(Record, frozen=True, kw_only=True):
     """A user about to be added; ``email_key`` and ``username_key`` are the normalised forms that must be unique."""
 
     id: str
@@ -95,7 +95,7 @@ class NewUser(Record):
     email_verified: bool = False
 
 
-class UserChange(Record):
+class UserChange(Record, frozen=True, kw_only=True):
     """What an update changes; ``UNSET`` members stay.
 
     A change of ``roles`` raises the version and writes an overlay for tokens already issued;
@@ -110,14 +110,14 @@ class UserChange(Record):
     roles: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-class LoginRecord(Record):
+class LoginRecord(Record, frozen=True, kw_only=True):
     """What a log-in needs to know of a user before his password is checked; ``version`` is read with the digest."""
 
     user: User
     version: int
 
 
-class FirstPartyClient(Record):
+class FirstPartyClient(Record, frozen=True, kw_only=True):
     """A client, as far as tokens rest on it."""
 
     id: str
@@ -127,7 +127,7 @@ class FirstPartyClient(Record):
     disabled: bool
 
 
-class Role(Record):
+class Role(Record, frozen=True, kw_only=True):
     """A role and the scope it may carry."""
 
     name: str
@@ -135,7 +135,7 @@ class Role(Record):
     built_in: bool
 
 
-class Api(Record):
+class Api(Record, frozen=True, kw_only=True):
     """A protected API (RFC 8707 resource): its audience and the scope it knows; an empty scope takes any."""
 
     audience: str
@@ -144,7 +144,7 @@ class Api(Record):
     created_at: datetime
 
 
-class Session(Record):
+class Session(Record, frozen=True, kw_only=True):
     """A log-in that lasts: one row, updated in place by each refresh (never one row a token)."""
 
     id: str
@@ -167,7 +167,7 @@ class Session(Record):
     end_reason: str | None
 
 
-class SessionRules(Record):
+class SessionRules(Record, frozen=True, kw_only=True):
     """The policy an intention on sessions applies; spans, never points in time."""
 
     lifetime: timedelta
@@ -177,7 +177,7 @@ class SessionRules(Record):
     access_lifetime: timedelta
 
 
-class NewSession(Record):
+class NewSession(Record, frozen=True, kw_only=True):
     """A session about to open.
 
     Attributes:
@@ -199,7 +199,7 @@ class NewSession(Record):
     device: str | None = None
 
 
-class Live(Record):
+class Live(Record, frozen=True, kw_only=True):
     """Every fact a token vouches for, read in one statement: user, client, session, roles' scope, active key.
 
     ``granted`` is the scope the user's roles carry now; ``api_scope`` what the session's audience
@@ -215,14 +215,14 @@ class Live(Record):
     kid: str
 
 
-class Opened(Record):
+class Opened(Record, frozen=True, kw_only=True):
     """A session was opened; ``evicted`` names the sessions that made room for it."""
 
     live: Live
     evicted: tuple[str, ...] = ()
 
 
-class Refused(Record):
+class Refused(Record, frozen=True, kw_only=True):
     """A session was not opened, or is not alive: why, in one word for the log."""
 
     reason: Literal[
@@ -230,7 +230,7 @@ class Refused(Record):
     ]
 
 
-class PresentedRefreshToken(Record):
+class PresentedRefreshToken(Record, frozen=True, kw_only=True):
     """A refresh token whose MAC holds, as an intention looks it up."""
 
     session_id: str
@@ -239,7 +239,7 @@ class PresentedRefreshToken(Record):
     secret_digest: bytes
 
 
-class Advanced(Record):
+class Advanced(Record, frozen=True, kw_only=True):
     """The refresh token was current or a recent repeat; ``live.session.counter`` is the head to hand out.
 
     ``repeated``: the same head was handed out before (a lost answer, a second tab).
@@ -249,7 +249,7 @@ class Advanced(Record):
     repeated: bool = False
 
 
-class Replayed(Record):
+class Replayed(Record, frozen=True, kw_only=True):
     """A spent token came again past the grace, or one from the future: the session has been ended."""
 
     session_id: str
@@ -259,7 +259,7 @@ class Replayed(Record):
 Advance = Advanced | Replayed | Refused
 
 
-class SigningKey(Record):
+class SigningKey(Record, frozen=True, kw_only=True):
     """A key of the issuer: ``purpose`` tells tokens from the feed; ``sealed`` is the private part, encrypted."""
 
     kid: str
@@ -274,7 +274,7 @@ class SigningKey(Record):
     gone_at: datetime | None
 
 
-class Head(Record):
+class Head(Record, frozen=True, kw_only=True):
     """The one row that orders the log (feed: epoch, sequence, longest life, base)."""
 
     epoch: int
@@ -284,7 +284,7 @@ class Head(Record):
     kids: tuple[str, ...]
 
 
-class Event(Record):
+class Event(Record, frozen=True, kw_only=True):
     """An entry of the audit log."""
 
     id: int

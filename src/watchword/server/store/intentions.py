@@ -1,0 +1,380 @@
+"""The store's protocols over an engine that runs synchronous intentions: which one writes, which only reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from watchword.protocol.revocation_list import Entry
+from watchword.server.store.records import (
+    Advance,
+    Api,
+    Event,
+    FirstPartyClient,
+    Head,
+    Live,
+    LoginRecord,
+    NewSession,
+    NewUser,
+    Opened,
+    Origin,
+    Page,
+    PresentedRefreshToken,
+    Refused,
+    Role,
+    Session,
+    SessionRules,
+    SigningKey,
+    User,
+    UserChange,
+)
+from watchword.server.store.sql import events, keys, registry, revocations, sessions, users
+from watchword.server.store.sql.transaction import Transaction
+
+__all__ = [
+    "SqlApis",
+    "SqlClients",
+    "SqlEvents",
+    "SqlKeys",
+    "SqlMeta",
+    "SqlOneTime",
+    "SqlRevocations",
+    "SqlRoles",
+    "SqlSessions",
+    "SqlUsers",
+]
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """What runs an intention."""
+
+    async def write(self, intention: Callable[[Transaction], T]) -> T:
+        """In a transaction, durable on return."""
+        ...
+
+    def read(self, query: Callable[[Transaction], T]) -> T:
+        """From one snapshot."""
+        ...
+
+    def watch(self) -> AsyncIterator[None]:
+        """After each commit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUsers:
+    """People (``store.Users``)."""
+
+    engine: Engine
+
+    async def add(self, user: NewUser, origin: Origin) -> User:
+        """Add a user."""
+        return await self.engine.write(lambda tx: users.add(tx, user, origin))
+
+    async def get(self, user_id: str) -> User | None:
+        """By id."""
+        return self.engine.read(lambda tx: users.get(tx, user_id))
+
+    async def find(
+        self, *, email_key: str | None = None, username_key: str | None = None
+    ) -> LoginRecord | None:
+        """By e-mail or user name."""
+        return self.engine.read(lambda tx: users.find(tx, email_key, username_key))
+
+    async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
+        """One page."""
+        return self.engine.read(lambda tx: users.list_page(tx, q, cursor, limit))
+
+    async def count(self, *, role: str | None = None) -> int:
+        """How many."""
+        return self.engine.read(lambda tx: users.count(tx, role))
+
+    async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
+        """Change."""
+        return await self.engine.write(lambda tx: users.update(tx, user_id, change, origin))
+
+    async def set_password(
+        self,
+        user_id: str,
+        digest: str,
+        origin: Origin,
+        *,
+        expected_version: int | None = None,
+        keep_session: str | None = None,
+    ) -> User | None:
+        """Another password."""
+        return await self.engine.write(
+            lambda tx: users.set_password(tx, user_id, digest, origin, expected_version, keep_session)
+        )
+
+    async def rehash(self, user_id: str, old: str, new: str) -> bool:
+        """The same password under better settings."""
+        return await self.engine.write(lambda tx: users.rehash(tx, user_id, old, new))
+
+    async def ban(
+        self, user_id: str, reason: str | None, until: datetime | None, origin: Origin
+    ) -> User | None:
+        """Ban."""
+        return await self.engine.write(lambda tx: users.ban(tx, user_id, reason, until, origin))
+
+    async def unban(self, user_id: str, origin: Origin) -> User | None:
+        """Lift a ban."""
+        return await self.engine.write(lambda tx: users.unban(tx, user_id, origin))
+
+    async def delete(self, user_id: str, origin: Origin) -> bool:
+        """Delete."""
+        return await self.engine.write(lambda tx: users.delete(tx, user_id, origin))
+
+    async def log_out_everywhere(
+        self, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None
+    ) -> int:
+        """End all sessions."""
+        return await self.engine.write(
+            lambda tx: users.log_out_everywhere(tx, user_id, reason, origin, keep_session)
+        )
+
+
+@dataclass(slots=True)
+class SqlSessions:
+    """Log-ins (``store.Sessions``)."""
+
+    engine: Engine
+    _walked: int = field(default=0, repr=False)
+
+    async def open(self, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | Refused:
+        """Open."""
+        return await self.engine.write(lambda tx: sessions.open_session(tx, new, rules, origin))
+
+    async def advance(
+        self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
+    ) -> Advance:
+        """Spend a refresh token."""
+        return await self.engine.write(lambda tx: sessions.advance(tx, presented, client_id, rules, origin))
+
+    async def get(self, session_id: str) -> Session | None:
+        """By id."""
+        return self.engine.read(lambda tx: sessions.get(tx, session_id))
+
+    async def live(self, session_id: str) -> Live | Refused:
+        """Whether it lives, and its facts."""
+        return self.engine.read(lambda tx: sessions.live(tx, session_id))
+
+    async def list(self, user_id: str) -> Sequence[Session]:
+        """The living ones of a user."""
+        return self.engine.read(lambda tx: sessions.list_live(tx, user_id))
+
+    async def end(
+        self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None
+    ) -> Session | None:
+        """End one."""
+        return await self.engine.write(lambda tx: sessions.end(tx, session_id, reason, origin, user_id))
+
+    async def sweep(self, limit: int) -> int:
+        """Walk on through the table and delete what is over."""
+        deleted, self._walked = await self.engine.write(lambda tx: sessions.sweep(tx, self._walked, limit))
+        return deleted
+
+
+@dataclass(frozen=True, slots=True)
+class SqlClients:
+    """Clients (``store.Clients``)."""
+
+    engine: Engine
+
+    async def get(self, client_id: str) -> FirstPartyClient | None:
+        """By id."""
+        return self.engine.read(lambda tx: registry.get_client(tx, client_id))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRoles:
+    """Roles (``store.Roles``)."""
+
+    engine: Engine
+
+    async def list(self) -> Sequence[Role]:
+        """All."""
+        return self.engine.read(registry.list_roles)
+
+    async def get(self, name: str) -> Role | None:
+        """By name."""
+        return self.engine.read(lambda tx: registry.get_role(tx, name))
+
+    async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
+        """Make or change."""
+        return await self.engine.write(lambda tx: registry.set_role(tx, name, scope, origin))
+
+    async def delete(self, name: str, origin: Origin) -> bool:
+        """Delete."""
+        return await self.engine.write(lambda tx: registry.delete_role(tx, name, origin))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlApis:
+    """Protected APIs (``store.Apis``)."""
+
+    engine: Engine
+
+    async def list(self) -> Sequence[Api]:
+        """All."""
+        return self.engine.read(registry.list_apis)
+
+    async def get(self, audience: str) -> Api | None:
+        """By audience."""
+        return self.engine.read(lambda tx: registry.get_api(tx, audience))
+
+    async def add(
+        self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False
+    ) -> Api:
+        """Add."""
+        return await self.engine.write(lambda tx: registry.add_api(tx, audience, scope, origin, built_in))
+
+    async def delete(self, audience: str, origin: Origin) -> bool:
+        """Delete."""
+        return await self.engine.write(lambda tx: registry.delete_api(tx, audience, origin))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlKeys:
+    """Signing keys (``store.Keys``)."""
+
+    engine: Engine
+
+    async def list(self) -> Sequence[SigningKey]:
+        """All that are not gone."""
+        return self.engine.read(keys.list_all)
+
+    async def add(self, key: SigningKey, origin: Origin) -> None:
+        """Add."""
+        await self.engine.write(lambda tx: keys.add(tx, key, origin))
+
+    async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
+        """Say when."""
+        return await self.engine.write(lambda tx: keys.schedule(tx, kid, active_at, origin))
+
+    async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
+        """Take over."""
+        return await self.engine.write(lambda tx: keys.activate(tx, kid, successor, origin))
+
+    async def replace_waiting(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
+        """Another one waits."""
+        return await self.engine.write(lambda tx: keys.replace_waiting(tx, kid, successor, origin))
+
+    async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
+        """Kill."""
+        return await self.engine.write(lambda tx: keys.compromise(tx, kid, successor, origin))
+
+    async def sweep(self) -> int:
+        """Forget what is over."""
+        return await self.engine.write(keys.sweep)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlEvents:
+    """The audit log (``store.Events``)."""
+
+    engine: Engine
+
+    async def add(
+        self,
+        type: str,
+        origin: Origin,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        client_id: str | None = None,
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """Write one."""
+        await self.engine.write(
+            lambda tx: tx.record(
+                type, origin, user_id=user_id, session_id=session_id, client_id=client_id, detail=detail
+            )
+        )
+
+    async def list(
+        self,
+        *,
+        type: str | None = None,
+        user_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Event]:
+        """One page, newest first."""
+        return self.engine.read(lambda tx: events.list_page(tx, type, user_id, cursor, limit))
+
+    async def sweep(self, before: datetime, limit: int) -> int:
+        """Delete old ones."""
+        return await self.engine.write(lambda tx: events.sweep(tx, before, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRevocations:
+    """The log of what died (``store.Revocations``)."""
+
+    engine: Engine
+
+    async def head(self) -> Head:
+        """Where the log stands."""
+        return self.engine.read(revocations.head)
+
+    async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
+        """What came after."""
+        return self.engine.read(lambda tx: revocations.since(tx, after, limit))
+
+    async def revoke_token(
+        self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
+    ) -> None:
+        """Kill one token."""
+        await self.engine.write(lambda tx: revocations.revoke_token(tx, jti, session_id, expires_at, origin))
+
+    async def set_longest_life(self, life: timedelta) -> None:
+        """Up at once, down later."""
+        await self.engine.write(lambda tx: revocations.set_longest_life(tx, life))
+
+    def watch(self) -> AsyncIterator[None]:
+        """After each commit."""
+        return self.engine.watch()
+
+    async def sweep(self, limit: int) -> int:
+        """Delete what is over."""
+        return await self.engine.write(lambda tx: revocations.sweep(tx, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlOneTime:
+    """Once-only things (``store.OneTime``)."""
+
+    engine: Engine
+
+    async def add(self, digest: bytes, purpose: str, subject: str | None, expires_at: datetime) -> None:
+        """Keep."""
+        await self.engine.write(lambda tx: registry.add_one_time(tx, digest, purpose, subject, expires_at))
+
+    async def get(self, digest: bytes, purpose: str) -> bool:
+        """Whether it could be spent."""
+        return self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
+
+    async def spend(self, digest: bytes, purpose: str) -> bool:
+        """Spend."""
+        return await self.engine.write(lambda tx: registry.spend_one_time(tx, digest, purpose))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlMeta:
+    """Facts of the installation (``store.Meta``)."""
+
+    engine: Engine
+
+    async def get(self, name: str) -> str | None:
+        """By name."""
+        row = self.engine.read(lambda tx: tx.one("SELECT value FROM meta WHERE name = ?", name))
+        return None if row is None else str(row[0])
+
+    async def put_new(self, name: str, value: str) -> str:
+        """Write unless there."""
+        return await self.engine.write(lambda tx: registry.put_new(tx, name, value))

@@ -1,0 +1,1 @@
+"""The intentions in plain SQL: short synchronous functions over one transaction."""

@@ -1,0 +1,61 @@
+"""The audit log, newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from watchword.errors import InvalidInput
+from watchword.server.store.records import Event, Page
+from watchword.server.store.sql.transaction import Transaction, datetime_of, milliseconds
+
+__all__ = ["list_page", "sweep"]
+
+
+def list_page(
+    tx: Transaction, type: str | None, user_id: str | None, cursor: str | None, limit: int
+) -> Page[Event]:
+    """One page, by keyset."""
+    where, values = ["1"], []
+    for column, value in (("type", type), ("user_id", user_id)):
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
+    if cursor is not None:
+        if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+            raise InvalidInput(errors=[("cursor", "is not one that a list gave")])
+        where.append("id < ?")
+        values.append(int(cursor))  # type: ignore[arg-type]
+    rows = tx.all(
+        "SELECT id, at, type, actor, user_id, session_id, client_id, address, user_agent, detail FROM events"
+        f" WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
+        *values, limit + 1,
+    )  # fmt: skip
+    return Page(
+        tuple(_read(row) for row in rows[:limit]), str(rows[limit - 1][0]) if len(rows) > limit else None
+    )
+
+
+def sweep(tx: Transaction, before: datetime, limit: int) -> int:
+    """Delete old events, oldest first: the id rises with the time, so the walk stops at the first young one."""
+    rows = tx.all("SELECT id, at FROM events ORDER BY id LIMIT ?", limit)
+    old = [(id_,) for id_, at in rows if at < milliseconds(before)]
+    tx.connection.executemany("DELETE FROM events WHERE id = ?", old)
+    return len(old)
+
+
+def _read(row: tuple[Any, ...]) -> Event:
+    return Event(
+        id=row[0],
+        at=datetime_of(row[1]),
+        type=row[2],
+        actor=row[3],
+        user_id=row[4],
+        session_id=row[5],
+        client_id=row[6],
+        address=row[7],
+        user_agent=row[8],
+        detail=msgspec.json.decode(row[9]),
+    )

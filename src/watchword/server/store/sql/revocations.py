@@ -1,0 +1,91 @@
+"""The log of what died: read in order, folded where it would grow, swept when no token is left."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from watchword.protocol.revocation_list import Entry
+from watchword.server.store.records import Head, Origin
+from watchword.server.store.sql import keys
+from watchword.server.store.sql.transaction import ENTRY_MARGIN, Transaction, milliseconds
+
+__all__ = ["head", "revoke_token", "set_longest_life", "since", "sweep"]
+
+TOKENS_PER_SESSION: Final = 8
+"""More revoked tokens of one session than this, and the session goes."""
+
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+def head(tx: Transaction) -> Head:
+    """Epoch, sequence, base, longest life and live kids."""
+    row = tx.one("SELECT epoch, sequence, base, longest_life FROM head")
+    assert row is not None
+    return Head(
+        epoch=row[0],
+        sequence=row[1],
+        base=row[2],
+        longest_life=timedelta(milliseconds=row[3]),
+        kids=keys.live_kids(tx),
+    )
+
+
+def since(tx: Transaction, after: int, limit: int) -> tuple[Head, list[Entry]]:
+    """Head first, then the entries up to it: the other way round an entry could be lost."""
+    found = head(tx)
+    rows = tx.all(
+        "SELECT body FROM revocations WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
+        after, found.sequence, limit,
+    )  # fmt: skip
+    return found, [_decode(body) for (body,) in rows]
+
+
+def revoke_token(
+    tx: Transaction, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
+) -> None:
+    """Kill one token, or its session when it is one of many."""
+    if milliseconds(expires_at) + int(ENTRY_MARGIN.total_seconds() * 1000) < tx.ms:
+        return
+    tx.record("token.revoked", origin, session_id=session_id, detail={"jti": jti})
+    if session_id is not None:
+        sql = "SELECT count(*) FROM events WHERE type = 'token.revoked' AND session_id = ? AND at > ?"
+        row = tx.one(sql, session_id, tx.ms - 86_400_000)
+        if row is not None and row[0] > TOKENS_PER_SESSION:
+            tx.run(
+                "UPDATE sessions SET ended_at = ?, end_reason = 'tokens_revoked' WHERE id = ? AND ended_at IS NULL",
+                tx.ms, session_id,
+            )  # fmt: skip
+            tx.revoke("session", session_id)
+            return
+    tx.revoke("token", jti)
+
+
+def set_longest_life(tx: Transaction, life: timedelta) -> None:
+    """Up at once; down only when the tokens of the old length are gone."""
+    wanted = int(life.total_seconds() * 1000)
+    row = tx.one("SELECT longest_life, lower_life, lower_at FROM head")
+    assert row is not None
+    standing, lower, lower_at = row
+    if wanted >= standing:
+        if wanted > standing or lower is not None:
+            tx.run("UPDATE head SET longest_life = ?, lower_life = NULL, lower_at = NULL", wanted)
+    elif lower != wanted:
+        tx.run("UPDATE head SET lower_life = ?, lower_at = ?", wanted, tx.ms + standing)
+    elif lower_at <= tx.ms:
+        tx.run("UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL")
+
+
+def sweep(tx: Transaction, limit: int) -> int:
+    """Delete entries that no token is left for; lower the longest life when its time has come."""
+    tx.run(
+        "UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL WHERE lower_at <= ?",
+        tx.ms,
+    )
+    return tx.run(
+        "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations"
+        " WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)",
+        tx.ms, limit,
+    ).rowcount  # fmt: skip

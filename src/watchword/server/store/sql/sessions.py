@@ -1,0 +1,280 @@
+"""Sessions and their refresh counter: one row a session, moved on in place."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import timedelta
+from typing import Any, Final
+
+from watchword.server.store.records import (
+    Advance,
+    Advanced,
+    FirstPartyClient,
+    Live,
+    NewSession,
+    Opened,
+    Origin,
+    PresentedRefreshToken,
+    Refused,
+    Replayed,
+    Session,
+    SessionRules,
+)
+from watchword.server.store.sql import users
+from watchword.server.store.sql.transaction import (
+    Transaction,
+    datetime_of,
+    join,
+    maybe_datetime,
+    milliseconds,
+    split,
+)
+
+__all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"]
+
+RETENTION: Final = timedelta(days=30)
+"""How long the row of an ended session is kept for the audit."""
+
+_COLUMNS = (
+    "s.id, s.user_id, s.client_id, s.version, s.counter, s.audience, s.scope, s.amr, s.auth_time, s.device,"
+    " s.address, s.user_agent, s.created_at, s.last_used_at, s.expires_at, s.idle_expires_at, s.ended_at, s.end_reason"
+)
+_WIDTH = 18
+_FACTS = (
+    f"SELECT {_COLUMNS}, {users.COLUMNS}, c.id, c.name, c.version, c.floor, c.disabled, h.epoch,"
+    " (SELECT kid FROM signing_keys WHERE purpose = 'token' AND state = 'active'),"
+    " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address"
+    " FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id JOIN head h"
+    " WHERE s.id = ?"
+)
+_USER = _WIDTH
+_CLIENT = _USER + users.WIDTH
+_REST = _CLIENT + 5
+
+
+def open_session(tx: Transaction, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | Refused:
+    """Insert a session after reading again everything its tokens will vouch for."""
+    user = users.get(tx, new.user_id)
+    if user is None:
+        return Refused(reason="unknown")
+    if user.banned:
+        return Refused(reason="banned")
+    if new.version < user.floor:
+        return Refused(reason="below_floor")
+    client = tx.one("SELECT disabled FROM clients WHERE id = ?", new.client_id)
+    if client is None or client[0]:
+        return Refused(reason="client_disabled")
+    evicted = _make_room(tx, new.user_id, rules.maximum_per_user, origin)
+    expires_at = tx.now + rules.lifetime
+    tx.run(
+        "INSERT INTO sessions (id, user_id, client_id, version, epoch, counter, secret_digest, audience, scope, amr,"
+        " auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
+        " token_expires_at) VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        new.id, new.user_id, new.client_id, new.version, new.secret_digest, join(new.audience),
+        None if new.scope is None else join(new.scope), join(new.amr), tx.ms, new.device, origin.address,
+        (origin.user_agent or "")[:300] or None, tx.ms, tx.ms, milliseconds(expires_at),
+        milliseconds(tx.now + rules.idle), milliseconds(tx.now + rules.access_lifetime),
+    )  # fmt: skip
+    tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
+    tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
+    row = tx.one(_FACTS, new.id)
+    assert row is not None
+    return Opened(live=_live(tx, row), evicted=evicted)
+
+
+def advance(
+    tx: Transaction, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
+) -> Advance:
+    """Spend a refresh token: on, again, or the end of the session (RFC 9700 4.14.2)."""
+    row = tx.one(_FACTS, presented.session_id)
+    if row is None or not hmac.compare_digest(row[_REST + 3], presented.secret_digest):
+        return Refused(reason="unknown")
+    refusal = _refusal(tx, row)
+    if refusal is not None:
+        return refusal
+    if presented.epoch != row[_REST]:
+        return Refused(reason="epoch")
+    if client_id != row[2]:
+        return _replayed(tx, row, "refresh_token_stolen", origin)
+    counter, access = row[4], milliseconds(tx.now + rules.access_lifetime)
+    if presented.counter > counter:
+        return _replayed(tx, row, "store_rolled_back", origin)
+    if presented.counter < counter:
+        return _repeat(tx, row, counter - presented.counter, access, rules, origin)
+    tx.run(
+        "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2, token_expires_at = ?3,"
+        " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?1, spent_address = ?4"
+        " WHERE id = ?5 AND counter = ?6",
+        tx.ms, milliseconds(tx.now + rules.idle), access, origin.address, presented.session_id, counter,
+    )  # fmt: skip
+    moved = list(row)
+    moved[4], moved[13], moved[15] = counter + 1, tx.ms, milliseconds(tx.now + rules.idle)
+    return Advanced(live=_live(tx, tuple(moved)))
+
+
+def _repeat(
+    tx: Transaction, row: tuple[Any, ...], behind: int, access: int, rules: SessionRules, origin: Origin
+) -> Advance:
+    """A counter behind the head: three tabs or a lost answer within the grace, a thief past it."""
+    spent_at = row[_REST + 4 + behind] if behind <= 4 else None
+    grace = int(rules.grace.total_seconds() * 1000)
+    if spent_at is None or not 0 <= tx.ms - spent_at < grace:
+        return _replayed(tx, row, "refresh_token_replayed", origin)
+    tx.run("UPDATE sessions SET token_expires_at = max(token_expires_at, ?) WHERE id = ?", access, row[0])
+    tx.record(
+        "refresh_token.repeated",
+        origin,
+        user_id=row[1],
+        session_id=row[0],
+        client_id=row[2],
+        detail={"first_address": row[_REST + 9], "behind": behind},
+    )
+    return Advanced(live=_live(tx, row), repeated=True)
+
+
+def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
+    _end(tx, row[0], row[1], row[_REST + 4], reason, origin)
+    detail = {"first_address": row[_REST + 9]}
+    tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
+    return Replayed(session_id=row[0], reason=reason)
+
+
+def get(tx: Transaction, session_id: str) -> Session | None:
+    """By id, ended or not."""
+    row = tx.one(f"SELECT {_COLUMNS} FROM sessions s WHERE s.id = ?", session_id)
+    return _session(row) if row else None
+
+
+def live(tx: Transaction, session_id: str) -> Live | Refused:
+    """Every fact a token of this session rests on, or why it is dead."""
+    row = tx.one(_FACTS, session_id)
+    if row is None:
+        return Refused(reason="unknown")
+    return _refusal(tx, row) or _live(tx, row)
+
+
+def list_live(tx: Transaction, user_id: str) -> list[Session]:
+    """The living sessions of a user, most recently used first."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ?1"
+        " AND s.ended_at IS NULL AND s.expires_at > ?2 AND s.idle_expires_at > ?2 AND s.version >= u.floor"
+        " ORDER BY s.last_used_at DESC, s.n DESC",
+        user_id, tx.ms,
+    )  # fmt: skip
+    return [_session(row) for row in rows]
+
+
+def end(tx: Transaction, session_id: str, reason: str, origin: Origin, user_id: str | None) -> Session | None:
+    """End one living session."""
+    row = tx.one("SELECT user_id, token_expires_at, ended_at FROM sessions WHERE id = ?", session_id)
+    if row is None or row[2] is not None or (user_id is not None and row[0] != user_id):
+        return None
+    _end(tx, session_id, row[0], row[1], reason, origin)
+    return get(tx, session_id)
+
+
+def sweep(tx: Transaction, after: int, limit: int) -> tuple[int, int]:
+    """Look at *limit* rows past row *after* and delete those over for the retention; (deleted, where to go on).
+
+    A walk in place of an index: an index on a column that each refresh moves would cost every refresh.
+    """
+    rows = tx.all(
+        "SELECT n, min(expires_at, idle_expires_at, coalesce(ended_at, expires_at)) FROM sessions WHERE n > ?"
+        " ORDER BY n LIMIT ?",
+        after, limit,
+    )  # fmt: skip
+    before = milliseconds(tx.now - RETENTION)
+    over = [n for n, over_at in rows if over_at < before]
+    for n in over:
+        tx.run("DELETE FROM sessions WHERE n = ?", n)
+    return len(over), rows[-1][0] if len(rows) == limit else 0
+
+
+def _make_room(tx: Transaction, user_id: str, maximum: int, origin: Origin) -> tuple[str, ...]:
+    """End the least recently used sessions beyond one less than *maximum*."""
+    rows = tx.all(
+        "SELECT id, token_expires_at FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2"
+        " AND idle_expires_at > ?2 ORDER BY last_used_at DESC, n DESC LIMIT -1 OFFSET ?3",
+        user_id, tx.ms, maximum - 1,
+    )  # fmt: skip
+    for session_id, token_expires_at in rows:
+        _end(tx, session_id, user_id, token_expires_at, "evicted", origin)
+    return tuple(session_id for session_id, _ in rows)
+
+
+def _end(
+    tx: Transaction, session_id: str, user_id: str, token_expires_at: int, reason: str, origin: Origin
+) -> None:
+    tx.run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ?", tx.ms, reason, session_id)
+    tx.record("session.ended", origin, user_id=user_id, session_id=session_id, detail={"reason": reason})
+    # A minute for leeway: with its newest token expired there is nothing left to kill.
+    if token_expires_at + 60_000 > tx.ms:
+        tx.revoke("session", session_id)
+
+
+def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
+    user_row, client_row = row[_USER:_CLIENT], row[_CLIENT:_REST]
+    if row[16] is not None:
+        return Refused(reason="ended")
+    if row[14] <= tx.ms:
+        return Refused(reason="expired")
+    if row[15] <= tx.ms:
+        return Refused(reason="idle")
+    if user_row[5] and (user_row[7] is None or user_row[7] > tx.ms):
+        return Refused(reason="banned")
+    if row[3] < user_row[11]:
+        return Refused(reason="below_floor")
+    if client_row[4]:
+        return Refused(reason="client_disabled")
+    if row[_REST + 2] != row[_REST]:
+        return Refused(reason="epoch")
+    return None
+
+
+def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
+    user = users.read(row[_USER:_CLIENT], tx.ms)
+    session = _session(row)
+    client = row[_CLIENT:_REST]
+    return Live(
+        user=user,
+        client=FirstPartyClient(
+            id=client[0], name=client[1], version=client[2], floor=client[3], disabled=bool(client[4])
+        ),
+        session=session,
+        granted=users.granted(tx, user.roles),
+        api_scope=_api_scope(tx, session.audience),
+        epoch=row[_REST],
+        kid=row[_REST + 1] or "",
+    )
+
+
+def _api_scope(tx: Transaction, audience: tuple[str, ...]) -> tuple[str, ...]:
+    marks = ", ".join("?" * len(audience))
+    scopes = [
+        split(scope) for (scope,) in tx.all(f"SELECT scope FROM apis WHERE audience IN ({marks})", *audience)
+    ]
+    # An API without a list of its own takes any scope.
+    return tuple(dict.fromkeys(w for scope in scopes for w in scope)) if all(scopes) else ()
+
+
+def _session(row: tuple[Any, ...]) -> Session:
+    return Session(
+        id=row[0],
+        user_id=row[1],
+        client_id=row[2],
+        version=row[3],
+        counter=row[4],
+        audience=split(row[5]),
+        scope=None if row[6] is None else split(row[6]),
+        amr=split(row[7]),
+        auth_time=datetime_of(row[8]),
+        device=row[9],
+        address=row[10],
+        user_agent=row[11],
+        created_at=datetime_of(row[12]),
+        last_used_at=datetime_of(row[13]),
+        expires_at=datetime_of(row[14]),
+        idle_expires_at=datetime_of(row[15]),
+        ended_at=maybe_datetime(row[16]),
+        end_reason=row[17],
+    )

@@ -1,0 +1,310 @@
+"""Users: each kill raises version and floor and writes one entry, whatever the number of sessions."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
+from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
+from watchword.server.store.records import LoginRecord, NewUser, Origin, Page, User, UserChange
+from watchword.server.store.sql.transaction import (
+    Transaction,
+    datetime_of,
+    join,
+    maybe_datetime,
+    milliseconds,
+    split,
+)
+
+__all__ = [
+    "COLUMNS",
+    "add",
+    "ban",
+    "count",
+    "delete",
+    "find",
+    "get",
+    "list_page",
+    "log_out_everywhere",
+    "overlay_roles",
+    "read",
+    "rehash",
+    "set_password",
+    "unban",
+    "update",
+]
+
+COLUMNS = (
+    "u.id, u.email, u.username, u.name, u.roles, u.banned, u.ban_reason, u.banned_until, u.email_verified,"
+    " u.password_digest, u.version, u.floor, u.created_at, u.updated_at, u.last_login_at"
+)
+WIDTH = 15
+
+
+def read(row: tuple[Any, ...], now_ms: int) -> User:
+    """A row of ``COLUMNS`` as a record; a timed ban that is over is no ban."""
+    banned = bool(row[5]) and (row[7] is None or row[7] > now_ms)
+    return User(
+        id=row[0],
+        email=row[1],
+        username=row[2],
+        name=row[3],
+        roles=split(row[4]),
+        banned=banned,
+        ban_reason=row[6] if banned else None,
+        banned_until=maybe_datetime(row[7]) if banned else None,
+        email_verified=bool(row[8]),
+        password_digest=row[9],
+        version=row[10],
+        floor=row[11],
+        created_at=datetime_of(row[12]),
+        updated_at=datetime_of(row[13]),
+        last_login_at=maybe_datetime(row[14]),
+    )
+
+
+def add(tx: Transaction, user: NewUser, origin: Origin) -> User:
+    """Insert a user; his first version is the time, so that a re-import under one id starts above the old."""
+    _check_roles(tx, user.roles)
+    version = tx.next_version(0)
+    try:
+        tx.run(
+            "INSERT INTO users (id, email, email_key, username, username_key, name, roles, password_digest,"
+            " email_verified, banned, version, floor, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)",
+            user.id, user.email, user.email_key, user.username, user.username_key, user.name, join(user.roles),
+            user.password_digest, user.email_verified, version, tx.ms, tx.ms,
+        )  # fmt: skip
+    except sqlite3.IntegrityError as taken:
+        raise _taken(taken) from None
+    tx.record("user.created", origin, user_id=user.id, detail={"roles": list(user.roles)})
+    return _require(tx, user.id)
+
+
+def get(tx: Transaction, user_id: str) -> User | None:
+    """By id."""
+    row = tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.id = ?", user_id)
+    return read(row, tx.ms) if row else None
+
+
+def find(tx: Transaction, email_key: str | None, username_key: str | None) -> LoginRecord | None:
+    """By e-mail or user name."""
+    if email_key is not None:
+        row = tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.email_key = ?", email_key)
+    else:
+        row = tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.username_key = ?", username_key)
+    if row is None:
+        return None
+    user = read(row, tx.ms)
+    return LoginRecord(user=user, version=user.version)
+
+
+def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[User]:
+    """In order of creation, by keyset."""
+    after = _cursor(cursor)
+    where, values = "u.n > ?", [after]
+    if q:
+        pattern = "%" + q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        where += (
+            " AND (u.email_key LIKE ? ESCAPE '\\' OR u.username_key LIKE ? ESCAPE '\\'"
+            " OR lower(u.name) LIKE ? ESCAPE '\\')"
+        )
+        values += [pattern] * 3  # type: ignore[list-item]
+    rows = tx.all(
+        f"SELECT {COLUMNS}, u.n FROM users u WHERE {where} ORDER BY u.n LIMIT ?", *values, limit + 1
+    )
+    items = tuple(read(row, tx.ms) for row in rows[:limit])
+    return Page(items, str(rows[limit - 1][WIDTH]) if len(rows) > limit else None)
+
+
+def count(tx: Transaction, role: str | None) -> int:
+    """How many, of a role when given."""
+    if role is None:
+        row = tx.one("SELECT count(*) FROM users")
+    else:
+        row = tx.one("SELECT count(*) FROM users WHERE instr(' ' || roles || ' ', ?) > 0", f" {role} ")
+    return int(row[0]) if row else 0
+
+
+def update(tx: Transaction, user_id: str, change: UserChange, origin: Origin) -> User | None:
+    """Change a user; a change of roles raises the version and writes an overlay, and kills nothing."""
+    before = get(tx, user_id)
+    if before is None:
+        return None
+    names = ("email", "email_key", "username", "username_key", "name")
+    sets = {name: getattr(change, name) for name in names if getattr(change, name) is not UNSET}
+    if "email" in sets and sets["email"] != before.email:
+        sets["email_verified"] = 0
+    if sets:
+        try:
+            tx.run(
+                f"UPDATE users SET {', '.join(f'{name} = ?' for name in sets)}, updated_at = ? WHERE id = ?",
+                *sets.values(), tx.ms, user_id,
+            )  # fmt: skip
+        except sqlite3.IntegrityError as taken:
+            raise _taken(taken) from None
+        tx.record(
+            "user.updated",
+            origin,
+            user_id=user_id,
+            detail={"members": sorted(set(sets) & {*names[::2], "name"})},
+        )
+    if not isinstance(change.roles, UnsetType) and change.roles != before.roles:
+        _check_roles(tx, change.roles)
+        version = tx.next_version(before.version)
+        tx.run(
+            "UPDATE users SET roles = ?, version = ?, updated_at = ? WHERE id = ?",
+            join(change.roles), version, tx.ms, user_id,
+        )  # fmt: skip
+        tx.record(
+            "user.roles_changed",
+            origin,
+            user_id=user_id,
+            detail={"from": list(before.roles), "to": list(change.roles)},
+        )
+        overlay_roles(tx, _require(tx, user_id))
+    return _require(tx, user_id)
+
+
+def overlay_roles(tx: Transaction, user: User) -> None:
+    """Let tokens older than the user's version show what he is now."""
+    tx.revoke(
+        "claims",
+        user.id,
+        below=user.version,
+        claims=tx.overlay(user, granted(tx, user.roles)),
+        clients=(FIRST_PARTY_CLIENT_ID,),
+    )
+
+
+def granted(tx: Transaction, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The scope that *roles* carry together."""
+    carried = {name: split(scope) for name, scope in tx.all("SELECT name, scope FROM roles")}
+    return tuple(dict.fromkeys(word for role in roles for word in carried.get(role, ())))
+
+
+def set_password(
+    tx: Transaction,
+    user_id: str,
+    digest: str,
+    origin: Origin,
+    expected_version: int | None,
+    keep_session: str | None,
+) -> User | None:
+    """Replace the digest; every session but *keep_session* ends."""
+    before = get(tx, user_id)
+    if before is None or (expected_version is not None and before.floor > expected_version):
+        return None
+    tx.run("UPDATE users SET password_digest = ? WHERE id = ?", digest, user_id)
+    tx.record("user.password_changed", origin, user_id=user_id)
+    _kill(tx, before, "password_changed", keep_session)
+    return _require(tx, user_id)
+
+
+def rehash(tx: Transaction, user_id: str, old: str, new: str) -> bool:
+    """The same password under better settings: compare-and-set."""
+    sql = "UPDATE users SET password_digest = ? WHERE id = ? AND password_digest = ?"
+    return tx.run(sql, new, user_id, old).rowcount == 1
+
+
+def ban(
+    tx: Transaction, user_id: str, reason: str | None, until: datetime | None, origin: Origin
+) -> User | None:
+    """Ban: no sessions, no tokens, none to come."""
+    before = get(tx, user_id)
+    if before is None:
+        return None
+    tx.run(
+        "UPDATE users SET banned = 1, ban_reason = ?, banned_until = ? WHERE id = ?",
+        reason, milliseconds(until) if until else None, user_id,
+    )  # fmt: skip
+    detail: dict[str, Any] = {"reason": reason}
+    if until:
+        detail["until"] = until.isoformat()
+    tx.record("user.banned", origin, user_id=user_id, detail=detail)
+    _kill(tx, before, "banned", None)
+    return _require(tx, user_id)
+
+
+def unban(tx: Transaction, user_id: str, origin: Origin) -> User | None:
+    """Lift a ban; the floor stays, so what it killed stays dead."""
+    changed = tx.run(
+        "UPDATE users SET banned = 0, ban_reason = NULL, banned_until = NULL, updated_at = ? WHERE id = ? AND banned",
+        tx.ms, user_id,
+    )  # fmt: skip
+    if changed.rowcount:
+        tx.record("user.unbanned", origin, user_id=user_id)
+    return get(tx, user_id)
+
+
+def delete(tx: Transaction, user_id: str, origin: Origin) -> bool:
+    """Delete user and sessions; the entry outlives them."""
+    before = get(tx, user_id)
+    if before is None:
+        return False
+    tx.run("DELETE FROM sessions WHERE user_id = ?", user_id)
+    tx.run("DELETE FROM users WHERE id = ?", user_id)
+    tx.record("user.deleted", origin, user_id=user_id)
+    tx.revoke("user", user_id, below=tx.next_version(before.version))
+    return True
+
+
+def log_out_everywhere(
+    tx: Transaction, user_id: str, reason: str, origin: Origin, keep_session: str | None
+) -> int:
+    """End every session of a user but one."""
+    before = get(tx, user_id)
+    if before is None:
+        return 0
+    tx.record("user.logged_out_everywhere", origin, user_id=user_id, detail={"reason": reason})
+    return _kill(tx, before, reason, keep_session)
+
+
+def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) -> int:
+    """Raise version and floor, end the sessions, write the entry."""
+    version = tx.next_version(before.version)
+    tx.run(
+        "UPDATE users SET version = ?, floor = ?, updated_at = ? WHERE id = ?",
+        version,
+        version,
+        tx.ms,
+        before.id,
+    )
+    ended = tx.run(
+        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND ended_at IS NULL AND id IS NOT ?",
+        tx.ms, reason, before.id, keep_session,
+    ).rowcount  # fmt: skip
+    if keep_session is not None:
+        tx.run(
+            "UPDATE sessions SET version = ? WHERE id = ? AND user_id = ?", version, keep_session, before.id
+        )
+    tx.revoke("user", before.id, below=version, excepted=keep_session or "")
+    return ended
+
+
+def _check_roles(tx: Transaction, roles: tuple[str, ...]) -> None:
+    known = {name for (name,) in tx.all("SELECT name FROM roles")}
+    if unknown := [role for role in roles if role not in known]:
+        raise InvalidInput(errors=[("roles", f"unknown: {', '.join(unknown)[:200]}")])
+
+
+def _taken(error: sqlite3.IntegrityError) -> EmailTaken | UsernameTaken:
+    return UsernameTaken() if "username" in str(error) else EmailTaken()
+
+
+def _cursor(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise InvalidInput(errors=[("cursor", "is not one that a list gave")])
+    return int(cursor)
+
+
+def _require(tx: Transaction, user_id: str) -> User:
+    user = get(tx, user_id)
+    assert user is not None
+    return user
