@@ -1,0 +1,36 @@
+"""docs/mission.md says what is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "mission.md"
+
+
+def tests_there_are() -> set[str]:
+    """The name of every test of a row."""
+    return {
+        name
+        for file in HERE.glob("test_*.py")
+        for name in re.findall(r"def (test_s\d\d_\w+)", file.read_text("utf-8"))
+    }
+
+
+class TestMissionPage:
+    def test_the_page_names_the_tests_there_are(self) -> None:
+        """Every test it names exists, and every test of a row stands on it, in that row."""
+        named = set()
+        for number, tests in re.findall(
+            r"^\| S(\d+) \|[^|]*\|([^|]*)\|", PAGE.read_text("utf-8"), re.MULTILINE
+        ):
+            found = re.findall(r"`(test_\w+)`", tests)
+            assert all(name.startswith(f"test_s{int(number):02}_") for name in found), number
+            named |= set(found)
+        assert named == tests_there_are()
+
+    def test_every_row_is_proved_or_open(self) -> None:
+        """Seventy-seven rows, each once."""
+        rows = [int(number) for number in re.findall(r"^\| S(\d+) \|", PAGE.read_text("utf-8"), re.MULTILINE)]
+        assert sorted(rows) == list(range(1, 78))
