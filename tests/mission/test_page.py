@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "mission.md"
 
 
-def tests_there_are() -> set[str]:
+def existing() -> set[str]:
     """The name of every test of a row."""
     return {
         name
@@ -19,7 +19,7 @@ def tests_there_are() -> set[str]:
 
 
 class TestMissionPage:
-    def test_the_page_names_the_tests_there_are(self) -> None:
+    def test_the_page_names_the_existing(self) -> None:
         """Every test it names exists, and every test of a row stands on it, in that row."""
         named = set()
         for number, tests in re.findall(
@@ -28,7 +28,7 @@ class TestMissionPage:
             found = re.findall(r"`(test_\w+)`", tests)
             assert all(name.startswith(f"test_s{int(number):02}_") for name in found), number
             named |= set(found)
-        assert named == tests_there_are()
+        assert named == existing()
 
     def test_every_row_is_proved_or_open(self) -> None:
         """Seventy-seven rows, each once."""
