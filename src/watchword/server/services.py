@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from watchword.errors import ConfigurationError, WatchwordError
 from watchword.server.accounts.passwords import PasswordService
@@ -21,6 +21,7 @@ from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.flow import LoginFlow
+from watchword.server.settings import Settings
 from watchword.server.store.records import Origin
 from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Store
@@ -30,9 +31,6 @@ from watchword.server.tokens.issuance import Issuance
 from watchword.server.tokens.refresh import RefreshTokenService
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
 from watchword.server.tokens.revocation import RevocationFeed
-
-if TYPE_CHECKING:
-    from watchword.server.settings import Settings
 
 __all__ = ["Services", "open_services"]
 
@@ -60,6 +58,7 @@ class Services:
     setup: SetupService
     registrations: Limit
     now: Callable[[], datetime]
+    retention: timedelta
 
     async def run_jobs(self) -> None:
         """Follow the log, rotate keys that are due, clear what is over; until cancelled."""
@@ -81,6 +80,7 @@ class Services:
                 await self.keys.tick()
                 await self.store.revocations.sweep(_SWEEP_BATCH)
                 await self.store.sessions.sweep(_SWEEP_BATCH)
+                await self.store.events.sweep(self.now() - self.retention, _SWEEP_BATCH)
 
 
 @asynccontextmanager
@@ -98,6 +98,8 @@ async def open_services(
             database is newer than this program.
     """
     access = settings.access_tokens
+    if settings.secret is None or isinstance(settings.database_path, Path):
+        _make_folder(settings.data_dir)
     secret = settings.secret or load_or_create_secret(settings.data_dir / "secret", token_bytes)
     sealing = Sealing.from_secret(secret, token_bytes)
     claims = Claims(access)
@@ -119,6 +121,13 @@ async def open_services(
         yield services
     finally:
         await services.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as broken:
+        raise ConfigurationError(f"data_dir: cannot make {folder}: {broken.strerror}") from None
 
 
 def _wire(
@@ -164,4 +173,5 @@ def _wire(
         setup=SetupService(users, store.users, store.one_time, now, token_bytes),
         registrations=Limit(limits.registrations_per_address, limits.window, monotonic),
         now=now,
+        retention=settings.retention,
     )

@@ -1,0 +1,106 @@
+"""How the text of a setting becomes a value; every function raises ``ValueError`` with half a sentence."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+__all__ = [
+    "parse_boolean",
+    "parse_choice",
+    "parse_claims",
+    "parse_count",
+    "parse_list",
+    "parse_networks",
+    "parse_port",
+    "parse_span",
+    "parse_text",
+]
+
+_SPAN = re.compile(r"(\d{1,9})([smhd])\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_RESERVED = frozenset(
+    "iss sub aud exp nbf iat jti client_id sid scope roles auth_time amr acr uv cv cnf act narrowed".split()
+)
+_SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
+
+
+def parse_text(text: str) -> str:
+    """A text that is not empty."""
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def parse_span(text: str) -> timedelta:
+    """A span as ``90s``, ``10m``, ``8h``, ``180d``."""
+    match = _SPAN.match(text)
+    if match is None:
+        raise ValueError("must be a span like 90s, 10m, 8h or 180d")
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > 3650 * 86_400:
+        raise ValueError("must not be longer than ten years")
+    return timedelta(seconds=seconds)
+
+
+def parse_count(least: int, most: int) -> Callable[[str], int]:
+    """A whole number from *least* to *most*."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def parse_port(text: str) -> int:
+    """A TCP port."""
+    return parse_count(0, 65_535)(text)
+
+
+def parse_choice(*words: str) -> Callable[[str], str]:
+    """One of *words*."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def parse_boolean(text: str) -> bool:
+    """``true`` or ``false``."""
+    return parse_choice("true", "false")(text) == "true"
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """Texts separated by commas."""
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def parse_networks(text: str) -> tuple[str, ...]:
+    """Addresses and networks separated by commas."""
+    try:
+        return tuple(str(ipaddress.ip_network(item, strict=False)) for item in parse_list(text))
+    except ValueError:
+        raise ValueError("must be addresses or networks like 10.0.0.0/8") from None
+
+
+def parse_claims(text: str) -> Mapping[str, str]:
+    """Claims as ``name=source`` separated by commas; the names the standards own are not to be had."""
+    found = {}
+    for item in parse_list(text):
+        name, equals, source = item.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_:/.#-]{0,127}", name):
+            raise ValueError("must be like userId=id,role=role,admin=admin")
+        if name in _RESERVED:
+            raise ValueError(f"the claim {name} is not free")
+        if source not in _SOURCES:
+            raise ValueError(f"{source!r} is not one of {', '.join(_SOURCES)}")
+        found[name] = source
+    return MappingProxyType(found)

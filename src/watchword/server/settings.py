@@ -1,0 +1,393 @@
+"""Every knob: its name, type, default and what it does. Read once, at start; anything unknown or ill-typed stops it.
+
+A flag wins over ``WATCHWORD_<NAME>``, that over ``WATCHWORD_<NAME>_FILE``, that over ``watchword.toml``, that over
+the default. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from watchword.errors import ConfigurationError
+from watchword.protocol.metadata import check_issuer_url, is_loopback
+from watchword.server import policies
+from watchword.server.parsing import (
+    parse_boolean,
+    parse_choice,
+    parse_claims,
+    parse_count,
+    parse_list,
+    parse_networks,
+    parse_port,
+    parse_span,
+    parse_text,
+)
+
+__all__ = ["FILE", "ROWS", "Row", "Settings"]
+
+FILE: Final = "watchword.toml"
+PREFIX: Final = "WATCHWORD_"
+MIN_SECRET: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting: how its text is read and what a stranger must know of it."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str | None
+    help: str
+    secret: bool = False
+
+
+ROWS: Final[Sequence[Row]] = (
+    Row("ISSUER", parse_text, None, "The issuer URL, without a trailing slash. Default: http://HOST:PORT"),
+    Row("HOST", parse_text, "127.0.0.1", "The address to listen on; one that is not loopback needs ISSUER"),
+    Row("PORT", parse_port, "8080", "The port to listen on; 0 takes a free one"),
+    Row("WORKERS", parse_count(1, 64), "1", "Processes that serve"),
+    Row("DATABASE", parse_text, None, "sqlite:///PATH. Default: watchword.db in DATA_DIR"),
+    Row("DATA_DIR", parse_text, "watchword-data", "The folder of database and master key"),
+    Row(
+        "SECRET",
+        parse_text,
+        None,
+        "The master key, 32 characters or more. Default: made once, in DATA_DIR",
+        True,
+    ),
+    Row("REDIS", parse_text, None, "A Valkey or Redis URL for counters", True),
+    Row("AUDIENCE", parse_text, "api", "The audience of the default API"),
+    Row(
+        "SIGNING_ALGORITHM",
+        parse_choice("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
+        "ES256",
+        "The algorithm of new signing keys",
+    ),
+    Row("ACCESS_TOKEN_TTL", parse_span, "10m", "How long an access token lives; at most 24h"),
+    Row("REFRESH_TOKEN_TTL", parse_span, "180d", "How long a session lives, whatever happens"),
+    Row("SESSION_IDLE_TTL", parse_span, "30d", "How long a session lives unused"),
+    Row("REFRESH_REUSE_GRACE", parse_span, "10s", "How long a spent refresh token still gives its successor"),
+    Row("MAX_SESSIONS_PER_USER", parse_count(1, 10_000), "20", "Beyond it the least recently used one ends"),
+    Row("BASIC_TTL", parse_span, "20m", "How long a temporary Basic pair lives"),
+    Row(
+        "CLAIMS",
+        parse_claims,
+        "",
+        "Extra claims: userId=id,role=role,admin=admin (id email username name roles)",
+    ),
+    Row("REGISTRATION", parse_choice("open", "closed"), "open", "Whether people may register themselves"),
+    Row("PASSWORD_MIN_LENGTH", parse_count(8, 128), "8", "Characters of a new password; 15 is better"),
+    Row(
+        "PASSWORD_HASH",
+        parse_choice("standard", "strong", "test"),
+        "standard",
+        "Argon2id: standard 19 MiB x 2, strong 64 MiB x 3, test 64 KiB x 1 (never for people's passwords)",
+    ),
+    Row(
+        "LOGIN_ATTEMPTS_PER_ACCOUNT",
+        parse_count(0, 100_000),
+        "10",
+        "Failed log-ins a minute and account; 0: no limit",
+    ),
+    Row(
+        "LOGIN_ATTEMPTS_PER_ADDRESS", parse_count(0, 1_000_000), "100", "Failed log-ins a minute and address"
+    ),
+    Row("REGISTRATIONS_PER_ADDRESS", parse_count(0, 1_000_000), "60", "Registrations a minute and address"),
+    Row("EVENT_RETENTION", parse_span, "365d", "How long the audit log is kept"),
+    Row("CORS_ORIGINS", parse_list, "", "Origins whose pages may call the API, separated by commas"),
+    Row("TRUSTED_PROXIES", parse_networks, "", "Addresses or networks whose X-Forwarded-For is believed"),
+    Row(
+        "ADMIN_EMAIL",
+        parse_text,
+        None,
+        "With ADMIN_PASSWORD: the first administrator, made at start if missing",
+    ),
+    Row("ADMIN_PASSWORD", parse_text, None, "See ADMIN_EMAIL", True),
+    Row("LOG_FORMAT", parse_choice("console", "json"), "console", "How log lines look"),
+    Row("LOG_REQUESTS", parse_boolean, "true", "Whether each request is a log line"),
+    Row("TLS_CERT", parse_text, None, "A PEM file with the certificate chain: serve HTTPS itself"),
+    Row("TLS_KEY", parse_text, None, "The PEM file with its key"),
+)
+_BY_NAME: Final = {row.name: row for row in ROWS}
+_HASHES: Final = {"standard": (19_456, 2), "strong": (65_536, 3), "test": (64, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server was started with: the parsed value and the source of every row."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    sources: Mapping[str, str]
+
+    @classmethod
+    def load(
+        cls,
+        flags: Mapping[str, str | None] | None = None,
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> Self:
+        """Read every setting.
+
+        Args:
+            flags: by setting name in lower case; ``None`` values were not given.
+            environ: the environment.
+            folder: where ``watchword.toml`` may lie; ``None`` looks for none.
+
+        Raises:
+            ConfigurationError: a setting is unknown, ill-typed, unsafe or does not go with another.
+        """
+        texts: dict[str, tuple[str, str]] = {}
+        if folder is not None and (folder / FILE).exists():
+            texts |= {name: (text, FILE) for name, text in _read_toml(folder / FILE).items()}
+        texts |= _read_environment(environ or {})
+        for name, text in (flags or {}).items():
+            if text is not None:
+                if name.upper() not in _BY_NAME:
+                    raise ConfigurationError(f"{name}: there is no such setting")
+                texts[name.upper()] = (str(text), f"--{name.replace('_', '-')}")
+        values, sources = {}, {}
+        for row in ROWS:
+            text, source = texts.get(row.name, (row.default, "default"))
+            sources[row.name] = source
+            values[row.name] = None if text is None else _parse(row, text, source)
+        settings = cls(values, sources)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if self.values["ISSUER"] is not None:
+            check_issuer_url(self.values["ISSUER"])
+        elif not is_loopback(self.host):
+            raise ConfigurationError(
+                "issuer: a host that is not loopback needs --issuer, the https URL users see"
+            )
+        if self.secret is not None and len(self.secret) < MIN_SECRET:
+            raise ConfigurationError(f"secret: the master key needs at least {MIN_SECRET} characters")
+        if self.secret is not None and len(set(self.secret)) < 8:
+            raise ConfigurationError("secret: the master key repeats itself; draw one at random")
+        if (self.values["ADMIN_EMAIL"] is None) != (self.values["ADMIN_PASSWORD"] is None):
+            raise ConfigurationError("admin_email: it goes together with admin_password")
+        if (self.values["TLS_CERT"] is None) != (self.values["TLS_KEY"] is None):
+            raise ConfigurationError("tls_cert: it goes together with tls_key")
+        for name in ("TLS_CERT", "TLS_KEY"):
+            if self.values[name] is not None and not Path(self.values[name]).is_file():
+                raise ConfigurationError(f"{name.lower()}: there is no file {self.values[name]}")
+        life = self.values["ACCESS_TOKEN_TTL"]
+        if not timedelta(seconds=1) <= life <= timedelta(hours=24):
+            raise ConfigurationError("access_token_ttl: must be between 1s and 24h")
+        if life > min(self.values["REFRESH_TOKEN_TTL"], self.values["SESSION_IDLE_TTL"]):
+            raise ConfigurationError("access_token_ttl: must not be longer than a session may live")
+        if self.values["WORKERS"] > 1:
+            raise ConfigurationError("workers: one process serves a SQLite database; more need a shared one")
+        if self.values["REDIS"] is not None:
+            raise ConfigurationError("redis: this version counts in memory; unset it")
+        _ = self.database_path
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return str(self.values["HOST"])
+
+    @property
+    def port(self) -> int:
+        """The port to listen on."""
+        return int(self.values["PORT"])
+
+    @property
+    def issuer(self) -> str:
+        """The ``iss`` of every token."""
+        if self.values["ISSUER"] is not None:
+            return str(self.values["ISSUER"])
+        scheme = "https" if self.values["TLS_CERT"] else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of database and master key."""
+        return Path(self.values["DATA_DIR"])
+
+    @property
+    def database_path(self) -> Path | str:
+        """The SQLite file, or ``:memory:``."""
+        url = self.values["DATABASE"]
+        if url is None:
+            return self.data_dir / "watchword.db"
+        parts = urlsplit(url)
+        if parts.scheme in ("postgresql", "postgres"):
+            raise ConfigurationError("database: this version stores in SQLite alone; give sqlite:///PATH")
+        if parts.scheme != "sqlite" or parts.netloc or not parts.path.removeprefix("/"):
+            raise ConfigurationError("database: must be sqlite:///PATH (four slashes for an absolute path)")
+        path = parts.path.removeprefix("/")
+        return path if path == ":memory:" else Path(path)
+
+    @property
+    def secret(self) -> str | None:
+        """The master key, where it is given."""
+        return self.values["SECRET"]  # type: ignore[no-any-return]
+
+    @property
+    def access_tokens(self) -> policies.AccessTokenPolicy:
+        """What an access token says and how long."""
+        return policies.AccessTokenPolicy(
+            self.issuer, self.values["AUDIENCE"], self.values["ACCESS_TOKEN_TTL"], self.values["CLAIMS"]
+        )
+
+    @property
+    def sessions(self) -> policies.SessionPolicy:
+        """How sessions age."""
+        return policies.SessionPolicy(
+            lifetime=self.values["REFRESH_TOKEN_TTL"],
+            idle=self.values["SESSION_IDLE_TTL"],
+            grace=self.values["REFRESH_REUSE_GRACE"],
+            maximum_per_user=self.values["MAX_SESSIONS_PER_USER"],
+        )
+
+    @property
+    def passwords(self) -> policies.PasswordPolicy:
+        """What passwords must be and cost."""
+        memory, passes = _HASHES[self.values["PASSWORD_HASH"]]
+        return policies.PasswordPolicy(
+            minimum_length=self.values["PASSWORD_MIN_LENGTH"], memory=memory, passes=passes
+        )
+
+    @property
+    def registration(self) -> policies.RegistrationPolicy:
+        """Who may make an account."""
+        return policies.RegistrationPolicy(open=self.values["REGISTRATION"] == "open")
+
+    @property
+    def limits(self) -> policies.LimitPolicy:
+        """How often a secret may be tried."""
+        return policies.LimitPolicy(
+            attempts_per_account=self.values["LOGIN_ATTEMPTS_PER_ACCOUNT"],
+            attempts_per_address=self.values["LOGIN_ATTEMPTS_PER_ADDRESS"],
+            registrations_per_address=self.values["REGISTRATIONS_PER_ADDRESS"],
+        )
+
+    @property
+    def keys(self) -> policies.KeyPolicy:
+        """How signing keys come and go."""
+        return policies.KeyPolicy(algorithm=self.values["SIGNING_ALGORITHM"])
+
+    @property
+    def feed(self) -> policies.FeedPolicy:
+        """How the revocation feed breathes."""
+        return policies.FeedPolicy()
+
+    @property
+    def web(self) -> policies.WebPolicy:
+        """What HTTP may ask of us."""
+        return policies.WebPolicy(
+            cors_origins=self.values["CORS_ORIGINS"], trusted_proxies=self.values["TRUSTED_PROXIES"]
+        )
+
+    @property
+    def retention(self) -> timedelta:
+        """How long the audit log is kept."""
+        return self.values["EVENT_RETENTION"]  # type: ignore[no-any-return]
+
+    def warnings(self) -> Sequence[str]:
+        """What is allowed and not wise, one line each."""
+        found = []
+        if self.values["ACCESS_TOKEN_TTL"] > timedelta(hours=1):
+            found.append(
+                "access_token_ttl: over 1h; a stolen token works that long where no guard follows the feed"
+            )
+        if self.values["PASSWORD_HASH"] == "test":  # noqa: S105 - the name of a profile
+            found.append("password_hash: the test profile protects no password")
+        return found
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """Name, value and source of every setting; secrets are hidden."""
+        return [
+            (
+                row.name,
+                "(hidden)" if row.secret and self.values[row.name] else _show(self.values[row.name]),
+                source,
+            )
+            for row in ROWS
+            for source in (self.sources[row.name],)
+        ]
+
+
+def _parse(row: Row, text: str, source: str) -> Any:
+    try:
+        return row.parse(text)
+    except ValueError as fault:
+        raise ConfigurationError(f"{row.name.lower()}: {fault} (from {source})") from None
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX)
+        if name in _BY_NAME:
+            found[name] = (text, variable)
+        elif name.removesuffix("_FILE") in _BY_NAME and name.endswith("_FILE"):
+            if (
+                name.removesuffix("_FILE") not in found
+                and f"{PREFIX}{name.removesuffix('_FILE')}" not in environ
+            ):
+                found[name.removesuffix("_FILE")] = (_read_file(text, variable), variable)
+        elif name not in _FOREIGN:
+            raise ConfigurationError(f"{variable}: there is no such setting")
+    return found
+
+
+_FOREIGN: Final = frozenset(("VECTORS", "TEST_DATABASE", "TEST_REDIS", "TOKEN"))
+"""Variables of ours that are no settings of the server: tests and the command-line client read them."""
+
+
+def _read_file(path: str, variable: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as broken:
+        raise ConfigurationError(f"{variable}: cannot read the file: {type(broken).__name__}") from None
+
+
+def _read_toml(path: Path) -> dict[str, str]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
+        raise ConfigurationError(f"{path.name}: cannot be read: {broken}") from None
+    texts = {}
+    for name, value in found.items():
+        if name.upper() not in _BY_NAME or name != name.lower():
+            raise ConfigurationError(f"{path.name}: there is no setting {name}")
+        texts[name.upper()] = _toml_text(name, value)
+    return texts
+
+
+def _toml_text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, str | int):
+        return str(value)
+    raise ConfigurationError(f"{name}: must be a text, a number, a list or a table of texts (from {FILE})")
+
+
+def _show(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case timedelta():
+            return f"{int(value.total_seconds())}s"
+        case tuple():
+            return ",".join(map(str, value))
+        case Mapping():
+            return ",".join(f"{key}={item}" for key, item in value.items())
+        case _:
+            return str(value)
