@@ -200,6 +200,6 @@ class TestLifetimes:
         try:
             seconds = {"20m": 1200, "8h": 28_800}[life]
             assert server.newcomer().tokens["expires_in"] == seconds
-            assert ("ACCESS_TOKEN_TTL" in server.process.log.read_text()) is warned
+            assert ("access_token_ttl" in server.process.log.read_text()) is warned
         finally:
             server.process.stop()
