@@ -16,17 +16,20 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from watchword import errors
+from watchword.server.settings import ROWS
 
 TOP = Path(__file__).resolve().parent.parent
 PAGES = [TOP / "README.md", *sorted(TOP.glob("docs/**/*.md")), *sorted(TOP.glob("examples/*/README.md"))]
@@ -106,44 +109,61 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(TOP))
 
 
+def play(page: Path, folder: Path, *, own_curl: bool) -> None:
+    """Run a page in an empty folder and hold its outputs against what it promises."""
+    parts = runnable(page)
+    auth, api = str(free_port()), str(free_port())
+    text = script(parts).replace("8080", auth).replace("8000", api)
+    tools = folder / "bin"
+    tools.mkdir()
+    if own_curl:
+        (tools / "curl").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{TOP}/tests/curl.py" "$@"\n')
+        (tools / "curl").chmod(0o755)
+    environment = {
+        "PATH": os.pathsep.join(
+            (str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+        ),
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join((str(TOP / "src"), str(TOP))),
+        "WATCHWORD_PORT": auth,
+        "NO_COLOR": "1",
+    }
+    process = subprocess.Popen(
+        ["bash", "-c", text],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=120)
+    finally:
+        # The page's servers are in the session of its shell and end with it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    outputs = {
+        n: file.read_text("utf-8", "replace") if (file := folder / f"out.{n}").exists() else ""
+        for n in range(len(parts))
+    }
+    story = "\n".join(f"--- {parts[n].code}{text}" for n, text in outputs.items())
+    assert process.returncode == 0, f"{story}\n{said.decode()}"
+    for number, part in enumerate(parts):
+        for expected in part.directives.get("expect", []):
+            assert expected in outputs[number], story
+
+
 class TestSnippets:
     @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=name_of)
     def test_a_page_runs_as_printed(self, page: Path, tmp_path: Path) -> None:
         """Copying a page's snippets into a shell, one after the other, does what the page says."""
-        parts = runnable(page)
-        auth, api = str(free_port()), str(free_port())
-        text = script(parts).replace("8080", auth).replace("8000", api)
-        environment = {
-            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
-            "HOME": str(tmp_path),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join((str(TOP / "src"), str(TOP))),
-            "WATCHWORD_PORT": auth,
-            "NO_COLOR": "1",
-        }
-        process = subprocess.Popen(
-            ["bash", "-c", text],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            said, _ = process.communicate(timeout=120)
-        finally:
-            # The page's servers are in the session of its shell and end with it.
-            os.killpg(process.pid, signal.SIGKILL)
-        outputs = {
-            n: file.read_text("utf-8", "replace") if (file := tmp_path / f"out.{n}").exists() else ""
-            for n in range(len(parts))
-        }
-        story = "\n".join(f"--- {parts[n].code}{text}" for n, text in outputs.items())
-        assert process.returncode == 0, f"{story}\n{said.decode()}"
-        for number, part in enumerate(parts):
-            for expected in part.directives.get("expect", []):
-                assert expected in outputs[number], story
+        play(page, tmp_path, own_curl=shutil.which("curl") is None)
+
+    def test_the_stand_in_for_curl_says_the_same(self, tmp_path: Path) -> None:
+        """On a machine without curl the pages are run with a few lines of Python in its place."""
+        play(TOP / "README.md", tmp_path, own_curl=True)
 
     @pytest.mark.parametrize("page", TEXTS, ids=name_of)
     def test_a_snippet_that_is_only_shown_is_well_formed(self, page: Path) -> None:
@@ -182,6 +202,15 @@ class TestPages:
             for link in LINK.findall(index.read_text("utf-8"))
         }
         assert {page for page in TOP.glob("docs/**/*.md") if page != index} <= linked
+
+
+class TestConfiguration:
+    def test_every_setting_is_documented(self) -> None:
+        """docs/configuration.md names each setting with the default it really has."""
+        page = (TOP / "docs" / "configuration.md").read_text("utf-8")
+        table = page.partition("## Settings")[2].partition("\n## ")[0]
+        told = dict(re.findall(r"^\| `(\w+)` \| (?:`([^`]+)`|–) \|", table, re.MULTILINE))
+        assert told == {row.name: row.default or "" for row in ROWS}
 
 
 class TestErrors:
