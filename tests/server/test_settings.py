@@ -1,0 +1,207 @@
+"""Settings: where a value comes from, and what stops the start."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from watchword.errors import ConfigurationError
+from watchword.server.settings import ROWS, Settings
+
+SECRET = "a-master-key-of-more-than-32-characters"
+
+
+def refusal(flags: dict[str, str] | None = None, **environ: str) -> str:
+    """The one line that stops the start."""
+    with pytest.raises(ConfigurationError) as stop:
+        Settings.load(flags, environ)
+    assert "\n" not in stop.value.description
+    return stop.value.description
+
+
+class TestSources:
+    def test_without_anything_the_defaults_stand(self) -> None:
+        """The defaults are the contract's."""
+        settings = Settings.load()
+        assert settings.issuer == "http://127.0.0.1:8080"
+        assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+        assert settings.database_path == Path("watchword-data/watchword.db")
+        assert settings.secret is None
+        access, sessions = settings.access_tokens, settings.sessions
+        assert (access.audience, access.lifetime) == ("api", timedelta(minutes=10))
+        assert (sessions.lifetime, sessions.idle) == (timedelta(days=180), timedelta(days=30))
+        assert (sessions.grace, sessions.maximum_per_user) == (timedelta(seconds=10), 20)
+        assert settings.keys.algorithm == "ES256"
+        assert settings.passwords.minimum_length == 8
+        assert (settings.limits.attempts_per_account, settings.limits.attempts_per_address) == (10, 100)
+        assert settings.registration.open
+        assert (settings.web.cors_origins, settings.web.trusted_proxies) == ((), ())
+        assert settings.warnings() == []
+
+    def test_a_flag_wins_over_the_environment_that_over_a_file_that_over_toml(self, tmp_path: Path) -> None:
+        """Each place yields to the one before it, and ``shown`` names the one that won."""
+        (tmp_path / "watchword.toml").write_text('audience = "toml"\nport = 1\n')
+        (tmp_path / "audience").write_text("file\n")
+        file = {"WATCHWORD_AUDIENCE_FILE": str(tmp_path / "audience")}
+
+        def audience(flags: dict[str, str | None], environ: dict[str, str]) -> tuple[str, str]:
+            settings = Settings.load(flags, environ, tmp_path)
+            return settings.access_tokens.audience, settings.sources["AUDIENCE"]
+
+        assert audience({}, {}) == ("toml", "watchword.toml")
+        assert audience({}, file) == ("file", "WATCHWORD_AUDIENCE_FILE")
+        assert audience({}, {"WATCHWORD_AUDIENCE": "environment", **file}) == (
+            "environment",
+            "WATCHWORD_AUDIENCE",
+        )
+        assert audience({"audience": "flag"}, {"WATCHWORD_AUDIENCE": "environment"}) == ("flag", "--audience")
+        assert audience({"audience": None}, {}) == ("toml", "watchword.toml")
+
+    def test_a_file_s_last_line_break_is_not_the_value_s(self, tmp_path: Path) -> None:
+        """Editors end a file with a line break; a master key must not change with them."""
+        for text in (SECRET, SECRET + "\n", SECRET + "\r\n"):
+            (tmp_path / "secret").write_bytes(text.encode())
+            settings = Settings.load({}, {"WATCHWORD_SECRET_FILE": str(tmp_path / "secret")})
+            assert settings.secret == SECRET
+
+    def test_toml_speaks_its_own_types(self, tmp_path: Path) -> None:
+        """Numbers, booleans, lists and tables of the file become what the same text would."""
+        (tmp_path / "watchword.toml").write_text(
+            'port = 9000\nlog_requests = false\ncors_origins = ["https://a.example", "https://b.example"]\n'
+            'claims = { userId = "id" }\n'
+        )
+        settings = Settings.load({}, {}, tmp_path)
+        assert settings.port == 9000
+        assert settings.values["LOG_REQUESTS"] is False
+        assert settings.web.cors_origins == ("https://a.example", "https://b.example")
+        assert dict(settings.access_tokens.claims) == {"userId": "id"}
+
+    @pytest.mark.parametrize(
+        ("text", "span"),
+        [("90s", 90), ("10m", 600), ("8h", 28_800), ("1d", 86_400)],
+    )
+    def test_spans_have_a_unit(self, text: str, span: int) -> None:
+        """``90s 10m 8h 180d``, and nothing without a unit."""
+        settings = Settings.load({"access_token_ttl": text})
+        assert settings.access_tokens.lifetime == timedelta(seconds=span)
+
+    def test_an_address_of_six_is_bracketed_in_the_issuer(self) -> None:
+        """``::1`` becomes a URL that parses."""
+        assert Settings.load({"host": "::1"}).issuer == "http://[::1]:8080"
+
+    def test_a_life_over_an_hour_warns(self) -> None:
+        """Eight hours are allowed and said to be long."""
+        (warning,) = Settings.load({"access_token_ttl": "8h"}).warnings()
+        assert warning.startswith("access_token_ttl:")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("port", "eighty"),
+            ("port", "65536"),
+            ("port", "-1"),
+            ("port", "8080 "),
+            ("workers", "0"),
+            ("workers", "2"),
+            ("access_token_ttl", "10"),
+            ("access_token_ttl", "10 m"),
+            ("access_token_ttl", "1.5h"),
+            ("access_token_ttl", "25h"),
+            ("access_token_ttl", "0s"),
+            ("refresh_token_ttl", "1s"),
+            ("session_idle_ttl", "99999d"),
+            ("max_sessions_per_user", "0"),
+            ("registration", "Open"),
+            ("password_min_length", "4"),
+            ("signing_algorithm", "none"),
+            ("signing_algorithm", "HS256"),
+            ("claims", "sub=id"),
+            ("claims", "userId=password"),
+            ("claims", "userId"),
+            ("trusted_proxies", "proxy.example"),
+            ("log_format", "xml"),
+            ("log_requests", "yes"),
+            ("audience", " "),
+            ("database", "postgresql://db/watchword"),
+            ("database", "mysql://db/watchword"),
+            ("database", "sqlite://host/path"),
+            ("issuer", "https://auth.example/"),
+            ("issuer", "https://auth.example/?q"),
+            ("issuer", "http://auth.example"),
+            ("issuer", "https://user@auth.example"),
+            ("issuer", "auth.example"),
+            ("secret", "short"),
+            ("secret", "a" * 64),
+            ("secret", ""),
+            ("admin_email", "root@example.com"),
+            ("admin_password", "thirteen-green-anchors"),
+            ("tls_cert", "/nowhere/cert.pem"),
+        ],
+    )
+    def test_an_ill_typed_or_unsafe_value_stops_the_start(self, name: str, text: str) -> None:
+        """One line, which begins with the setting's name or says it."""
+        line = refusal({name: text})
+        spoken = {"refresh_token_ttl": "access_token_ttl", "admin_password": "admin_email"}.get(name, name)
+        assert line.startswith(f"{spoken}:"), line
+
+    def test_an_unknown_name_stops_the_start_wherever_it_stands(self, tmp_path: Path) -> None:
+        """A typing error in a security setting must not mean its default."""
+        assert "acces_token_ttl" in refusal({"acces_token_ttl": "5m"})
+        assert "WATCHWORD_ACCES_TOKEN_TTL" in refusal(WATCHWORD_ACCES_TOKEN_TTL="5m")
+        assert "WATCHWORD_ISSUERS_FILE" in refusal(WATCHWORD_ISSUERS_FILE="/etc/issuer")
+        for line in ('acces_token_ttl = "5m"', 'AUDIENCE = "api"', "[section]\nport = 1"):
+            (tmp_path / "watchword.toml").write_text(line + "\n")
+            with pytest.raises(ConfigurationError, match=r"watchword\.toml"):
+                Settings.load({}, {}, tmp_path)
+
+    def test_a_file_that_is_no_toml_stops_the_start(self, tmp_path: Path) -> None:
+        """A broken file is not an empty one."""
+        (tmp_path / "watchword.toml").write_text("port = = 1\n")
+        with pytest.raises(ConfigurationError, match=r"watchword\.toml"):
+            Settings.load({}, {}, tmp_path)
+
+    def test_a_secret_file_that_is_not_there_stops_the_start(self, tmp_path: Path) -> None:
+        """The line names the variable, not the path's content."""
+        assert "WATCHWORD_SECRET_FILE" in refusal(WATCHWORD_SECRET_FILE=str(tmp_path / "absent"))
+
+    def test_variables_of_others_are_not_ours(self) -> None:
+        """Only the prefix claims a variable."""
+        assert Settings.load({}, {"PORT": "x", "WATCHWORDS": "y", "PATH": "/bin"}).port == 8080
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "auth.example"])
+    def test_a_host_beyond_loopback_needs_an_issuer(self, host: str) -> None:
+        """Otherwise every token would carry an address nobody can check."""
+        assert refusal({"host": host}).startswith("issuer:")
+        settings = Settings.load({"host": host, "issuer": "https://auth.example"})
+        assert settings.issuer == "https://auth.example"
+
+
+class TestSecrecy:
+    def test_secrets_are_shown_nowhere(self) -> None:
+        """Neither ``repr`` nor the printed configuration holds them."""
+        environ = {
+            "WATCHWORD_SECRET": SECRET,
+            "WATCHWORD_ADMIN_EMAIL": "root@example.com",
+            "WATCHWORD_ADMIN_PASSWORD": "thirteen-green-anchors",
+        }
+        settings = Settings.load({}, environ)
+        for text in (repr(settings), str(settings), str(settings.shown())):
+            assert SECRET not in text
+            assert "thirteen-green-anchors" not in text
+        shown = {name: value for name, value, _ in settings.shown()}
+        assert shown["SECRET"] == shown["ADMIN_PASSWORD"] == "(hidden)"
+        assert shown["ADMIN_EMAIL"] == "root@example.com"
+
+    def test_a_refused_secret_is_not_repeated(self) -> None:
+        """The line that stops the start does not quote what it refuses."""
+        assert "hunter2" not in refusal({"secret": "hunter2"})
+        assert "hunter2" not in refusal({"admin_password": "hunter2"})
+
+    def test_every_row_is_shown_with_its_source(self) -> None:
+        """``--print-config`` leaves nothing out."""
+        assert [name for name, _, _ in Settings.load().shown()] == [row.name for row in ROWS]
+        assert all(row.help for row in ROWS)
