@@ -1,0 +1,114 @@
+"""Users, for administrators: find, make, change, ban, throw out."""
+
+from __future__ import annotations
+
+from watchword.errors import InvalidInput
+from watchword.server.admin.views import (
+    BanBody,
+    NewUserBody,
+    SessionsEnded,
+    UserBody,
+    UserList,
+    admin_user_view,
+)
+from watchword.server.endpoints.views import SessionList, session_view
+from watchword.server.services import Services
+from watchword.server.web.paging import page_of
+from watchword.server.web.request import Request
+from watchword.server.web.responses import EMPTY, Response, json_response
+
+__all__ = [
+    "ban",
+    "create",
+    "delete",
+    "end_session",
+    "end_sessions",
+    "get",
+    "list_sessions",
+    "list_users",
+    "unban",
+    "update",
+]
+
+_REASON = "ended_by_administrator"
+
+
+async def list_users(services: Services, request: Request) -> Response:
+    """``GET /admin/v1/users``: in order of creation; ``q`` searches e-mail, user name and name."""
+    cursor, limit = page_of(request)
+    page = await services.users.list(q=request.query.get("q", ""), cursor=cursor, limit=limit)
+    return json_response(UserList(items=tuple(admin_user_view(user) for user in page.items), next=page.next))
+
+
+async def create(services: Services, request: Request) -> Response:
+    """``POST /admin/v1/users``: make a user."""
+    body: NewUserBody = request.body
+    user = await services.users.create(
+        body.email,
+        body.password,
+        roles=body.roles,
+        name=body.name,
+        username=body.username,
+        origin=request.origin(),
+    )
+    return json_response(admin_user_view(user), 201)
+
+
+async def get(services: Services, request: Request) -> Response:
+    """``GET /admin/v1/users/{id}``: one user."""
+    return json_response(admin_user_view(await services.users.require(request.params["id"])))
+
+
+async def update(services: Services, request: Request) -> Response:
+    """``PATCH /admin/v1/users/{id}``: change a user; new roles act on the tokens he has."""
+    body: UserBody = request.body
+    user = await services.users.update(
+        request.params["id"],
+        name=body.name,
+        email=body.email,
+        username=body.username,
+        roles=body.roles,
+        origin=request.origin(),
+    )
+    return json_response(admin_user_view(user))
+
+
+async def delete(services: Services, request: Request) -> Response:
+    """``DELETE /admin/v1/users/{id}``: delete a user, his sessions and tokens."""
+    await services.users.delete(request.params["id"], request.origin())
+    return EMPTY
+
+
+async def ban(services: Services, request: Request) -> Response:
+    """``POST /admin/v1/users/{id}/ban``: no new token, and the ones he has are dead."""
+    body: BanBody = request.body or BanBody()
+    if body.until is not None and body.until <= services.now():
+        raise InvalidInput(errors=[("until", "is in the past")])
+    user = await services.users.ban(request.params["id"], body.reason, body.until, request.origin())
+    return json_response(admin_user_view(user))
+
+
+async def unban(services: Services, request: Request) -> Response:
+    """``POST /admin/v1/users/{id}/unban``: the user may log in again."""
+    return json_response(admin_user_view(await services.users.unban(request.params["id"], request.origin())))
+
+
+async def list_sessions(services: Services, request: Request) -> Response:
+    """``GET /admin/v1/users/{id}/sessions``: where a user is logged in."""
+    user = await services.users.require(request.params["id"])
+    found = await services.sessions.list(user.id)
+    return json_response(SessionList(items=tuple(session_view(session) for session in found)))
+
+
+async def end_sessions(services: Services, request: Request) -> Response:
+    """``DELETE /admin/v1/users/{id}/sessions``: log a user out everywhere."""
+    user = await services.users.require(request.params["id"])
+    return json_response(
+        SessionsEnded(ended=await services.sessions.end_all(user.id, _REASON, request.origin()))
+    )
+
+
+async def end_session(services: Services, request: Request) -> Response:
+    """``DELETE /admin/v1/sessions/{id}``: end one session."""
+    await services.sessions.end(request.params["id"], _REASON, request.origin())
+    return EMPTY

@@ -1,0 +1,67 @@
+"""The ASGI application: routes over services, and the jobs that run beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from watchword.server.routes import ROUTES
+from watchword.server.services import Services
+from watchword.server.settings import Settings
+from watchword.server.web.dispatch import Dispatcher
+from watchword.server.web.observe import Observer, make_logger
+from watchword.server.web.request import Receive, Scope, Send
+
+__all__ = ["App", "create_app"]
+
+
+def create_app(settings: Settings, services: Services) -> App:
+    """Wire the application over open *services*; closing them stays with the caller."""
+    observer = Observer(make_logger(settings.values["LOG_FORMAT"]), settings.values["LOG_REQUESTS"])
+    observer.gauges(
+        {
+            "feed_listeners": ("Guards that listen to the revocation feed", lambda: services.feed.listeners),
+            "feed_sequence": ("Entries ever written to the revocation log", lambda: services.feed.sequence),
+            "passwords_waiting": ("Passwords waiting to be hashed", lambda: services.passwords.waiting),
+        }
+    )
+    https = settings.issuer.startswith("https:")
+    return App(Dispatcher(ROUTES, services, settings.web, observer, https), services, observer)
+
+
+@dataclass(slots=True)
+class App:
+    """One server as an ASGI application (HTTP and lifespan)."""
+
+    dispatch: Dispatcher
+    services: Services
+    observer: Observer
+    _jobs: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or start and stop with the server that runs us."""
+        if scope["type"] == "http":
+            scope.setdefault("state", {}).update(observer=self.observer, routes=self.dispatch.routes)
+            await self.dispatch(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._jobs = asyncio.create_task(self.services.run_jobs())
+                self._jobs.add_done_callback(self._jobs_ended)
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                if self._jobs is not None:
+                    self._jobs.cancel()
+                    await asyncio.gather(self._jobs, return_exceptions=True)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _jobs_ended(self, jobs: asyncio.Task[None]) -> None:
+        if not jobs.cancelled() and (fault := jobs.exception()) is not None:
+            self.observer.logger.error("jobs ended", exc_info=fault)

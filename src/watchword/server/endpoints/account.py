@@ -1,0 +1,110 @@
+"""A user's own account: register, read, change, leave; his sessions and his password."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from msgspec import UNSET
+
+from watchword.errors import InvalidCredentials
+from watchword.server.endpoints.views import (
+    PasswordBody,
+    ProfileBody,
+    RegisterBody,
+    RegisteredView,
+    SessionList,
+    session_view,
+    user_view,
+)
+from watchword.server.ephemeral.limits import network_of
+from watchword.server.services import Services
+from watchword.server.web.request import Request
+from watchword.server.web.responses import EMPTY, Response, json_response
+
+__all__ = ["change_me", "change_password", "delete_me", "end_session", "list_sessions", "me", "register"]
+
+_RECENT: Final = timedelta(minutes=15)
+"""How long after a log-in its session may change what opens the account."""
+
+
+async def register(services: Services, request: Request) -> Response:
+    """``POST /auth/register``: make an account."""
+    body: RegisterBody = request.body
+    key = network_of(request.address)
+    # Every attempt counts: 409 tells that an address has an account, so asking must not be free.
+    services.registrations.check(key)
+    services.registrations.count(key)
+    user = await services.users.register(
+        body.email, body.password, body.name, body.username, origin=request.origin()
+    )
+    return json_response(RegisteredView(user=user_view(user)), 201)
+
+
+async def me(services: Services, request: Request) -> Response:
+    """``GET /auth/me``: the user."""
+    return json_response(user_view(request.caller.user))
+
+
+async def change_me(services: Services, request: Request) -> Response:
+    """``PATCH /auth/me``: change name, user name or e-mail.
+
+    A new e-mail address is a way in: it takes a recent log-in or the current password (ASVS 7.5.1), so that a
+    token found lying about does not become an account.
+    """
+    body: ProfileBody = request.body
+    user = request.caller.user
+    if body.email is not UNSET and body.email != user.email:
+        recent = services.now() - request.caller.session.auth_time <= _RECENT
+        if body.current_password is not None or not recent:
+            await _prove(services, request, body.current_password or "")
+    changed = await services.users.update(
+        user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
+    )
+    return json_response(user_view(changed))
+
+
+async def delete_me(services: Services, request: Request) -> Response:
+    """``DELETE /auth/me``: leave; the account, its sessions and tokens are gone."""
+    await services.users.delete(request.caller.user.id, request.origin())
+    return EMPTY
+
+
+async def list_sessions(services: Services, request: Request) -> Response:
+    """``GET /auth/sessions``: where one is logged in."""
+    found = await services.sessions.list(request.caller.user.id)
+    current = request.caller.session.id
+    return json_response(SessionList(items=tuple(session_view(session, current) for session in found)))
+
+
+async def end_session(services: Services, request: Request) -> Response:
+    """``DELETE /auth/sessions/{id}``: log one device out."""
+    await services.sessions.end(request.params["id"], "logged_out", request.origin(), request.caller.user.id)
+    return EMPTY
+
+
+async def change_password(services: Services, request: Request) -> Response:
+    """``POST /auth/password``: another password; the user's other sessions end."""
+    body: PasswordBody = request.body
+    caller = request.caller
+    services.login.check_attempts(caller.user.id, request.origin())
+    try:
+        await services.users.change_password(
+            caller.user.id,
+            body.current_password,
+            body.new_password,
+            session_id=caller.session.id,
+            origin=request.origin(),
+        )
+    except InvalidCredentials:
+        services.login.count_attempt(caller.user.id, request.origin())
+        raise
+    return EMPTY
+
+
+async def _prove(services: Services, request: Request, password: str) -> None:
+    user, origin = request.caller.user, request.origin()
+    services.login.check_attempts(user.id, origin)
+    if not await services.passwords.verify(user.password_digest, password):
+        services.login.count_attempt(user.id, origin)
+        raise InvalidCredentials("the current password is wrong")

@@ -1,0 +1,98 @@
+"""What verifiers and probes read: key set, metadata, revocation feed, health. Prebuilt bytes where they stand still."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from watchword.errors import InvalidRequest
+from watchword.jose.algorithms import ASYMMETRIC
+from watchword.protocol.metadata import (
+    JWKS_PATH,
+    REVOCATIONS_JWKS,
+    REVOCATIONS_PATH,
+    REVOCATIONS_STREAM_PATH,
+)
+from watchword.server.services import Services
+from watchword.server.web.request import Request
+from watchword.server.web.responses import NO_STORE, Response, json_response
+
+__all__ = ["healthz", "jwks", "metadata", "metadata_document", "metrics", "readyz", "revocations", "stream"]
+
+_PUBLIC: Final = {"Cache-Control": "public, max-age=60"}
+_JWT: Final = "application/jwt"
+
+
+async def jwks(services: Services, request: Request) -> Response:
+    """``GET /.well-known/jwks.json``: the keys that verify access tokens (RFC 7517 5)."""
+    return Response(200, services.keys.jwks_bytes(), headers=_PUBLIC)
+
+
+async def metadata(services: Services, request: Request) -> Response:
+    """``GET /.well-known/oauth-authorization-server``: what this server offers (RFC 8414 3)."""
+    return json_response(metadata_document(services), headers=_PUBLIC)
+
+
+def metadata_document(services: Services) -> dict[str, Any]:
+    """The metadata: only what is really there (RFC 8414 2)."""
+    policy = services.introspection.policy
+    issuer = policy.issuer
+    return {
+        "issuer": issuer,
+        "jwks_uri": issuer + JWKS_PATH,
+        "response_types_supported": [],
+        "grant_types_supported": [],
+        "service_documentation": issuer + "/docs",
+        "access_token_signing_alg_values_supported": sorted(
+            ASYMMETRIC & {key.algorithm for key in services.keys.keyset}
+        ),
+        "watchword_login_endpoint": issuer + "/auth/login",
+        "watchword_token_endpoint": issuer + "/auth/token",
+        "watchword_logout_endpoint": issuer + "/auth/logout",
+        "watchword_registration_endpoint": issuer + "/auth/register",
+        "watchword_revocations_endpoint": issuer + REVOCATIONS_PATH,
+        "watchword_revocations_stream_endpoint": issuer + REVOCATIONS_STREAM_PATH,
+        REVOCATIONS_JWKS: services.keys.feed_jwks(),
+    }
+
+
+async def revocations(services: Services, request: Request) -> Response:
+    """``GET /revocations``: the feed as one signed message; with ``after`` what came since."""
+    after = request.query.get("after")
+    if after is not None:
+        if not after.isascii() or not after.isdigit() or len(after) > 18:
+            raise InvalidRequest("after must be a sequence")
+        return Response(200, services.feed.delta(int(after)), _JWT, {"Cache-Control": "no-cache"})
+    snapshot = services.feed.snapshot()
+    headers = {"Cache-Control": "public, max-age=1", "ETag": snapshot.etag}
+    if request.header("if-none-match") == snapshot.etag:
+        return Response(304, media_type="", headers=headers)
+    return Response(200, snapshot.body, _JWT, headers)
+
+
+async def stream(services: Services, request: Request) -> Response:
+    """``GET /revocations/stream``: the feed as server-sent events; ``Last-Event-ID`` resumes."""
+    return Response(
+        200,
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        stream=services.feed.stream(request.header("last-event-id")),
+    )
+
+
+async def healthz(services: Services, request: Request) -> Response:
+    """``GET /healthz``: the process is up."""
+    return Response(200, b'{"status":"ok"}', headers=NO_STORE)
+
+
+async def readyz(services: Services, request: Request) -> Response:
+    """``GET /readyz``: it may get traffic: the store answers and no drain is under way."""
+    if services.feed.closed:
+        return Response(503, b'{"status":"draining"}', headers={**NO_STORE, "Retry-After": "1"})
+    await services.store.ready()
+    return json_response({"status": "ok", "sequence": services.feed.sequence})
+
+
+async def metrics(services: Services, request: Request) -> Response:
+    """``GET /metrics``: everything counted, in the text form of Prometheus."""
+    observer = request.scope["state"]["observer"]
+    return Response(200, observer.metrics(), "text/plain; version=0.0.4; charset=utf-8", NO_STORE)

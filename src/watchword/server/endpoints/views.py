@@ -1,0 +1,191 @@
+"""What callers see of users and sessions, and what they may say: the structs of the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from watchword.server.store.records import Session, User
+from watchword.server.tokens.issuance import TokenSet
+
+__all__ = [
+    "Device",
+    "LoginBody",
+    "LoginView",
+    "LogoutBody",
+    "PasswordBody",
+    "ProfileBody",
+    "RefreshedView",
+    "RegisterBody",
+    "RegisteredView",
+    "SessionList",
+    "SessionView",
+    "TokenBody",
+    "UserView",
+    "login_view",
+    "session_view",
+    "user_view",
+]
+
+Email = Annotated[str, Meta(max_length=320, description="An e-mail address")]
+Device = Annotated[str, Meta(max_length=200, description="A name of the device, for the list of sessions")]
+
+
+class UserView(Struct, frozen=True, kw_only=True):
+    """A user."""
+
+    id: str
+    email: str
+    username: str | None
+    name: str | None
+    roles: tuple[str, ...]
+    email_verified: bool
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+class RegisteredView(Struct, frozen=True, kw_only=True):
+    """The user who was made."""
+
+    user: UserView
+
+
+class LoginView(Struct, frozen=True, kw_only=True):
+    """A token set and whose it is."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+    refresh_token_expires_in: int
+    scope: str
+    session_id: str
+    user: UserView
+
+
+class RefreshedView(Struct, frozen=True, kw_only=True):
+    """A token set."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+    refresh_token_expires_in: int
+    scope: str
+    session_id: str
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """A session: where from, since when, last used when."""
+
+    id: str
+    device: str | None
+    address: str | None
+    user_agent: str | None
+    audience: tuple[str, ...]
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    current: bool
+
+
+class SessionList(Struct, frozen=True, kw_only=True):
+    """The sessions of a user."""
+
+    items: tuple[SessionView, ...]
+    next: str | None = None
+
+
+class RegisterBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new account."""
+
+    email: Email
+    password: str
+    name: str | None = None
+    username: str | None = None
+
+
+class LoginBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A log-in, by e-mail or by user name."""
+
+    password: str
+    email: str | None = None
+    username: str | None = None
+    audience: str | None = None
+    scope: str | None = None
+    device: Device | None = None
+
+
+class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A refresh."""
+
+    refresh_token: str
+    scope: str | None = None
+
+
+class LogoutBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A log-out; everything may be left out where a bearer token says who."""
+
+    refresh_token: str | None = None
+    everywhere: bool = False
+
+
+class ProfileBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user may change of himself; what is left out stays."""
+
+    name: str | None | UnsetType = UNSET
+    username: str | None | UnsetType = UNSET
+    email: Email | UnsetType = UNSET
+    current_password: str | None = None
+
+
+class PasswordBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of password."""
+
+    current_password: str
+    new_password: str
+
+
+def user_view(user: User) -> UserView:
+    """A user as he and his clients see him."""
+    return UserView(
+        id=user.id,
+        email=user.email,
+        username=user.username,
+        name=user.name,
+        roles=user.roles,
+        email_verified=user.email_verified,
+        created_at=user.created_at,
+        last_login_at=user.last_login_at,
+    )
+
+
+def login_view(tokens: TokenSet, user: User) -> LoginView:
+    """The answer to a log-in."""
+    return LoginView(
+        access_token=tokens.access_token,
+        token_type=tokens.token_type,
+        expires_in=tokens.expires_in,
+        refresh_token=tokens.refresh_token,
+        refresh_token_expires_in=tokens.refresh_token_expires_in,
+        scope=tokens.scope,
+        session_id=tokens.session_id,
+        user=user_view(user),
+    )
+
+
+def session_view(session: Session, current: str | None = None) -> SessionView:
+    """A session as its user sees it."""
+    return SessionView(
+        id=session.id,
+        device=session.device,
+        address=session.address,
+        user_agent=session.user_agent,
+        audience=session.audience,
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+        expires_at=min(session.expires_at, session.idle_expires_at),
+        current=session.id == current,
+    )

@@ -1,0 +1,1 @@
+"""What people see: pages that work without JavaScript and by keyboard."""

@@ -1,0 +1,117 @@
+"""The pages: a landing page, the API's documents, the set-up of the first administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from watchword.errors import AccessDenied, EmailTaken, InvalidInput, NotFound
+from watchword.server.pages.openapi import chapters, openapi_document
+from watchword.server.services import Services
+from watchword.server.web.request import Request
+from watchword.server.web.responses import Response, page_response
+from watchword.server.web.route import Route
+
+__all__ = ["docs", "index", "openapi", "setup", "setup_form", "static"]
+
+_STATIC: Final = {"watchword.css": "text/css; charset=utf-8"}
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("watchword.server.pages"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(template: str, status: int = 200, **values: Any) -> Response:
+    """A template as a page."""
+    return page_response(_templates().get_template(template).render(**values), status)
+
+
+async def index(services: Services, request: Request) -> Response:
+    """``GET /``: what this is and where to go."""
+    return render("index.html", issuer=services.introspection.policy.issuer)
+
+
+async def docs(services: Services, request: Request) -> Response:
+    """``GET /docs``: every call with what it takes, what it answers and how curl makes it."""
+    issuer = services.introspection.policy.issuer
+    return render("docs.html", issuer=issuer, chapters=chapters(_routes(request), issuer))
+
+
+async def openapi(services: Services, request: Request) -> Response:
+    """``GET /openapi.json``: the same for machines."""
+    document = openapi_document(_routes(request), services.introspection.policy.issuer)
+    return Response(200, msgspec.json.encode(document), headers={"Cache-Control": "public, max-age=60"})
+
+
+def _routes(request: Request) -> Sequence[Route]:
+    # The table names these pages, so it reaches them with the request and not by an import.
+    routes: Sequence[Route] = request.scope["state"]["routes"]
+    return routes
+
+
+async def static(services: Services, request: Request) -> Response:
+    """``GET /static/{name}``: one of the files that ship with the pages."""
+    media_type = _STATIC.get(request.params["name"])
+    if media_type is None:
+        raise NotFound
+    return Response(
+        200, _static(request.params["name"]), media_type, {"Cache-Control": "public, max-age=3600"}
+    )
+
+
+@lru_cache
+def _static(name: str) -> bytes:
+    return files("watchword.server.pages").joinpath("static", name).read_bytes()
+
+
+async def setup_form(services: Services, request: Request) -> Response:
+    """``GET /setup``: the form behind the one-time link."""
+    token = request.query.get("token", "")
+    if not await services.setup.valid(token):
+        return render("setup_gone.html", 404)
+    return render("setup.html", token=token, email="", name="", faults={})
+
+
+async def setup(services: Services, request: Request) -> Response:
+    """``POST /setup``: make the first administrator; the link is spent."""
+    _check_same_origin(services, request)
+    form = request.body
+    token, email, name = (form.get(member, "") for member in ("token", "email", "name"))
+    try:
+        user = await services.setup.complete(
+            token, email, form.get("password", ""), name.strip() or None, request.origin()
+        )
+    except NotFound:
+        return render("setup_gone.html", 404)
+    except InvalidInput as fault:
+        return render("setup.html", 422, token=token, email=email, name=name, faults=dict(fault.errors))
+    except EmailTaken as taken:
+        return render(
+            "setup.html", 422, token=token, email=email, name=name, faults={"email": taken.description}
+        )
+    return render("setup_done.html", email=user.email, issuer=services.introspection.policy.issuer)
+
+
+def _check_same_origin(services: Services, request: Request) -> None:
+    """A form of ours is sent by a page of ours (ASVS 3.5): the browser says so itself."""
+    site = request.header("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        raise AccessDenied("this form was sent from another site")
+    origin = request.header("origin")
+    if origin is not None:
+        issuer = urlsplit(services.introspection.policy.issuer)
+        if origin != f"{issuer.scheme}://{issuer.netloc}" and origin != f"http://{request.header('host')}":
+            raise AccessDenied("this form was sent from another site")

@@ -1,0 +1,101 @@
+"""Every route on one screen: who may call it, what it reads, what it answers. Tests and documents walk this table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
+from watchword.server.admin import registry, users
+from watchword.server.admin import views as admin_views
+from watchword.server.endpoints import account, documents, login, views
+from watchword.server.pages import pages
+from watchword.server.web.route import Route
+
+__all__ = ["ROUTES"]
+
+_open = partial(Route, tag="Log-in")
+_own = partial(Route, auth="first-party", tag="Account")
+_admin = partial(Route, auth="admin", tag="Administration")
+_public = partial(Route, cors="public", tag="Standards")
+_page = partial(Route, cors="none", media_type="text/html")
+
+_PAGE: Final = (("cursor", "Where the page before ended"), ("limit", "How many, 1 to 200"))
+_A: Final = "/admin/v1"
+
+# fmt: off
+ROUTES: Final[Sequence[Route]] = (
+    _open("POST", "/auth/login", login.login, "Log in with e-mail or user name and password",
+          body=views.LoginBody, answer=views.LoginView, faults=(401, 403, 429)),
+    _open("POST", "/auth/token", login.token, "Trade a refresh token for a new access token",
+          body=views.TokenBody, answer=views.RefreshedView, faults=(401,)),
+    _open("POST", "/auth/logout", login.logout, "Log out: the session's access tokens die at once",
+          body=views.LogoutBody, optional_body=True, status=204, faults=(401,)),
+    _open("POST", "/auth/register", account.register, "Make an account",
+          body=views.RegisterBody, answer=views.RegisteredView, status=201, faults=(403, 409, 429)),
+    _own("GET", "/auth/me", account.me, "The user", answer=views.UserView),
+    _own("PATCH", "/auth/me", account.change_me, "Change name, user name or e-mail",
+         body=views.ProfileBody, answer=views.UserView, faults=(404, 409, 429)),
+    _own("DELETE", "/auth/me", account.delete_me, "Leave: account, sessions and tokens are gone",
+         status=204, faults=(404,)),
+    _own("GET", "/auth/sessions", account.list_sessions, "Where one is logged in", answer=views.SessionList),
+    _own("DELETE", "/auth/sessions/{id}", account.end_session, "Log one device out", status=204, faults=(404,)),
+    _own("POST", "/auth/password", account.change_password, "Change the password; other sessions end",
+         body=views.PasswordBody, status=204, faults=(429,)),
+
+    _admin("GET", f"{_A}/users", users.list_users, "List users", answer=admin_views.UserList, faults=(422,),
+           query=(("q", "Found in e-mail, user name or name"), *_PAGE)),
+    _admin("POST", f"{_A}/users", users.create, "Make a user", body=admin_views.NewUserBody,
+           answer=admin_views.AdminUserView, status=201, faults=(409,)),
+    _admin("GET", f"{_A}/users/{{id}}", users.get, "One user", answer=admin_views.AdminUserView, faults=(404,)),
+    _admin("PATCH", f"{_A}/users/{{id}}", users.update, "Change a user; roles act on issued tokens",
+           body=admin_views.UserBody, answer=admin_views.AdminUserView, faults=(404, 409)),
+    _admin("DELETE", f"{_A}/users/{{id}}", users.delete, "Delete a user", status=204, faults=(404,)),
+    _admin("POST", f"{_A}/users/{{id}}/ban", users.ban, "Ban a user: his tokens die", optional_body=True,
+           body=admin_views.BanBody, answer=admin_views.AdminUserView, faults=(404,)),
+    _admin("POST", f"{_A}/users/{{id}}/unban", users.unban, "Lift a ban", answer=admin_views.AdminUserView,
+           faults=(404,)),
+    _admin("GET", f"{_A}/users/{{id}}/sessions", users.list_sessions, "Where a user is logged in",
+           answer=views.SessionList, faults=(404,)),
+    _admin("DELETE", f"{_A}/users/{{id}}/sessions", users.end_sessions, "Log a user out everywhere",
+           answer=admin_views.SessionsEnded, faults=(404,)),
+    _admin("DELETE", f"{_A}/sessions/{{id}}", users.end_session, "End one session", status=204, faults=(404,)),
+    _admin("GET", f"{_A}/roles", registry.list_roles, "List roles", answer=admin_views.RoleList),
+    _admin("POST", f"{_A}/roles", registry.add_role, "Make or change a role", body=admin_views.RoleBody,
+           answer=admin_views.RoleView),
+    _admin("PUT", f"{_A}/roles/{{name}}", registry.set_role, "Say what a role may carry",
+           body=admin_views.ScopeBody, answer=admin_views.RoleView, faults=(404,)),
+    _admin("DELETE", f"{_A}/roles/{{name}}", registry.delete_role, "Delete a role", status=204, faults=(404, 409)),
+    _admin("GET", f"{_A}/apis", registry.list_apis, "List protected APIs", answer=admin_views.ApiList),
+    _admin("POST", f"{_A}/apis", registry.add_api, "Add a protected API", body=admin_views.ApiBody,
+           answer=admin_views.ApiView, status=201, faults=(409,)),
+    _admin("DELETE", f"{_A}/apis/{{audience:path}}", registry.delete_api, "Delete a protected API", status=204,
+           faults=(404, 409)),
+    _admin("GET", f"{_A}/keys", registry.list_keys, "List signing keys", answer=admin_views.KeyList),
+    _admin("POST", f"{_A}/keys/rotate", registry.rotate_keys, "Rotate the signing key", optional_body=True,
+           body=admin_views.RotateBody, answer=admin_views.RotationView),
+    _admin("POST", f"{_A}/keys/{{kid}}/compromise", registry.compromise_key, "Kill a key and its tokens",
+           answer=admin_views.KeyView, faults=(404,)),
+    _admin("GET", f"{_A}/events", registry.list_events, "Read the audit log", answer=admin_views.EventList,
+           faults=(422,), query=(("type", "One type alone"), ("user_id", "One user alone"), *_PAGE)),
+
+    _public("GET", JWKS_PATH, documents.jwks, "The keys that verify access tokens", answer=dict[str, Any]),
+    _public("GET", "/.well-known/oauth-authorization-server", documents.metadata, "What this server offers",
+            answer=dict[str, Any]),
+    _public("GET", REVOCATIONS_PATH, documents.revocations, "The revocation feed as one signed message",
+            media_type="application/jwt", faults=(304,), query=(("after", "Only what came after this sequence"),)),
+    _public("GET", REVOCATIONS_STREAM_PATH, documents.stream, "The revocation feed as server-sent events",
+            media_type="text/event-stream"),
+    _public("GET", "/healthz", documents.healthz, "The process is up", answer=dict[str, str], tag="Operation"),
+    _public("GET", "/readyz", documents.readyz, "It may get traffic", answer=dict[str, Any], tag="Operation"),
+    Route("GET", "/metrics", documents.metrics, "Counters for Prometheus", media_type="text/plain", tag="Operation"),
+    Route("GET", "/openapi.json", pages.openapi, "This API as OpenAPI 3.1", answer=dict[str, Any], tag="Operation"),
+
+    _page("GET", "/", pages.index, "What this is"),
+    _page("GET", "/docs", pages.docs, "Each call as a curl line"),
+    _page("GET", "/static/{name}", pages.static, "Styles", faults=(404,)),
+    _page("GET", "/setup", pages.setup_form, "Set up the first administrator", faults=(404,)),
+    _page("POST", "/setup", pages.setup, "Set up the first administrator", form=True, faults=(403, 404, 422)),
+)
+# fmt: on

@@ -1,0 +1,196 @@
+"""The ASGI application over the route table: exact paths by one look-up, the others by pattern.
+
+One function sees every request: it finds the route, authenticates, reads the body, calls the
+endpoint, and writes the answer with the fields that belong on every one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final
+
+from starlette.routing import compile_path
+
+from watchword.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError, WatchwordError
+from watchword.server.policies import WebPolicy
+from watchword.server.web.address import client_address
+from watchword.server.web.errors import error_response
+from watchword.server.web.observe import Observer
+from watchword.server.web.request import Receive, Request, Scope, Send, read_form, read_json
+from watchword.server.web.responses import Response
+from watchword.server.web.route import Route
+
+__all__ = ["Dispatcher"]
+
+_SECURITY: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-site"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none';"
+        b" frame-ancestors 'none'",
+    ),
+)
+_HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Serves *routes* with *services*."""
+
+    routes: Sequence[Route]
+    services: Any
+    policy: WebPolicy
+    observer: Observer
+    https: bool
+    token_bytes: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+    _exact: dict[str, dict[str, Route]] = field(default_factory=dict, repr=False)
+    _patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = field(default_factory=list, repr=False)
+    _address: Callable[[Scope], str | None] = field(init=False, repr=False)
+    _common: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._address = client_address(self.policy.trusted_proxies)
+        self._common = (*_SECURITY, _HSTS) if self.https else _SECURITY
+        patterns: dict[str, dict[str, Route]] = {}
+        for route in self.routes:
+            table = patterns if "{" in route.path else self._exact
+            table.setdefault(route.path, {})[route.method] = route
+        self._patterns = [(compile_path(path)[0], methods) for path, methods in patterns.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = perf_counter()
+        name = self.token_bytes(8).hex()
+        request = Request(scope["method"], scope["path"], scope, receive, self._address(scope), name)
+        route: Route | None = None
+        try:
+            methods, request.params = self._find(request.path)
+            if request.method == "OPTIONS":
+                response = Response(204, media_type="", headers={"Allow": _allow(methods)})
+            else:
+                route = self._choose(request.method, methods)
+                response = await self._answer(route, request)
+        except WatchwordError as error:
+            response = error_response(error)
+        except Exception as fault:
+            self.observer.failed(request, fault)
+            response = error_response(ServerError(f"the server failed; its log knows why under {name}"))
+        await self._send(request, route, response, send)
+        self.observer.answered(request, route, response.status, perf_counter() - started)
+
+    def _find(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        methods = self._exact.get(path)
+        if methods is not None:
+            return methods, {}
+        for pattern, found in self._patterns:
+            if match := pattern.match(path):
+                return found, match.groupdict()
+        raise NotFound
+
+    def _choose(self, method: str, methods: dict[str, Route]) -> Route:
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise MethodNotAllowed(allow=_allow(methods).split(", "))
+        return route
+
+    async def _answer(self, route: Route, request: Request) -> Response:
+        if route.auth != "none":
+            if b"access_token=" in request.scope["query_string"]:
+                raise InvalidRequest("a token does not belong in the URL")
+            request.caller = await self.services.introspection.authenticate(
+                request.header_values("authorization"), audience=route.auth
+            )
+        if route.form:
+            request.body = await read_form(request, self.policy.body_limit)
+        elif route.body is not None and not (route.optional_body and _is_bare(request)):
+            request.body = await read_json(request, route.body, self.policy.body_limit)
+        return await route.endpoint(self.services, request)
+
+    async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
+        headers = [(b"content-type", response.media_type.encode())] if response.media_type else []
+        headers += [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()
+        ]
+        headers.append((b"x-request-id", request.id.encode()))
+        headers += self._common
+        headers += self._cors(request, route)
+        if response.stream is None:
+            if response.status != 204 and response.status != 304:
+                headers.append((b"content-length", str(len(response.body)).encode()))
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            body = b"" if request.method == "HEAD" else response.body
+            await send({"type": "http.response.body", "body": body})
+            return
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if request.method != "HEAD":
+            await _pump(response, request.receive, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _cors(self, request: Request, route: Route | None) -> list[tuple[bytes, bytes]]:
+        origins = request.header_values("origin")
+        if not origins:
+            return []
+        asked = route
+        if asked is None and request.method == "OPTIONS":
+            method = request.header_values("access-control-request-method")
+            try:
+                asked = self._find(request.path)[0].get(method[0]) if method else None
+            except NotFound:
+                return []
+        if asked is None or asked.cors == "none":
+            return []
+        if asked.cors == "public":
+            return [(b"access-control-allow-origin", b"*")]
+        if origins[0] not in self.policy.cors_origins:
+            return [(b"vary", b"Origin")]
+        fields = [(b"access-control-allow-origin", origins[0].encode("latin-1")), (b"vary", b"Origin")]
+        if request.method == "OPTIONS":
+            fields += [
+                (b"access-control-allow-methods", asked.method.encode()),
+                (b"access-control-allow-headers", b"authorization, content-type"),
+                (b"access-control-max-age", b"600"),
+            ]
+        return fields
+
+
+async def _pump(response: Response, receive: Receive, send: Send) -> None:
+    """Send the chunks of a stream until it ends or the client goes."""
+
+    assert response.stream is not None
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def chunks() -> None:
+        assert response.stream is not None
+        async for chunk in response.stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    tasks = {asyncio.ensure_future(gone()), asyncio.ensure_future(chunks())}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _is_bare(request: Request) -> bool:
+    """Whether a request has no body: neither a length nor chunks are announced (RFC 9112 6.3)."""
+    length = request.header_values("content-length")
+    return (not length or length[0] == "0") and not request.header_values("transfer-encoding")
+
+
+def _allow(methods: dict[str, Route]) -> str:
+    found = {*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    return ", ".join(sorted(found & _METHODS))

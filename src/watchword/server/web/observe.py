@@ -1,0 +1,113 @@
+"""What is told of requests: a log line and counters; never a secret, never a line break of a stranger's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from watchword.server.web.request import Request
+from watchword.server.web.route import Route
+
+__all__ = ["Observer", "make_logger"]
+
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    code: f"\\u{code:04x}"
+    for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)
+}
+
+_CONTROL_BUT_LINES: Final = {code: text for code, text in _CONTROL.items() if code != ord("\n")}
+
+
+def make_logger(form: Literal["console", "json"]) -> Any:
+    """A logger to stderr whose every text is one line, whatever strangers wrote into it (CWE-117)."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer(sort_keys=False)
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _escape,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _escape(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            # A traceback is ours and has lines; a stranger's text has none.
+            event[name] = value.translate(_CONTROL_BUT_LINES if name == "exception" else _CONTROL)
+    return event
+
+
+@dataclass(slots=True)
+class Observer:
+    """Counts and logs. Paths are told by their route, so that neither labels nor lines hold ids or tokens."""
+
+    logger: Any
+    log_requests: bool
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _requests: Counter = field(init=False, repr=False)
+    _seconds: Histogram = field(init=False, repr=False)
+    _children: dict[tuple[str, str, int], tuple[Any, Any]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._requests = Counter(
+            "watchword_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "watchword_request_seconds",
+            "Time to answer",
+            ("route",),
+            buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2),
+            registry=self.registry,
+        )
+
+    def gauges(self, gauges: Mapping[str, tuple[str, Any]]) -> None:
+        """Add gauges that are read when asked for: name -> (meaning, function)."""
+        for name, (meaning, read) in gauges.items():
+            Gauge(f"watchword_{name}", meaning, registry=self.registry).set_function(read)
+
+    def answered(self, request: Request, route: Route | None, status: int, seconds: float) -> None:
+        """Tell of an answer."""
+        path = route.path if route else "(none)"
+        method = route.method if route else "(other)"
+        children = self._children.get((method, path, status))
+        if children is None:
+            children = (self._requests.labels(method, path, str(status)), self._seconds.labels(path))
+            self._children[method, path, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
+        if self.log_requests:
+            self.logger.info(
+                "request",
+                id=request.id,
+                method=method,
+                route=path,
+                status=status,
+                ms=round(seconds * 1000, 1),
+                address=request.address,
+                user=request.caller.user.id if request.caller is not None else None,
+            )
+
+    def failed(self, request: Request, fault: BaseException) -> None:
+        """Tell of a fault of ours, with its stack but without the values in it."""
+        self.logger.error(
+            "fault", id=request.id, path=request.path[:200], kind=type(fault).__name__, exc_info=fault
+        )
+
+    def metrics(self) -> bytes:
+        """Everything counted, in the text form of Prometheus."""
+        return generate_latest(self.registry)

@@ -1,0 +1,186 @@
+"""A request as the endpoints see it, and its body read strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from watchword.errors import (
+    ContentTooLarge,
+    InvalidInput,
+    InvalidRequest,
+    MalformedContent,
+    UnsupportedMediaType,
+)
+from watchword.jose.encoding import parse_json_object
+from watchword.server.store.records import Origin
+
+__all__ = ["Message", "Receive", "Request", "Scope", "Send", "read_body", "read_form", "read_json"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+T = TypeVar("T")
+
+_MEMBER: Final = re.compile(r"(?:unknown|required) field `([^`]*)`")
+_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: in capitals; ``HEAD`` comes as ``GET``.
+        path: the path, decoded once.
+        params: the parts of the path that the route names.
+        query: the query's parameters; one that repeats is refused.
+        headers: the fields by lower-case name; of a repeated one all values.
+        body: what ``read_json`` or ``read_form`` made of the body.
+        caller: who calls, where the route demands it (an ``introspection.Caller``).
+        address: the client's address.
+        id: our name for this request, in its answer and in the log; never taken from the client.
+    """
+
+    method: str
+    path: str
+    scope: Scope = field(repr=False)
+    receive: Receive = field(repr=False)
+    address: str | None
+    id: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Any = field(default=None, repr=False)
+    caller: Any = None
+    _headers: dict[str, list[str]] | None = field(default=None, repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The one value of a field; ``None`` when it is absent.
+
+        Raises:
+            InvalidRequest: it came more than once.
+        """
+        values = self.header_values(name)
+        if len(values) > 1:
+            raise InvalidRequest(f"the field {name} came twice")
+        return values[0] if values else None
+
+    def header_values(self, name: str) -> Sequence[str]:
+        """Every value of a field."""
+        if self._headers is None:
+            found: dict[str, list[str]] = {}
+            for raw, value in self.scope["headers"]:
+                found.setdefault(raw.decode("latin-1"), []).append(value.decode("latin-1"))
+            self._headers = found
+        return self._headers.get(name, ())
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query's parameters.
+
+        Raises:
+            InvalidRequest: one came twice (RFC 6749 3.1), or there are very many.
+        """
+        try:
+            pairs = parse_qsl(
+                self.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=50
+            )
+        except ValueError:
+            raise InvalidRequest("the query cannot be read") from None
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise InvalidRequest("a query parameter came twice")
+        return found
+
+    def origin(self) -> Origin:
+        """Who asks, for the audit log."""
+        caller = self.caller
+        agent = self.header_values("user-agent")
+        return Origin(
+            actor=caller.user.id if caller is not None else "anonymous",
+            address=self.address,
+            user_agent=agent[0] if agent else None,
+            session_id=caller.session.id if caller is not None else None,
+        )
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, of at most *limit* bytes; one that is larger is refused before it is read.
+
+    Raises:
+        ContentTooLarge: it is larger.
+        MalformedContent: the client went away in the middle.
+    """
+    declared = request.header("content-length")
+    if declared is not None and (
+        not declared.isascii() or not declared.isdigit() or int(declared[:12]) > limit
+    ):
+        raise ContentTooLarge(f"the body may have {limit} bytes")
+    chunks, size = [], 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedContent("the body ended early")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise ContentTooLarge(f"the body may have {limit} bytes")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def read_json(request: Request, form: type[T], limit: int) -> T:
+    """The body as *form*: strict JSON, every member known and of its type.
+
+    Raises:
+        UnsupportedMediaType: it is not ``application/json``, or is compressed.
+        ContentTooLarge, MalformedContent: as they say.
+        InvalidInput: a member is missing, unknown or of another type.
+    """
+    raw = await read_body(request, limit)
+    media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json" or request.header("content-encoding") not in (None, "identity"):
+        raise UnsupportedMediaType
+    members = parse_json_object(raw, error=MalformedContent)
+    try:
+        return msgspec.convert(members, form)
+    except msgspec.ValidationError as fault:
+        raise _invalid(str(fault)) from None
+
+
+async def read_form(request: Request, limit: int) -> Mapping[str, str]:
+    """The body of a page's form; a field that repeats is refused.
+
+    Raises:
+        UnsupportedMediaType, ContentTooLarge, InvalidRequest: as they say.
+    """
+    raw = await read_body(request, limit)
+    media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
+        raise UnsupportedMediaType("the body must be a form")
+    try:
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=50)
+    except (ValueError, UnicodeDecodeError):
+        raise InvalidRequest("the form cannot be read") from None
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidRequest("a field came twice")
+    return found
+
+
+def _invalid(message: str) -> InvalidInput:
+    where = _PATH.search(message)
+    what = message[: where.start()] if where else message
+    member = _MEMBER.search(what)
+    names = [
+        part for part in (where[1] if where else "", member[1] if member else "") if part and part != "..."
+    ]
+    if member:
+        what = "is missing" if "required" in what else "is not a member here"
+    return InvalidInput(errors=[(".".join(names) or "body", what[:1].lower() + what[1:])])

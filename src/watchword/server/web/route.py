@@ -1,0 +1,63 @@
+"""A route as data: what an endpoint demands and may answer, for the dispatcher, the OpenAPI document and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from watchword.server.web.request import Request
+from watchword.server.web.responses import Response
+
+__all__ = ["Endpoint", "Route"]
+
+Endpoint = Callable[[Any, Request], Awaitable[Response]]
+"""``(services, request) -> response``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path; ``{name}`` takes one segment, ``{name:path}`` the rest.
+        endpoint: what answers.
+        summary: one line for the documents.
+        auth: who may call: anybody, a bearer of a first-party token, an administrator.
+        body: the struct its JSON body must fit; ``None``: it takes none.
+        form: whether the body is a page's form instead.
+        optional_body: whether the body may be absent.
+        answer: the struct of the good answer, for the documents.
+        status: the status of the good answer.
+        faults: the statuses of refusals that belong to this route alone.
+        query: names and meanings of its query parameters.
+        cors: whether pages of configured origins, or of any (``public``), may call.
+        tag: the chapter of the documents; empty: not in them.
+    """
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    summary: str
+    auth: Literal["none", "first-party", "admin"] = "none"
+    body: type | None = None
+    form: bool = False
+    optional_body: bool = False
+    answer: Any = None
+    status: int = 200
+    faults: tuple[int, ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    cors: Literal["none", "configured", "public"] = "configured"
+    media_type: str = "application/json"
+    tag: str = ""
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Every status this route may answer with."""
+        found = {self.status, 400, 500, 503, *self.faults}
+        if self.auth != "none":
+            found |= {401, 403} if self.auth == "admin" else {401}
+        if self.body is not None or self.form:
+            found |= {413, 415, 422} if not self.form else {413, 415}
+        return tuple(sorted(found))
