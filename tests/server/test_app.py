@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import Stage
+from tests.server.stage import PASSWORD, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +40,25 @@ class TestApp:
         await stream.aclose()  # type: ignore[attr-defined]
         assert await lifespan.say("shutdown") == "lifespan.shutdown.complete"
         await lifespan.task
+
+    async def test_a_lesson_s_requests_run_as_printed(self, stage: Stage) -> None:
+        """Older names lead to the same endpoints, with their answer shapes, locks and limits."""
+        ada = await stage.somebody(username="fernando")
+        answer = await stage.http.post("/login", json={"email": ada.email, "password": PASSWORD})
+        assert answer.json().keys() == {"token"}
+        profile = await stage.http.get(
+            "/profile", headers={"Authorization": f"Bearer {answer.json()['token']}"}
+        )
+        assert profile.json()["id"] == ada.id
+        answer = await stage.http.post(
+            "/api/users-sessions", json={"Username": "fernando", "Password": PASSWORD}
+        )
+        assert answer.json().keys() == {"token"}
+        assert (await stage.http.get("/profile")).status_code == 401
+        answer = await stage.http.post("/login", json={"email": ada.email, "password": "wrong"})
+        assert (answer.status_code, answer.json().keys()) == (401, {"error", "message"})
+        for path in ("/login", "/profile", "/api/users-sessions"):
+            assert (await stage.http.put(path)).status_code == 404
 
     async def test_a_web_socket_is_closed(self, stage: Stage) -> None:
         """There is none here; 1008 says so."""

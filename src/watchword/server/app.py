@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from watchword.server.aliases import Aliases
 from watchword.server.routes import ROUTES
 from watchword.server.services import Services
 from watchword.server.settings import Settings
@@ -37,12 +38,16 @@ class App:
     services: Services
     observer: Observer
     _jobs: asyncio.Task[None] | None = field(default=None, repr=False)
+    _aliased: Aliases = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._aliased = Aliases(self.dispatch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server that runs us."""
         if scope["type"] == "http":
             scope.setdefault("state", {}).update(observer=self.observer, routes=self.dispatch.routes)
-            await self.dispatch(scope, receive, send)
+            await self._aliased(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -54,6 +57,21 @@ class TestFaults:
         assert (fault["event"], fault["id"], fault["kind"]) == ("fault", name, "RuntimeError")
         assert "canary" in fault["exception"]
         assert (line["event"], line["id"], line["status"]) == ("request", name, 500)
+
+    async def test_a_database_that_fails_is_503(self, tmp_path: Path) -> None:
+        """With ``Retry-After`` and without a word of SQL; what needs no database goes on."""
+        async with open_stage(database=f"sqlite:///{tmp_path}/watchword.db") as stage:
+            ada = await stage.newcomer()
+            with closing(sqlite3.connect(tmp_path / "watchword.db")) as other:
+                other.execute("DROP TABLE sessions")
+            for answer in (
+                await stage.http.get("/auth/me", headers=ada.bearer),
+                await stage.http.post("/auth/token", json={"refresh_token": ada.tokens["refresh_token"]}),
+            ):
+                problem(answer, 503, "temporarily_unavailable")
+                assert answer.headers["retry-after"] == "1"
+                assert "sessions" not in answer.text
+            assert (await stage.http.get("/.well-known/jwks.json")).status_code == 200
 
     async def test_a_request_s_name_is_ours(self, stage: Stage) -> None:
         """Each has another, and a client's own is not taken: it would write into our log."""
