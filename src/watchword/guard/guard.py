@@ -1,0 +1,320 @@
+"""The guard: verifies access tokens inside an API, and hears within milliseconds which of them died.
+
+It asks nobody at the time of a request. One background thread a process keeps the issuer's keys and
+its revocation feed; a verification reads what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from watchword.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    InvalidToken,
+    MissingCredentials,
+    TemporarilyUnavailable,
+)
+from watchword.guard.offline import Offline, parse_keys
+from watchword.guard.principal import Principal
+from watchword.guard.verifier import Verifier
+from watchword.guard.view import View
+from watchword.jose.algorithms import ALGORITHMS
+from watchword.jose.jwk import KeySet
+from watchword.protocol.basic import parse_basic
+from watchword.protocol.challenge import Credentials, parse_authorization
+from watchword.protocol.metadata import check_issuer_url
+
+if TYPE_CHECKING:
+    from watchword.guard.issuer import Issuer
+
+__all__ = ["Guard", "OnStale"]
+
+OnStale = Literal["accept", "reject", "introspect"]
+
+MAX_LEEWAY: Final = 240
+"""Seconds. A revocation is kept five minutes past the last token it is for; a leeway must end before."""
+
+_FIRST_WAIT: Final = 3.0
+_MAX_CACHE: Final = 10_000_000
+
+
+class Guard:
+    """Verifies the access tokens of one issuer for one audience (RFC 9068 4).
+
+    ::
+
+        guard = Guard("https://auth.example.com")
+        principal = guard.verify(token)
+
+    Args:
+        issuer: the authorization server's URL: the ``iss`` demanded, byte by byte, and where keys and feed are.
+        audience: the value that ``aud`` must hold.
+        keys: a key set; with it the guard works offline: no thread, no feed, no revocation.
+        secrets: the root secrets shared with the server, for HS256; a second one replaces a leaked first.
+        algorithms: the allow-list; a token never widens it.
+        leeway: seconds of clock difference forgiven, at most 240.
+        max_staleness: seconds of silence after which the feed counts as stale.
+        on_stale: what then happens: ``accept`` goes on with what is known; ``reject`` answers 503, and so
+            does ``introspect`` here, where nothing may be asked over the network.
+        snapshot: a file that keeps keys and revocations, so that an API starts with the server down.
+        cache_size: how many verified tokens are remembered.
+        clock: seconds since the epoch.
+
+    Raises:
+        ConfigurationError: an argument is not usable.
+    """
+
+    __slots__ = (
+        "__weakref__", "_begun", "_issuer", "_strict", "_verifier", "_verify", "algorithms", "audience", "issuer",
+        "max_staleness", "on_stale",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str = "api",
+        *,
+        keys: KeySet | Mapping[str, Any] | str | bytes | None = None,
+        secrets: bytes | str | Sequence[bytes | str] | None = None,
+        algorithms: Collection[str] = ("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
+        leeway: float = 30,
+        max_staleness: float = 60,
+        on_stale: OnStale = "accept",
+        snapshot: str | os.PathLike[str] | None = None,
+        cache_size: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.issuer = check_issuer_url(issuer)
+        self.audience = audience
+        self.max_staleness = max_staleness
+        self.on_stale = on_stale
+        _check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
+        self._issuer: Issuer | None = None
+        allowed = set(algorithms)
+        source: Offline | Issuer
+        if keys is not None:
+            if secrets is not None or snapshot is not None:
+                raise ConfigurationError(
+                    "keys: a guard with keys of its own takes no secrets and no snapshot"
+                )
+            keyset = parse_keys(keys)
+            # Whoever hands over a shared secret wants it used; nobody else gets HMAC.
+            allowed |= {key.algorithm for key in keyset if key.symmetric}
+            source = Offline(View(keyset))
+        else:
+            # Only a guard with a feed needs threads and HTTP; the import is not cheap.
+            from watchword.guard.issuer import Issuer
+
+            if secrets is not None:
+                allowed = {"HS256"}
+            source = self._issuer = Issuer.create(
+                self.issuer,
+                audience,
+                secrets=secrets,
+                max_staleness=max_staleness,
+                snapshot=snapshot,
+                clock=clock,
+            )
+        self.algorithms = frozenset(allowed)
+        self._verifier = Verifier(
+            source,
+            issuer=self.issuer,
+            audience=audience,
+            algorithms=allowed,
+            leeway=leeway,
+            cache_size=cache_size,
+            clock=clock,
+        )
+        self._verify = self._verifier.verify
+        self._begun = self._issuer is None
+        self._strict = self._issuer is not None and on_stale != "accept"
+        if self._issuer is not None:
+            _GUARDS.add(self)
+
+    def __repr__(self) -> str:
+        return f"Guard({self.issuer!r}, {self.audience!r})"
+
+    def verify(self, token: str | bytes) -> Principal:
+        """The principal of an access token that came as a bearer token.
+
+        No I/O, no lock, no wait; only the very first use begins the feed and may wait for its first
+        answer, for three seconds at most.
+
+        Raises:
+            InvalidToken: it is malformed, forged, expired, revoked or for somebody else.
+            TemporarilyUnavailable: nothing is known of the issuer yet, or the feed is stale and
+                ``on_stale`` does not accept that.
+        """
+        if not self._begun:
+            self._begin()
+        if self._strict:
+            self.check_fresh()
+        return self._verify(token if type(token) is str else _text(token))
+
+    def authenticate(
+        self, header: str | bytes | Sequence[str | bytes] | None, request: object = None
+    ) -> Principal:
+        """The principal of an ``Authorization`` value: ``Bearer``, or a temporary ``Basic`` pair (RFC 6750, 7617).
+
+        Args:
+            header: the value, every value where the request had several, or ``None`` without one.
+            request: the framework's request; bearer tokens and Basic pairs need nothing of it.
+
+        Raises:
+            MissingCredentials: there is no value.
+            InvalidRequest: there is more than one.
+            InvalidToken, TemporarilyUnavailable: as ``verify``.
+        """
+        credentials = _credentials(header)
+        if credentials.scheme == "bearer":
+            return self.verify(credentials.token)
+        if credentials.scheme != "basic":
+            raise InvalidToken("this authentication scheme is not supported")
+        user_name, password = parse_basic(credentials.token)
+        if not self._begun:
+            self._begin()
+        if self._strict:
+            self.check_fresh()
+        return self._verify(password, user_name)
+
+    async def authenticate_async(
+        self, header: str | bytes | Sequence[str | bytes] | None, request: object = None
+    ) -> Principal:
+        """As ``authenticate``; the wait of the very first use does not hold up the event loop.
+
+        Raises:
+            MissingCredentials, InvalidRequest, InvalidToken, TemporarilyUnavailable: as ``authenticate``.
+        """
+        if not self._begun:
+            import asyncio
+
+            await asyncio.to_thread(self._begin)
+        return self.authenticate(header, request)
+
+    def check_fresh(self, within: float | None = None) -> None:
+        """Check that the feed was heard within *within* seconds, by default ``max_staleness``.
+
+        Routes that name a role or a freshness ask this, whatever ``on_stale`` says. An offline guard
+        has no feed that could be stale.
+
+        Raises:
+            TemporarilyUnavailable: it was not.
+        """
+        if self._issuer is None:
+            return
+        if not self._begun:
+            self._begin()
+        if self._issuer.age() > (self.max_staleness if within is None else within):
+            raise TemporarilyUnavailable("what is known of revocations is too old")
+
+    def health(self) -> dict[str, Any]:
+        """How the feed is: ``state age epoch sequence entries kids alarms error``, and ``cached`` tokens.
+
+        ``state`` is ``offline`` (keys were given), ``cold`` (nothing heard yet), ``live`` or ``stale``.
+        """
+        if self._issuer is None:
+            view = self._verifier.source.view
+            known: dict[str, Any] = {
+                "state": "offline",
+                "age": None,
+                "epoch": 0,
+                "sequence": 0,
+                "entries": 0,
+                "kids": list(view.keys),
+                "alarms": 0,
+                "error": None,
+            }
+        else:
+            known = self._issuer.health()
+        return {**known, "cached": self._verifier.cached}
+
+    def refresh(self) -> None:
+        """Fetch keys and revocations now and wait for them: for programs too short for a background thread.
+
+        Raises:
+            TemporarilyUnavailable: the issuer could not be reached, or what it said was not acceptable.
+        """
+        if self._issuer is not None:
+            self._issuer.refresh()
+            self._begun = True
+
+    def close(self) -> None:
+        """End the background thread; what is known stays and goes stale."""
+        if self._issuer is not None:
+            self._begun = True
+            self._issuer.close()
+
+    def _begin(self) -> None:
+        assert self._issuer is not None
+        self._issuer.start()
+        self._issuer.wait(_FIRST_WAIT)
+        self._begun = True
+
+
+def _text(token: object) -> str:
+    if isinstance(token, bytes):
+        return token.decode("latin-1")  # what is no ASCII is refused where every token is read
+    if isinstance(token, str):
+        return str(token)
+    raise InvalidToken("the token is not a text")
+
+
+def _credentials(header: str | bytes | Sequence[str | bytes] | None) -> Credentials:
+    if header is None:
+        raise MissingCredentials
+    values = (header,) if isinstance(header, str | bytes) else header
+    try:
+        return parse_authorization(values)
+    except InvalidRequest:
+        if len(values) > 1 or _is_twice(values[0]):
+            raise
+        # One field that holds no credentials of any form is a bad token, not a bad request.
+        raise InvalidToken("the Authorization field is malformed") from None
+
+
+def _is_twice(value: str | bytes) -> bool:
+    text = (value.decode("latin-1") if isinstance(value, bytes) else value).lower()
+    return any(part.lstrip().startswith(("bearer ", "basic ")) for part in text.split(",")[1:])
+
+
+def _check_arguments(
+    audience: object,
+    algorithms: Collection[str],
+    leeway: float,
+    max_staleness: float,
+    on_stale: str,
+    cache_size: int,
+) -> None:
+    if not isinstance(audience, str) or not audience:
+        raise ConfigurationError("audience: must be a text")
+    if isinstance(algorithms, str) or not algorithms:
+        raise ConfigurationError("algorithms: must be a list of names")
+    if unknown := [name for name in algorithms if name not in ALGORITHMS]:
+        raise ConfigurationError(f"algorithms: {unknown[0]!r} is not allowed")
+    if not 0 <= leeway <= MAX_LEEWAY:
+        raise ConfigurationError(f"leeway: must be 0 to {MAX_LEEWAY} seconds")
+    if not max_staleness > 0:
+        raise ConfigurationError("max_staleness: must be more than 0 seconds")
+    if on_stale not in ("accept", "reject", "introspect"):
+        raise ConfigurationError("on_stale: must be accept, reject or introspect")
+    if not 0 <= cache_size <= _MAX_CACHE:
+        raise ConfigurationError(f"cache_size: must be 0 to {_MAX_CACHE}")
+
+
+_GUARDS: Final[weakref.WeakSet[Guard]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # A thread does not survive a fork: the child's first use begins its own.
+    for guard in list(_GUARDS):
+        if guard._issuer is not None and guard._issuer.forked():
+            guard._begun = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,56 @@
+"""What a token shows after its user was given, or lost, a role (feed entries of kind ``claims``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from watchword.guard.principal import Principal
+from watchword.guard.revocations import Overlay
+from watchword.protocol.access_token import AccessToken
+
+__all__ = ["show"]
+
+
+def show(token: AccessToken, overlay: Overlay | None) -> Principal:
+    """The principal of *token* under *overlay*.
+
+    A full token of a client the overlay names shows the user as he is now. Any other token was made
+    to do less than its user may, so there the overlay only takes away.
+    """
+    if overlay is None:
+        return Principal(token.claims, roles=token.roles, scope=token.scope)
+    if token.client_id in overlay.clients and not any(name in token.claims for name in _LESS):
+        claims = {**token.claims, **overlay.claims}
+    else:
+        claims = _reduced(token.claims, overlay.claims)
+    roles, scope = claims.get("roles"), claims.get("scope")
+    return Principal(
+        claims,
+        roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
+        scope=tuple(scope.split()) if isinstance(scope, str) else (),
+    )
+
+
+_LESS = ("narrowed", "act", "basic_username")
+"""Claims that mark a token as less than its user: narrowed by scope, exchanged, a temporary Basic pair."""
+
+
+def _reduced(claims: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    found = dict(claims)
+    roles = now.get("roles")
+    held = roles if isinstance(roles, list) else []
+    for name, value in now.items():
+        if name not in found:
+            continue
+        mine = found[name]
+        if name == "scope" and isinstance(mine, str):
+            words = value.split() if isinstance(value, str) else ()
+            found[name] = " ".join(word for word in mine.split() if word in words)
+        elif isinstance(mine, list):
+            found[name] = [one for one in mine if isinstance(value, list) and one in value]
+        elif isinstance(mine, bool):
+            found[name] = mine and value is True
+        elif mine != value and not (isinstance(mine, str) and mine in held):
+            # One word that no longer holds: what is left of it cannot be told, so nothing is.
+            del found[name]
+    return found

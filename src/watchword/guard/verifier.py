@@ -1,0 +1,214 @@
+"""From the text of an access token to its principal: pure, with a cache that holds only what cannot change.
+
+A hit is the common case of an API under load, so it is a handful of dict look-ups; none of the
+checks that time or the feed can turn is ever left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
+
+from watchword.errors import InvalidToken, TemporarilyUnavailable
+from watchword.guard.overlay import show
+from watchword.guard.principal import Principal
+from watchword.guard.revocations import Overlay
+from watchword.guard.view import View
+from watchword.jose import jws
+from watchword.jose.jwk import Key
+from watchword.protocol import access_token
+from watchword.protocol.access_token import AccessToken
+
+__all__ = ["BASIC_USERNAME", "Source", "Verifier"]
+
+BASIC_USERNAME: Final = "basic_username"
+"""The claim that makes a token the password of a temporary Basic pair: the user name that belongs to it."""
+
+_REVOKED: Final = "the token was revoked"
+_MAX_ACTORS: Final = 8
+
+
+class Source(Protocol):
+    """Where the verifier reads what is known of the issuer."""
+
+    @property
+    def view(self) -> View:
+        """What is known now."""
+
+    def want(self, kid: str) -> None:
+        """Say that a token named a key nobody knows; costs nothing and waits for nothing."""
+
+
+class _Verified:
+    """A token whose signature and claims were found good, with the key object that said so."""
+
+    __slots__ = (
+        "actors", "client_id", "cv", "ends", "jti", "key", "kid", "life", "principal", "shown", "sid", "sub", "token",
+        "user_name", "uv", "version",
+    )  # fmt: skip
+
+    def __init__(self, token: AccessToken, key: Key, leeway: float) -> None:
+        self.token = token
+        self.key = key
+        self.kid = key.kid
+        self.ends = token.exp + leeway
+        self.life = token.exp - token.iat
+        self.sub, self.sid, self.jti, self.client_id = token.sub, token.sid, token.jti, token.client_id
+        self.uv, self.cv = token.uv, token.cv
+        self.version = token.cv if token.sub.startswith("cli_") else token.uv
+        self.actors = _actors(token)
+        self.user_name = token.claims.get(BASIC_USERNAME)
+        self.principal = show(token, None)
+        self.shown: tuple[Overlay | None, Principal] = (None, self.principal)
+
+
+class Verifier:
+    """Verifies the access tokens of one issuer for one audience.
+
+    Args:
+        source: keys and revocations.
+        issuer: the ``iss`` demanded.
+        audience: the value ``aud`` must hold.
+        algorithms: the allow-list.
+        leeway: seconds of clock difference forgiven.
+        cache_size: how many verified tokens are remembered; 0 = none.
+        clock: seconds since the epoch.
+    """
+
+    __slots__ = (
+        "_algorithms",
+        "_audience",
+        "_clock",
+        "_half",
+        "_issuer",
+        "_leeway",
+        "_old",
+        "_source",
+        "_young",
+    )
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        issuer: str,
+        audience: str,
+        algorithms: Collection[str],
+        leeway: float,
+        cache_size: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._issuer = issuer
+        self._audience = audience
+        self._algorithms = frozenset(algorithms)
+        self._leeway = leeway
+        self._clock = clock
+        # Two generations: forgetting is dropping a dict, with no lock and no order to keep.
+        self._half = cache_size // 2
+        self._young: dict[str, _Verified] = {}
+        self._old: dict[str, _Verified] = {}
+
+    def verify(self, token: str, user_name: str | None = None) -> Principal:
+        """The principal of *token*, which came as a bearer token or as the password of *user_name*.
+
+        Raises:
+            InvalidToken: it is malformed, forged, expired, revoked or for somebody else.
+            TemporarilyUnavailable: it may be good, and nothing is known of the issuer yet.
+        """
+        view = self._source.view
+        found = self._young.get(token)
+        if found is None or view.keys.get(found.kid) is not found.key:
+            found = self._admit(token, view)
+        if found.ends <= self._clock():
+            raise InvalidToken("the token has expired")
+        if (
+            found.sid in view.sessions
+            or found.jti in view.tokens
+            or found.version < view.base
+            or 0 < view.longest_life < found.life
+        ):
+            raise InvalidToken(_REVOKED)
+        kill = view.users.get(found.sub)
+        if kill is not None and kill.hits(found.uv, found.sid):
+            raise InvalidToken(_REVOKED)
+        kill = view.clients.get(found.client_id)
+        if kill is not None and kill.hits(found.cv, found.sid):
+            raise InvalidToken(_REVOKED)
+        if found.actors:
+            self._check_actors(found, view)
+        if found.user_name != user_name:
+            raise InvalidToken("the token does not belong to this user name")
+        overlay = view.overlays.get(found.sub)
+        if overlay is None or found.uv >= overlay.below:
+            return found.principal
+        shown = found.shown
+        if shown[0] is not overlay:
+            found.shown = shown = (overlay, show(found.token, overlay))
+        return shown[1]
+
+    @property
+    def source(self) -> Source:
+        """What it reads."""
+        return self._source
+
+    @property
+    def cached(self) -> int:
+        """How many verified tokens are remembered."""
+        return len(self._young) + len(self._old)
+
+    def _admit(self, token: str, view: View) -> _Verified:
+        found = self._old.get(token)
+        if found is None or view.keys.get(found.kid) is not found.key:
+            found = self._check(token, view)
+        if self._half:
+            if len(self._young) >= self._half:
+                self._old, self._young = self._young, {}
+            self._young[token] = found
+        return found
+
+    def _check(self, token: str, view: View) -> _Verified:
+        if view.cold or not len(view.keyset):
+            jws.parse(token, max_size=access_token.MAX_SIZE)  # what can never be good is refused at once
+            raise TemporarilyUnavailable("nothing is known of the issuer yet")
+        try:
+            found = access_token.verify(
+                token,
+                view.keyset,
+                issuer=self._issuer,
+                audience=self._audience,
+                algorithms=self._algorithms,
+                now=self._clock(),
+                leeway=self._leeway,
+            )
+        except InvalidToken:
+            self._report_unknown_key(token, view)
+            raise
+        return _Verified(found, view.keys[found.kid], self._leeway)
+
+    def _report_unknown_key(self, token: str, view: View) -> None:
+        try:
+            kid = jws.parse(token, max_size=access_token.MAX_SIZE).kid
+        except InvalidToken:
+            return
+        if kid is not None and kid not in view.keys:
+            self._source.want(kid)
+
+    def _check_actors(self, found: _Verified, view: View) -> None:
+        for subject, version in found.actors:
+            kill = view.users.get(subject)
+            if kill is not None and kill.hits(version, found.sid):
+                raise InvalidToken(_REVOKED)
+
+
+def _actors(token: AccessToken) -> tuple[tuple[str, int], ...]:
+    """The users of the ``act`` chain, outermost first, with the version each was read at (RFC 8693 4.1)."""
+    found: list[tuple[str, int]] = []
+    act = token.claims.get("act")
+    while act is not None:
+        if not isinstance(act, dict) or not isinstance(act.get("sub"), str) or len(found) == _MAX_ACTORS:
+            raise InvalidToken("the claim act is malformed")
+        version = act.get("uv", 0)
+        found.append((act["sub"], version if type(version) is int else 0))
+        act = act.get("act")
+    return tuple(found)

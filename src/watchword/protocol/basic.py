@@ -1,0 +1,29 @@
+"""HTTP Basic credentials (RFC 7617 2): one text, one reading."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from watchword.errors import InvalidToken
+
+__all__ = ["parse_basic"]
+
+
+def parse_basic(token: str) -> tuple[str, str]:
+    """User name and password of a Basic token68, strictly encoded (RFC 7617 2).
+
+    Raises:
+        InvalidToken: it is not canonical base64 of UTF-8 text with a colon, or holds a control character.
+    """
+    try:
+        raw = base64.b64decode(token, validate=True)
+        text = raw.decode("utf-8")
+    except (binascii.Error, ValueError):
+        raise InvalidToken("the Basic credentials are malformed") from None
+    user_name, colon, password = text.partition(":")
+    if not colon or base64.b64encode(raw).decode() != token:
+        raise InvalidToken("the Basic credentials are malformed")
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
+        raise InvalidToken("the Basic credentials are malformed")
+    return user_name, password
