@@ -37,7 +37,9 @@ ROOMS: dict[str, set[str]] = {
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
     "server.web": {"server.policies"},  # body limits, origins and trusted peers come from the policies
     "server.ephemeral": {"server.policies"},
-    "server.settings": {"server.policies"},
+    "server.parsing": set(),  # how a setting's text is read
+    "server.settings": {"server.parsing", "server.policies"},
+    "server.aliases": set(),  # an ASGI wrapper: it knows paths and members, no room
     # the domain: it alone touches the store
     "server.keys": {"server.store", "server.policies"},
     "server.tokens": {"server.store", "server.keys", "server.policies"},
@@ -62,13 +64,21 @@ ROOMS: dict[str, set[str]] = {
         "server.login",
     },
     # the faces
-    "server.endpoints": {"server.web", "server.services", "server.policies"},
+    "server.endpoints": {
+        "server.web",
+        "server.services",
+        "server.policies",
+        "server.tokens",  # a token set is what a log-in answers with
+        "server.ephemeral",  # registrations are counted by network
+    },
     "server.pages": {"server.web", "server.services", "server.policies"},
-    "server.admin": {"server.web", "server.services", "server.policies"},
+    # an administrator's view of a user and his sessions is the user's own, and a little more
+    "server.admin": {"server.web", "server.services", "server.policies", "server.endpoints"},
     # wiring of the faces
     "server.routes": {"server.web", "server.endpoints", "server.pages", "server.admin"},
     "server.openapi": {"server.web", "server.routes"},
     "server.app": {
+        "server.aliases",  # older names stand in front of the routes
         "server.settings",
         "server.policies",
         "server.web",
@@ -88,6 +98,8 @@ for _room, _arrows in ROOMS.items():
     if _room.startswith("server.") and _room != "server.store.records":
         _arrows |= SERVER_GROUND | {"server.store.records"}
 ROOMS["cli"] |= {"server.app", "server.store.records", "server.policies", "server.accounts", "server.store"}
+# what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
+ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 
 
 def module_of(path: Path) -> str:

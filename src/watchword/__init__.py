@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from watchword.errors import (
     ConfigurationError,
@@ -18,8 +19,10 @@ from watchword.errors import (
     TokenError,
     WatchwordError,
 )
-from watchword.guard.guard import Guard
-from watchword.guard.principal import Principal
+
+if TYPE_CHECKING:
+    from watchword.guard.guard import Guard
+    from watchword.guard.principal import Principal
 
 __all__ = [
     "ConfigurationError",
@@ -36,3 +39,13 @@ __all__ = [
 ]
 
 __version__: Final = "0.1.0"
+
+_LATER: Final = {"Guard": "watchword.guard.guard", "Principal": "watchword.guard.principal"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the guard when it is asked for: the command line answers ``--help`` without cryptography."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value

@@ -90,8 +90,12 @@ async def open_services(
     now: Callable[[], datetime] = utc_now,
     token_bytes: Callable[[int], bytes] = os.urandom,
     monotonic: Callable[[], float] = time.monotonic,
+    serving: bool = True,
 ) -> AsyncIterator[Services]:
     """Open the store that *settings* name and wire the services over it; the schema and keys are made when missing.
+
+    A command beside a running server is not *serving*: its shell may lack the server's settings, so
+    what they say of tokens and audiences is not written.
 
     Raises:
         ConfigurationError: a setting does not fit the store: its ``SECRET`` is another one, the
@@ -107,9 +111,10 @@ async def open_services(
     try:
         if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
             raise ConfigurationError("secret: it is not the one this database was made with")
-        await store.revocations.set_longest_life(access.lifetime)
-        if await store.apis.get(access.audience) is None:
-            await store.apis.add(access.audience, (), Origin(), built_in=True)
+        if serving:
+            await store.revocations.set_longest_life(access.lifetime)
+            if await store.apis.get(access.audience) is None:
+                await store.apis.add(access.audience, (), Origin(), built_in=True)
         ring = KeyRing(store.keys, sealing, settings.keys, now)
         await ring.start()
         services = _wire(settings, store, sealing, claims, ring, now, token_bytes, monotonic)

@@ -1,0 +1,1 @@
+"""The command line: the only room that sees both wings. Big imports happen inside commands."""

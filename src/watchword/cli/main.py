@@ -1,0 +1,134 @@
+"""The command line's table: which command lives where. A module is imported when its command is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from watchword.cli.output import plain
+from watchword.errors import ConfigurationError, InvalidInput, WatchwordError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "serve": ("serve", "Run the authorization server."),
+    "demo": ("demo", "Play the whole story on real HTTP, in seconds."),
+    "user": ("users", "People: create, list, ban, import, export."),
+    "role": ("roles", "Roles and the scope each may carry."),
+    "api": ("apis", "Protected APIs: who tokens may be for."),
+    "session": ("sessions", "Who is logged in; throw them out."),
+    "key": ("keys", "Signing keys: list, rotate, kill."),
+    "token": ("inspect", "Read a token aloud, offline."),
+    "db": ("database", "The schema and the health of the data."),
+}
+"""Name -> the module of this package that holds it, and what it does."""
+
+_EXTRAS: Final = {
+    **dict.fromkeys(("httpx2", "rich"), "client"),
+    **dict.fromkeys(
+        (
+            "argon2",
+            "bcrypt",
+            "email_validator",
+            "httptools",
+            "jinja2",
+            "prometheus_client",
+            "starlette",
+            "structlog",
+            "uvicorn",
+            "uvloop",
+        ),
+        "server",
+    ),
+}
+"""Package -> the extra that brings it."""
+
+
+class Failure(click.ClickException):
+    """A refusal, as one line on stderr; exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Write the line."""
+        click.echo(f"{click.style('watchword:', fg='red')} {plain(self.message)}", err=True)
+
+
+class Misuse(Failure):
+    """A setting or an argument that cannot be; exit code 2."""
+
+    exit_code = 2
+
+
+class Table(click.Group):
+    """The top of the command line: knows every command's name, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"watchword.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it refuses becomes one line and an exit code."""
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as fault:
+            raise Misuse(fault.description) from None
+        except InvalidInput as fault:
+            told = "; ".join(f"{name} {what}" for name, what in fault.errors)
+            raise Failure(told or fault.description) from None
+        except WatchwordError as fault:
+            raise Failure(fault.description) from None
+        except ModuleNotFoundError as missing:
+            extra = _EXTRAS.get((missing.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            raise Failure(f'this command needs more: pip install "watchword[{extra}]"') from None
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"watchword {version('watchword')}")
+        ctx.exit()
+
+
+@click.command(
+    cls=Table,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """JWTs you can take back: an authorization server, a guard for APIs, and this.
+
+    Settings come from flags, WATCHWORD_... variables and watchword.toml, in that order.
+    """
+
+
+def main() -> None:
+    """The entry point of ``watchword``."""
+    cli(prog_name="watchword")

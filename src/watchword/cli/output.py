@@ -1,0 +1,96 @@
+"""What commands say: data on stdout, as a table for people or JSON for programs. A stranger's text stays one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import click
+
+__all__ = ["json_option", "plain", "say", "show_json", "show_record", "show_table"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    code: f"\\u{code:04x}"
+    for code in (0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
+
+def json_option(command: F) -> F:
+    """Give a command ``--json``, as the argument ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def plain(text: str) -> str:
+    """A text whose control and direction characters are spelled out: names must not move the cursor (CWE-150)."""
+    return text.translate(_CONTROL)
+
+
+def say(text: str) -> None:
+    """Talk: one line on stderr."""
+    click.echo(plain(text), err=True)
+
+
+def show_json(value: Any, *, indent: bool | None = None) -> None:
+    """Print *value* (structs, dataclasses, dicts, times) as JSON: indented on a terminal, else one line."""
+    import msgspec
+
+    encoded = msgspec.json.encode(value)
+    if sys.stdout.isatty() if indent is None else indent:
+        encoded = msgspec.json.format(encoded, indent=2)
+    click.echo(encoded.decode())
+
+
+def show_record(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Print one thing as lines of name and value."""
+    cells = [(name, _cell(value)) for name, value in pairs]
+    width = max(len(name) for name, _ in cells)
+    for name, value in cells:
+        click.echo(f"{click.style(name.ljust(width), dim=True)}  {value}")
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Print things as a table; *empty* is said when there are none."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        say(empty)
+        return
+    if sys.stdout.isatty() and _show_rich(columns, cells):
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in (columns, *cells):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def _show_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """The same on a terminal, where the package for it is there."""
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ModuleNotFoundError:
+        return False
+    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+    return True
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%S")
+        case list() | tuple():
+            return plain(" ".join(map(str, value))) or "–"
+        case _:
+            return plain(str(value))

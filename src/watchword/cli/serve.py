@@ -1,0 +1,209 @@
+"""``watchword serve``: the authorization server as a process, from its first line to its last answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watchword.cli.output import json_option, plain, say, show_json, show_table
+from watchword.errors import ConfigurationError, WatchwordError
+
+if TYPE_CHECKING:
+    from watchword.server.services import Services
+    from watchword.server.settings import Settings
+
+__all__ = ["serve"]
+
+
+@click.command()
+@click.option("--host", metavar="H", help="The address to listen on. Default: 127.0.0.1.")
+@click.option("--port", metavar="P", help="The port; 0 takes a free one. Default: 8080.")
+@click.option("--database", metavar="URL", help="sqlite:///PATH. Default: watchword.db in the data folder.")
+@click.option(
+    "--data-dir", metavar="D", help="The folder of database and master key. Default: watchword-data."
+)
+@click.option("--issuer", metavar="URL", help="The URL users see; needed where the host is not loopback.")
+@click.option("--workers", metavar="N", help="Processes that serve. Default: 1.")
+@click.option("--tls-cert", metavar="F", help="PEM file of the certificate chain, to serve HTTPS itself.")
+@click.option("--tls-key", metavar="F", help="PEM file of its key.")
+@click.option("--print-config", is_flag=True, help="Show every setting and where it came from, and stop.")
+@json_option
+def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
+    """Run the authorization server.
+
+    The first start makes database, keys and master key, and prints a link that sets up the first
+    administrator, once.
+    """
+    from watchword.server.settings import Settings
+
+    settings = Settings.load(flags, os.environ, Path.cwd())
+    if print_config:
+        _print_config(settings, as_json)
+        return
+    for warning in settings.warnings():
+        say(f"warning: {warning}")
+    listener = bind(settings.host, settings.port)
+    if settings.port == 0:
+        # The issuer follows the port, so it must be known before anything is signed.
+        settings = Settings.load({**flags, "port": str(listener.getsockname()[1])}, os.environ, Path.cwd())
+    with listener:
+        _loop(settings)(Process(settings, listener, as_json))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address, before anything is opened: two servers on one port end here.
+
+    Raises:
+        WatchwordError: somebody has it, or it is not to be had.
+        ConfigurationError: the host is no address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise ConfigurationError(f"host: {host} is no address") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as broken:
+        listener.close()
+        raise WatchwordError(f"port: cannot listen on {host}:{port}: {broken.strerror}") from None
+    return listener
+
+
+@dataclass(slots=True)
+class Process:
+    """One server process: opened, announced, drained."""
+
+    settings: Settings
+    listener: socket.socket
+    as_json: bool
+    server: Any = None
+    stopping: bool = field(default=False)
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then finish what is under way.
+
+        Raises:
+            ConfigurationError: the store or the certificate cannot be used.
+        """
+        import asyncio
+
+        from watchword.server.app import create_app
+        from watchword.server.services import open_services
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        async with open_services(self.settings) as services:
+            await self._introduce(services)
+            self.server = make_server(self.settings, create_app(self.settings, services), self, services)
+            self.server.should_exit = self.stopping
+            await self.server.serve([self.listener])
+
+    def stop(self) -> None:
+        """Begin to drain; asked a second time, stop waiting."""
+        if self.server is not None:
+            self.server.force_exit = self.stopping
+            self.server.should_exit = True
+        self.stopping = True
+
+    def announce(self) -> None:
+        """Say where we listen, now that we do."""
+        host, port = self.listener.getsockname()[:2]
+        scheme = "https" if self.settings.values["TLS_CERT"] else "http"
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        self._tell("listening", url, f"listening on {url}")
+
+    async def _introduce(self, services: Services) -> None:
+        """Make the administrator whom the environment names, or offer the one-time link."""
+        email, password = (self.settings.values[name] for name in ("ADMIN_EMAIL", "ADMIN_PASSWORD"))
+        if email is not None:
+            await services.setup.ensure(email, password)
+        token = await services.setup.offer()
+        if token is not None:
+            url = f"{self.settings.issuer}/setup?token={token}"
+            self._tell("setup", url, f"set up the first administrator (once, within 24 hours): {url}")
+
+    def _tell(self, event: str, url: str, text: str) -> None:
+        if self.as_json:
+            show_json({"event": event, "url": url}, indent=False)
+        else:
+            click.echo(plain(text))
+
+
+def make_server(settings: Settings, app: Any, process: Process, services: Services) -> Any:
+    """A uvicorn that tells when it is ready, drains without waiting for streams, and lets us exit 0.
+
+    Raises:
+        ConfigurationError: certificate and key are none.
+    """
+    import ssl
+
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started and not self.should_exit:
+                process.announce()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Guards hold a stream open for ever; they come back, elsewhere or later.
+            services.feed.close()
+            await super().shutdown(sockets)
+
+        @staticmethod
+        def capture_signals() -> Any:
+            # uvicorn raises the signal again when it is done, and the exit code would be 143.
+            return nullcontext()
+
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.web.drain.total_seconds()),
+        ssl_certfile=settings.values["TLS_CERT"],
+        ssl_keyfile=settings.values["TLS_KEY"],
+    )
+    try:
+        config.load()
+    except (ssl.SSLError, OSError):
+        raise ConfigurationError("tls_cert: it and tls_key are not a PEM certificate and its key") from None
+    return Server(config)
+
+
+def _loop(settings: Settings) -> Any:
+    """A function that runs a process on the fastest loop there is."""
+    import asyncio
+
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return lambda process: asyncio.run(process.run())
+
+    def run(process: Process) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(process.run())
+
+    return run
+
+
+def _print_config(settings: Settings, as_json: bool) -> None:
+    rows = settings.shown()
+    if as_json:
+        show_json([{"name": name, "value": value, "source": source} for name, value, source in rows])
+        return
+    show_table(("SETTING", "VALUE", "FROM"), rows, empty="")

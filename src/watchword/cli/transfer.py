@@ -1,0 +1,97 @@
+"""``watchword user import`` and ``export``: people in bulk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watchword.cli.output import say, show_json
+from watchword.cli.store import Place, origin, place_options
+
+if TYPE_CHECKING:
+    from watchword.server.accounts.transfer import FirebaseHash, ImportReport
+    from watchword.server.services import Services
+
+__all__ = ["bring_in", "take_out"]
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check every row and write nothing.")
+@click.option(
+    "--firebase-parameters",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON with signer_key, salt_separator, rounds, mem_cost of a Firebase project.",
+)
+@place_options
+def bring_in(
+    place: Place, as_json: bool, file: Path, dry_run: bool, firebase_parameters: Path | None
+) -> None:
+    """Take users over with the password hashes they have.
+
+    FILE is .csv with a header line, .jsonl, or a Firebase or Keycloak .json export. It can be run
+    again: accounts that exist stay as they are.
+    """
+    from watchword.server.accounts.transfer import TransferService, read_rows
+
+    firebase = _firebase(firebase_parameters) if firebase_parameters else None
+
+    def progress(report: ImportReport) -> None:
+        if not as_json:
+            click.echo(f"\r{report.rows} rows", err=True, nl=False)
+
+    async def act(services: Services) -> ImportReport:
+        return await TransferService(services.users).bring_in(
+            read_rows(file, firebase=firebase), origin=origin(), dry_run=dry_run, progress=progress
+        )
+
+    report = place.run(act, create=not dry_run)
+    refused = [{"line": line, "reason": reason} for line, reason in report.refused]
+    if as_json:
+        show_json({"added": report.added, "present": report.present, "refused": refused, "dry_run": dry_run})
+    else:
+        click.echo("\r", err=True, nl=False)
+        for fault in refused:
+            say(f"line {fault['line']}: {fault['reason']}")
+        verb = "would be added" if dry_run else "added"
+        click.echo(f"{report.added} {verb}, {report.present} already there, {len(refused)} refused")
+    if refused:
+        click.get_current_context().exit(1)
+
+
+@click.command("export")
+@click.option("--with-password-hashes", is_flag=True, help="Hashes too: keep such a file like a password.")
+@place_options
+def take_out(place: Place, as_json: bool, with_password_hashes: bool) -> None:
+    """Write every user to stdout, one JSON object a line (with --json one array)."""
+    from watchword.server.accounts.transfer import TransferService
+
+    async def act(services: Services) -> None:
+        stdout = sys.stdout.buffer
+        count = 0
+        async for line in TransferService(services.users).take_out(with_hashes=with_password_hashes):
+            if as_json:
+                stdout.write(b"," if count else b"[")
+                line = line.rstrip(b"\n")
+            stdout.write(line)
+            count += 1
+        if as_json:
+            stdout.write(b"]\n" if count else b"[]\n")
+        stdout.flush()
+
+    place.run(act)
+
+
+def _firebase(path: Path) -> FirebaseHash:
+    import msgspec
+
+    from watchword.errors import InvalidInput
+    from watchword.server.accounts.transfer import FirebaseHash
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=FirebaseHash)
+    except msgspec.MsgspecError as fault:
+        raise InvalidInput(f"{path.name}: {fault}") from None
