@@ -135,6 +135,7 @@ class Guard:
         self._strict = self._issuer is not None and on_stale != "accept"
         if self._issuer is not None:
             _GUARDS.add(self)
+            weakref.finalize(self, self._issuer.close)
 
     def __repr__(self) -> str:
         return f"Guard({self.issuer!r}, {self.audience!r})"
@@ -241,7 +242,6 @@ class Guard:
         """
         if self._issuer is not None:
             self._issuer.refresh()
-            self._begun = True
 
     def close(self) -> None:
         """End the background thread; what is known stays and goes stale."""

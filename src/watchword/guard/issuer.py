@@ -1,0 +1,321 @@
+"""The issuer as a guard hears it: its keys and its revocation feed, kept by one background thread."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, Self
+
+from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
+from watchword.guard.derived_key import RootSecrets
+from watchword.guard.knowledge import Knowledge
+from watchword.guard.snapshot import Kept, SnapshotFile
+from watchword.guard.transport import Transport
+from watchword.guard.view import View
+from watchword.jose.encoding import parse_json_object
+from watchword.protocol import revocation_list
+from watchword.protocol.metadata import (
+    JWKS_PATH,
+    REVOCATIONS_JWKS,
+    REVOCATIONS_PATH,
+    REVOCATIONS_STREAM_PATH,
+    metadata_url,
+)
+
+__all__ = ["Issuer"]
+
+_log = logging.getLogger("watchword.guard")
+
+DOCUMENT_LIMIT: Final = 1024 * 1024
+KEYS_INTERVAL: Final = 30.0
+"""Seconds between two fetches of the key set, however many strangers' kids come in."""
+METADATA_LIFE: Final = 3600.0
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+SWEEP_INTERVAL: Final = 60.0
+WRITE_INTERVAL: Final = 2.0
+REWRITE_INTERVAL: Final = 30.0
+
+
+class Issuer:
+    """Follows one issuer. Nothing here runs in a request but ``view`` and ``want``.
+
+    Args:
+        url: the issuer's URL.
+        knowledge: what it said so far.
+        transport: how it is asked.
+        max_staleness: seconds of silence after which the feed counts as stale.
+        file: where snapshots are kept.
+        monotonic: the clock nobody sets.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        knowledge: Knowledge,
+        transport: Transport,
+        max_staleness: float,
+        file: SnapshotFile | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._knowledge = knowledge
+        self._transport = transport
+        self._max_staleness = max_staleness
+        self._file = file
+        self._monotonic = monotonic
+        self._metadata: dict[str, Any] = {}
+        self._metadata_at = self._keys_at = self._swept_at = self._written_at = -1e9
+        self._written: tuple[int, int] = (0, 0)
+        self._last_event_id: str | None = None
+        self._error: str | None = None
+        self._wanted = False
+        self._started_at: float | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._answered = threading.Event()
+        self._closing = threading.Event()
+        self._restore()
+
+    @classmethod
+    def create(
+        cls,
+        url: str,
+        audience: str,
+        *,
+        secrets: bytes | str | Iterable[bytes | str] | None,
+        max_staleness: float,
+        snapshot: str | os.PathLike[str] | None,
+        clock: Callable[[], float],
+    ) -> Self:
+        """Wire an issuer from a guard's arguments.
+
+        Raises:
+            ConfigurationError: the secrets or the snapshot cannot be used.
+        """
+        roots = None if secrets is None else RootSecrets.parse(secrets, issuer=url, audience=audience)
+        return cls(
+            url,
+            knowledge=Knowledge(url, roots=roots, clock=clock, monotonic=time.monotonic),
+            transport=Transport(),
+            max_staleness=max_staleness,
+            file=None if snapshot is None else SnapshotFile(Path(snapshot), url),
+        )
+
+    @property
+    def view(self) -> View:
+        """What is known now."""
+        return self._knowledge.view
+
+    def want(self, kid: str) -> None:
+        """Have the key set fetched when its turn comes: an attacker's kid costs one flag."""
+        self._wanted = True
+
+    def age(self) -> float:
+        """Seconds since the issuer was last heard; infinite when it never was."""
+        return self._knowledge.age()
+
+    def start(self) -> None:
+        """Begin the background thread, unless it runs."""
+        with self._lock:
+            if self._closing.is_set() or (self._thread is not None and self._thread.is_alive()):
+                return
+            self._started_at = self._monotonic() if self._started_at is None else self._started_at
+            self._thread = threading.Thread(target=self._run, name="watchword-guard", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the first answer, at most until *seconds* after the first start: later uses never wait."""
+        if self._started_at is not None:
+            self._answered.wait(max(self._started_at + seconds - self._monotonic(), 0))
+
+    def refresh(self) -> None:
+        """Ask for everything now.
+
+        Raises:
+            TemporarilyUnavailable: an answer did not come or was not acceptable.
+        """
+        try:
+            self._update(keys=True)
+        except TemporarilyUnavailable:
+            raise
+        except WatchwordError as refused:
+            raise TemporarilyUnavailable(refused.description) from refused
+        self._answered.set()
+        self._keep()
+
+    def close(self) -> None:
+        """End the thread and keep what is known."""
+        self._closing.set()
+        self._transport.hang_up()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(0.5)
+        self._keep(last=True)
+
+    def forked(self) -> bool:
+        """Be usable in a child process; returns whether a thread has to be begun again."""
+        had_thread, self._thread = self._thread is not None, None
+        self._lock, self._asking = threading.Lock(), threading.Lock()
+        self._closing, self._answered = threading.Event(), threading.Event()
+        if not self.view.cold:
+            self._answered.set()
+        self._started_at = None
+        self._knowledge.forked()
+        self._transport.forked()
+        return had_thread
+
+    def health(self) -> dict[str, Any]:
+        """State, age, cursor and the last thing that went wrong."""
+        known, age = self._knowledge, self.age()
+        state = "cold" if known.view.cold else "live" if age <= self._max_staleness else "stale"
+        return {
+            "state": state,
+            "age": None if known.view.cold else round(age, 3),
+            "epoch": known.epoch,
+            "sequence": known.sequence,
+            "entries": len(known.table),
+            "kids": list(known.view.keys),
+            "alarms": known.alarms,
+            "error": self._error,
+        }
+
+    def _run(self) -> None:
+        closing, pause = self._closing, FIRST_PAUSE
+        while not closing.is_set():
+            try:
+                self._update()
+                self._answered.set()
+                if self._listen():
+                    pause = FIRST_PAUSE
+            except WatchwordError as refused:
+                self._note(refused.description)
+            except Exception as broken:  # whatever it was: a guard that stopped listening would go unseen
+                self._note(f"{type(broken).__name__}: {broken}")
+            if not self.view.cold:
+                self._answered.set()  # there is something to go by: from a snapshot, at least
+            # Jitter, so that a fleet does not come back in step.
+            closing.wait(pause * random.uniform(0.5, 1))  # noqa: S311
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _listen(self) -> bool:
+        """Take in the stream until it ends; returns whether it said anything."""
+        heard = False
+        url = self._endpoint("watchword_revocations_stream_endpoint", REVOCATIONS_STREAM_PATH)
+        for event in self._transport.events(
+            url, limit=2 * revocation_list.MAX_SIZE, last_id=self._last_event_id
+        ):
+            outcome = self._accept(event.data)
+            if outcome == "gap":
+                self._last_event_id = None
+                return heard
+            heard = True
+            self._last_event_id = event.id
+            self._error = None
+            self._tend()
+            if self._closing.is_set():
+                break
+        return heard
+
+    def _update(self, *, keys: bool = False) -> None:
+        with self._asking:
+            now = self._monotonic()
+            if not self._metadata or keys or now - self._metadata_at > METADATA_LIFE:
+                self._read_metadata()
+            if keys or self._keys_at < 0 or self._wanted or self._knowledge.lacks_keys:
+                self._read_keys(now=keys)
+            url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
+            after = self._knowledge.sequence
+            body = self._fetch(f"{url}?after={after}" if after else url)
+            if self._accept(body) == "gap":
+                self._accept(self._fetch(url))
+            if self._knowledge.lacks_keys:
+                self._read_keys()
+        self._error = None
+        self._tend()
+
+    def _tend(self) -> None:
+        now = self._monotonic()
+        if self._wanted or self._knowledge.lacks_keys:
+            self._read_keys()
+        if now - self._swept_at > SWEEP_INTERVAL:
+            self._swept_at = now
+            self._knowledge.sweep()
+        self._keep()
+
+    def _accept(self, text: str | bytes) -> str:
+        try:
+            return self._knowledge.accept(text)
+        except InvalidToken as refused:
+            # Forged, or under a feed key we have not met: the metadata is asked again before the next try.
+            self._metadata = {}
+            self._knowledge.alarm(refused.description)
+            raise
+
+    def _fetch(self, url: str) -> bytes:
+        return self._transport.get(url, limit=revocation_list.MAX_SIZE, accept="application/jwt")
+
+    def _read_metadata(self) -> None:
+        metadata = self._document(metadata_url(self._url))
+        if metadata.get("issuer") != self._url:
+            raise TemporarilyUnavailable(f"the metadata found at {self._url} is another issuer's")
+        feed = metadata.get(REVOCATIONS_JWKS)
+        if not isinstance(feed, dict) or not isinstance(feed.get("keys"), list):
+            raise TemporarilyUnavailable(f"{self._url} offers no revocation feed")
+        self._knowledge.set_feed_keys(feed["keys"])
+        self._metadata, self._metadata_at = metadata, self._monotonic()
+
+    def _read_keys(self, *, now: bool = False) -> None:
+        at = self._monotonic()
+        if not now and at - self._keys_at < KEYS_INTERVAL:
+            return
+        self._keys_at, self._wanted = at, False
+        keys = self._document(self._endpoint("jwks_uri", JWKS_PATH)).get("keys")
+        if isinstance(keys, list):
+            self._knowledge.add_keys(jwk for jwk in keys if isinstance(jwk, dict))
+
+    def _document(self, url: str) -> dict[str, Any]:
+        body = self._transport.get(url, limit=DOCUMENT_LIMIT)
+        return parse_json_object(body, error=TemporarilyUnavailable)
+
+    def _endpoint(self, member: str, path: str) -> str:
+        url = self._metadata.get(member)
+        return url if isinstance(url, str) else self._url + path
+
+    def _note(self, what: str) -> None:
+        if what != self._error:
+            _log.warning("revocation feed of %s: %s", self._url, what)
+        self._error = what
+
+    def _restore(self) -> None:
+        kept = None if self._file is None else self._file.read()
+        if kept is not None:
+            self._knowledge.restore(kept.message, keys=kept.keys, retired=kept.retired_feed_kids)
+            self._written = (self._knowledge.epoch, self._knowledge.sequence)
+
+    def _keep(self, *, last: bool = False) -> None:
+        """Write the snapshot: soon when the log moved, seldom when only time went by."""
+        known, now = self._knowledge, self._monotonic()
+        if self._file is None or known.view.cold:
+            return
+        moved = (known.epoch, known.sequence) != self._written
+        if not last and now - self._written_at < (WRITE_INTERVAL if moved else REWRITE_INTERVAL):
+            return
+        self._written_at = now
+        kept = Kept(
+            message=known.export(),
+            keys=tuple(known.published.values()),
+            retired_feed_kids=tuple(sorted(known.retired_feed_kids)),
+        )
+        try:
+            self._file.write(kept)
+            self._written = (kept.message.epoch, kept.message.sequence)
+        except OSError as broken:
+            self._note(f"the snapshot cannot be written: {broken}")

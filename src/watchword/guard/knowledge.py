@@ -1,0 +1,232 @@
+"""What the feed has said so far, put together: keys, head and table; in any order, never backwards."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal
+
+from watchword.errors import InvalidKey, InvalidToken
+from watchword.guard.derived_key import RootSecrets
+from watchword.guard.revocations import Table
+from watchword.guard.view import View
+from watchword.jose.jwk import Key, KeySet
+from watchword.protocol import revocation_list
+from watchword.protocol.revocation_list import RevocationList
+
+__all__ = ["Accepted", "Knowledge"]
+
+Accepted = Literal["fresh", "old", "gap"]
+
+_log = logging.getLogger("watchword.guard")
+_MAX_KEYS: Final = 256
+
+
+class Knowledge:
+    """Everything a guard knows of one issuer. One writer at a time; readers take ``view`` and no lock.
+
+    Args:
+        issuer: the ``iss`` of every message.
+        roots: the root secrets in HS256 mode; public keys then count for nothing.
+        clock: seconds since the epoch.
+        monotonic: the clock nobody sets.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        roots: RootSecrets | None = None,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.issuer = issuer
+        self.table = Table(clock=clock, monotonic=monotonic)
+        self.view = View(KeySet(()), self.table, cold=True)
+        self.epoch = 0
+        self.sequence = 0
+        self.iat = 0.0
+        self.kids: tuple[str, ...] = ()
+        self.longest_life = 0
+        self.alarms = 0
+        self.retired_feed_kids: set[str] = set()
+        self.feed_keys: tuple[Key, ...] = ()
+        self.published: dict[str, dict[str, Any]] = {}
+        """The public JWKs by kid, as they came: what a snapshot file keeps."""
+        self._roots = roots
+        self._clock = clock
+        self._monotonic = monotonic
+        self._keys: dict[str, Key] = {}
+        self._head = (0, 0, 0.0)
+        self._heard_at = -math.inf
+        self._signer: str | None = None
+        self._lock = threading.Lock()
+
+    def age(self) -> float:
+        """Seconds since the issuer was last heard.
+
+        The larger of what the two clocks say: the wall clock sees messages that were held back, the
+        monotonic one sees silence even where the wall clock is set wrong.
+        """
+        if self.view.cold:
+            return math.inf
+        return max(self._clock() - self.iat, self._monotonic() - self._heard_at, 0.0)
+
+    def accept(self, text: str | bytes) -> Accepted:
+        """Merge one message of the feed.
+
+        Returns:
+            ``fresh``: it carried the cursor forward or confirmed it; ``gap``: something before it is
+            missing; ``old``: it says less than is known, which an honest issuer does not repeat.
+
+        Raises:
+            InvalidToken: it is forged, torn, another issuer's, or under a feed key that was replaced.
+        """
+        with self._lock:
+            message, signer = self._parse(text)
+            return self._merge(message, signer)
+
+    def add_keys(self, jwks: Iterable[Mapping[str, Any]]) -> None:
+        """Learn public keys of tokens; which of them live is for the feed to say."""
+        with self._lock:
+            self._learn(jwks)
+            self._look()
+
+    def set_feed_keys(self, jwks: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the keys of the feed, as the issuer's metadata says them."""
+        with self._lock:
+            self._set_feed_keys(jwks)
+
+    @property
+    def lacks_keys(self) -> bool:
+        """Whether a key lives that is not known here."""
+        return any(kid not in self._keys for kid in self.kids)
+
+    def sweep(self) -> int:
+        """Forget entries that no token is left for."""
+        with self._lock:
+            return self.table.sweep()
+
+    def export(self) -> RevocationList:
+        """All that is known as one message."""
+        with self._lock:
+            return RevocationList(
+                iss=self.issuer,
+                epoch=self.epoch,
+                after=0,
+                sequence=self.sequence,
+                iat=self.iat,
+                kids=self.kids,
+                base=self.table.base,
+                longest_life=self.longest_life,
+                entries=tuple(self.table.entries()),
+                feed_keys=tuple(key.public_jwk() for key in self.feed_keys),
+            )
+
+    def restore(
+        self, message: RevocationList, *, keys: Iterable[Mapping[str, Any]], retired: Iterable[str]
+    ) -> None:
+        """Begin with what an earlier process exported; it is as old as it was."""
+        with self._lock:
+            self.retired_feed_kids.update(retired)
+            self._learn(keys)
+            self._merge(message, None)
+            self._heard_at = self._monotonic() - max(self._clock() - self.iat, 0)
+
+    def forked(self) -> None:
+        """Be usable in a child process, whatever the parent's threads held at the fork."""
+        self._lock = threading.Lock()
+
+    def alarm(self, what: str) -> None:
+        """Count and log what should not happen with an honest issuer and network."""
+        self.alarms += 1
+        _log.warning("revocation feed of %s: %s", self.issuer, what)
+
+    def _parse(self, text: str | bytes) -> tuple[RevocationList, str]:
+        refused = InvalidToken("no key of the revocation feed is known")
+        for key in self.feed_keys:
+            try:
+                return revocation_list.parse(text, KeySet((key,)), issuer=self.issuer), key.kid
+            except InvalidToken as reason:
+                refused = reason
+        raise refused
+
+    def _merge(self, message: RevocationList, signer: str | None) -> Accepted:
+        if message.epoch < self.epoch:
+            self.alarm(f"a message of epoch {message.epoch} after epoch {self.epoch}")
+            return "old"
+        head = (message.epoch, message.sequence, message.iat)
+        if signer is not None and not self._count_signer(signer, newer=head > self._head):
+            self.alarm("an old message under another feed key")
+            return "old"
+        if message.epoch > self.epoch:
+            if self.epoch:
+                _log.warning("revocation feed of %s: epoch %d begins", self.issuer, message.epoch)
+            self.epoch, self.sequence, self.iat = message.epoch, 0, 0.0
+        for entry in message.entries:
+            self.table.merge(entry)
+            self._learn(entry.keys)
+        self.table.base = max(self.table.base, message.base)
+        if message.feed_keys and head >= self._head:
+            self._set_feed_keys(message.feed_keys)
+        if head >= self._head:
+            self._head = head
+            self.kids, self.longest_life = message.kids, message.longest_life
+        outcome = self._move(message)
+        self._look(heard=outcome == "fresh")
+        return outcome
+
+    def _move(self, message: RevocationList) -> Accepted:
+        if message.after > self.sequence:
+            return "gap"
+        if message.sequence < self.sequence:
+            self.alarm(f"sequence {message.sequence} after sequence {self.sequence}")
+            return "old"
+        self.sequence = message.sequence
+        if message.iat > self.iat:
+            self.iat, self._heard_at = message.iat, self._monotonic()
+        return "fresh"
+
+    def _count_signer(self, kid: str, *, newer: bool) -> bool:
+        """Once a newer feed key has spoken, the one before it never counts again."""
+        if self._signer is not None and kid != self._signer:
+            if not newer:
+                return False
+            self.retired_feed_kids.add(self._signer)
+            self.feed_keys = tuple(key for key in self.feed_keys if key.kid != self._signer)
+        self._signer = kid
+        return True
+
+    def _set_feed_keys(self, jwks: Iterable[Mapping[str, Any]]) -> None:
+        keys = {key.kid: key for key in map(_public_key, jwks) if key is not None}
+        self.feed_keys = tuple(key for kid, key in keys.items() if kid not in self.retired_feed_kids)
+
+    def _learn(self, jwks: Iterable[Mapping[str, Any]]) -> None:
+        for jwk in jwks:
+            kid = jwk.get("kid")
+            if not isinstance(kid, str) or kid in self._keys:
+                continue  # a kid never gets another key: cached tokens hang on the object
+            key = self._roots.key(jwk) if self._roots is not None else _public_key(jwk)
+            if key is not None:
+                self._keys[key.kid] = key
+                self.published[key.kid] = dict(jwk)
+        if len(self._keys) > _MAX_KEYS:
+            self._keys = {kid: key for kid, key in self._keys.items() if kid in self.kids}
+            self.published = {kid: jwk for kid, jwk in self.published.items() if kid in self._keys}
+
+    def _look(self, *, heard: bool = False) -> None:
+        live = KeySet(self._keys[kid] for kid in dict.fromkeys(self.kids) if kid in self._keys)
+        cold = self.view.cold and not heard
+        self.view = View(live, self.table, cold=cold, longest_life=self.longest_life)
+
+
+def _public_key(jwk: Mapping[str, Any]) -> Key | None:
+    """The key of a published JWK; one that cannot be used, or should not be public, is passed over."""
+    if not isinstance(jwk, Mapping) or jwk.get("kty") == "oct" or "d" in jwk:
+        return None
+    try:
+        return Key.parse(jwk)
+    except InvalidKey:
+        return None

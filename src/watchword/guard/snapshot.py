@@ -1,0 +1,121 @@
+"""The snapshot file: what a guard knew, so that an API starts with the authorization server down.
+
+It holds public keys and revocations, nothing secret; but who can write it decides what is revoked,
+so it is for its owner alone, and one that others may write is not read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from watchword.errors import ConfigurationError
+from watchword.protocol.revocation_list import RevocationList
+
+__all__ = ["Kept", "SnapshotFile"]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """The second line of the file: all of it."""
+
+    message: RevocationList
+    keys: tuple[dict[str, Any], ...] = ()
+    retired_feed_kids: tuple[str, ...] = ()
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: enough to know whether another snapshot is newer."""
+
+    issuer: str
+    epoch: int
+    sequence: int
+    iat: float
+
+    @property
+    def order(self) -> tuple[int, int, float]:
+        return self.epoch, self.sequence, self.iat
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFile:
+    """One file of one issuer; several processes may share it."""
+
+    path: Path
+    issuer: str
+
+    def read(self) -> Kept | None:
+        """What was kept; ``None`` when there is no file.
+
+        Raises:
+            ConfigurationError: others may write it, it is another issuer's, or it is no snapshot.
+        """
+        try:
+            with self.path.open("rb") as file:
+                if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    raise ConfigurationError(f"snapshot: others may write {self.path}")
+                head = msgspec.json.decode(file.readline(), type=_Head)
+                if head.issuer != self.issuer:
+                    raise ConfigurationError(f"snapshot: {self.path} belongs to {head.issuer}")
+                kept = msgspec.json.decode(file.readline(), type=Kept)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as broken:
+            raise ConfigurationError(f"snapshot: {self.path} cannot be read: {broken}") from None
+        if kept.message.iss != self.issuer:
+            raise ConfigurationError(f"snapshot: {self.path} belongs to {kept.message.iss}")
+        return kept
+
+    def write(self, kept: Kept) -> bool:
+        """Replace the file, unless it already says as much or more; returns whether it was replaced.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        message = kept.message
+        head = _Head(issuer=self.issuer, epoch=message.epoch, sequence=message.sequence, iat=message.iat)
+        with self._locked():
+            there = self._head()
+            if there is not None and there.issuer == self.issuer and there.order >= head.order:
+                return False
+            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(msgspec.json.encode(head) + b"\n")
+                    file.write(msgspec.json.encode(kept) + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(name, self.path)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(name)
+                raise
+        return True
+
+    def _head(self) -> _Head | None:
+        try:
+            with self.path.open("rb") as file:
+                return msgspec.json.decode(file.readline(65536), type=_Head)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            import fcntl
+        except ImportError:  # no such lock on this system; the replacement itself is atomic
+            yield
+            return
+        handle = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)

@@ -1,0 +1,176 @@
+"""HTTP as the guard needs it, from the standard library: bounded, impatient, never redirected."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from watchword.errors import ConfigurationError, TemporarilyUnavailable
+from watchword.protocol.metadata import is_loopback
+
+__all__ = ["Event", "Transport"]
+
+_CHUNK: Final = 65536
+_AGENT: Final = "watchword-guard"
+
+
+class Event(NamedTuple):
+    """One server-sent event."""
+
+    id: str | None
+    data: str
+
+
+class Transport:
+    """Fetches documents and listens to a stream of server-sent events.
+
+    Args:
+        timeout: seconds without a byte after which a connection is given up.
+        patience: seconds a whole answer, or the wait for the next whole event, may take.
+    """
+
+    def __init__(self, *, timeout: float = 15, patience: float = 120) -> None:
+        self._timeout = timeout
+        self._patience = patience
+        self._tls: ssl.SSLContext | None = None
+        self._stream: socket.socket | None = None
+
+    def get(self, url: str, *, limit: int, accept: str = "application/json") -> bytes:
+        """The body of a 200 answer.
+
+        Raises:
+            TemporarilyUnavailable: there is no such answer, or it is larger than *limit*.
+        """
+        deadline = time.monotonic() + self._patience
+        connection, _ = self._connect(url)
+        try:
+            response = _send(connection, url, {"Accept": accept})
+            body = bytearray()
+            while chunk := response.read1(_CHUNK):
+                body += chunk
+                if len(body) > limit:
+                    raise TemporarilyUnavailable(f"{url} answered more than {limit} bytes")
+                if time.monotonic() > deadline:
+                    raise TemporarilyUnavailable(f"{url} answers too slowly")
+            if response.length:
+                raise TemporarilyUnavailable(f"the answer of {url} broke off")
+            return bytes(body)
+        except (OSError, HTTPException, ValueError) as broken:
+            raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
+        finally:
+            connection.close()
+
+    def events(self, url: str, *, limit: int, last_id: str | None) -> Iterator[Event]:
+        """The events of a stream until it breaks off; ends without an error when ``hang_up`` was called.
+
+        Raises:
+            TemporarilyUnavailable: it cannot be opened, falls silent, or sends an event larger than *limit*.
+        """
+        connection, self._stream = self._connect(url)
+        try:
+            headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+            response = _send(connection, url, headers | ({"Last-Event-ID": last_id} if last_id else {}))
+            if (response.getheader("Content-Type") or "").split(";")[0].strip() != "text/event-stream":
+                raise TemporarilyUnavailable(f"{url} is not a stream of events")
+            yield from _read_events(response, limit, self._patience)
+        except (OSError, HTTPException, ValueError) as broken:
+            raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
+        finally:
+            self._stream = None
+            connection.close()
+
+    def hang_up(self) -> None:
+        """Wake whoever waits for the stream, from another thread."""
+        stream = self._stream
+        if stream is not None:
+            with suppress(OSError):
+                # The plain shutdown: that of a TLS socket would pull the state from under its reader.
+                socket.socket.shutdown(stream, socket.SHUT_RDWR)
+
+    def forked(self) -> None:
+        """Forget the parent's stream in a child process: hanging up there would hang up here."""
+        self._stream = None
+
+    def _connect(self, url: str) -> tuple[HTTPConnection, socket.socket]:
+        parts = urlsplit(url)
+        host = parts.hostname
+        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+            raise ConfigurationError(f"{url} is not an https URL")
+        connection: HTTPConnection
+        if parts.scheme == "https":
+            if self._tls is None:
+                self._tls = ssl.create_default_context()
+            connection = HTTPSConnection(host, parts.port, timeout=self._timeout, context=self._tls)
+        else:
+            connection = HTTPConnection(host, parts.port, timeout=self._timeout)
+        try:
+            connection.connect()
+        except (OSError, HTTPException, ValueError) as broken:
+            connection.close()
+            raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
+        return connection, connection.sock
+
+
+def _send(connection: HTTPConnection, url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    fields = {"User-Agent": _AGENT, "Accept-Encoding": "identity", "Connection": "close", **headers}
+    connection.request("GET", target, headers=fields)
+    response = connection.getresponse()
+    if response.status != 200:
+        # A redirect, too: who may move the issuer's documents is the issuer's metadata, nobody on the way.
+        raise TemporarilyUnavailable(f"{url} answered {response.status}")
+    return response
+
+
+def _read_events(response: HTTPResponse, limit: int, patience: float) -> Iterator[Event]:
+    lines: list[str] = []
+    rest = bytearray()
+    size = 0
+    deadline = time.monotonic() + patience
+    while chunk := response.read1(_CHUNK):
+        searched = len(rest)
+        rest += chunk
+        size += len(chunk)
+        if size > limit:
+            raise TemporarilyUnavailable(f"an event of more than {limit} bytes")
+        start = 0
+        while (end := rest.find(b"\n", max(searched, start))) >= 0:
+            line = rest[start:end].rstrip(b"\r").decode("utf-8")
+            start = end + 1
+            if line:
+                lines.append(line)
+                continue
+            event = _event(lines)
+            lines, size = [], len(rest) - start
+            if event is not None:
+                yield event
+                deadline = time.monotonic() + patience
+        del rest[:start]
+        if time.monotonic() > deadline:
+            raise TemporarilyUnavailable("the stream says nothing of worth")
+
+
+def _event(lines: list[str]) -> Event | None:
+    event_id, name = None, ""
+    data: list[str] = []
+    for line in lines:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data.append(value)
+        elif field == "event":
+            name = value
+        elif field == "id" and "\0" not in value and value.isascii() and value.isprintable():
+            event_id = value
+    return Event(event_id, "\n".join(data)) if data and name == "revocations" else None
+
+
+def _reason(broken: BaseException) -> str:
+    return f"{type(broken).__name__}: {broken}" if str(broken) else type(broken).__name__
