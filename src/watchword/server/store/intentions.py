@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from watchword.protocol.revocation_list import Entry
 from watchword.server.store.records import (
@@ -48,21 +48,24 @@ __all__ = [
 
 T = TypeVar("T")
 
+_FEW: Final = 256
+"""Entries that may be read on the loop."""
+
 
 class Engine(Protocol):
     """What runs an intention."""
 
     async def write(self, intention: Callable[[Transaction], T]) -> T:
         """In a transaction, durable on return."""
-        ...
 
     def read(self, query: Callable[[Transaction], T]) -> T:
-        """From one snapshot."""
-        ...
+        """From one snapshot, at once: a look-up by key."""
+
+    async def scan(self, query: Callable[[Transaction], T]) -> T:
+        """From one snapshot, beside the loop: a walk through many rows."""
 
     def watch(self) -> AsyncIterator[None]:
         """After each commit."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,11 @@ class SqlUsers:
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
         """One page."""
-        return self.engine.read(lambda tx: users.list_page(tx, q, cursor, limit))
+        return await self.engine.scan(lambda tx: users.list_page(tx, q, cursor, limit))
 
     async def count(self, *, role: str | None = None) -> int:
         """How many."""
-        return self.engine.read(lambda tx: users.count(tx, role))
+        return await self.engine.scan(lambda tx: users.count(tx, role))
 
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
         """Change."""
@@ -305,7 +308,7 @@ class SqlEvents:
         limit: int = 50,
     ) -> Page[Event]:
         """One page, newest first."""
-        return self.engine.read(lambda tx: events.list_page(tx, type, user_id, cursor, limit))
+        return await self.engine.scan(lambda tx: events.list_page(tx, type, user_id, cursor, limit))
 
     async def sweep(self, before: datetime, limit: int) -> int:
         """Delete old ones."""
@@ -324,7 +327,10 @@ class SqlRevocations:
 
     async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
         """What came after."""
-        return self.engine.read(lambda tx: revocations.since(tx, after, limit))
+        behind = self.engine.read(revocations.head).sequence - after
+        if behind <= _FEW:
+            return self.engine.read(lambda tx: revocations.since(tx, after, limit))
+        return await self.engine.scan(lambda tx: revocations.since(tx, after, limit))
 
     async def revoke_token(
         self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin

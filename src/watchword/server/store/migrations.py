@@ -37,11 +37,9 @@ def pending(connection: sqlite3.Connection) -> Sequence[Migration]:
     Raises:
         ConfigurationError: it has steps this program does not know: it belongs to a newer one.
     """
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations"
-        " (number INTEGER PRIMARY KEY, word TEXT NOT NULL, applied_at INTEGER NOT NULL)"
-    )
-    applied = {number for (number,) in connection.execute("SELECT number FROM schema_migrations")}
+    applied: set[int] = set()
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'").fetchone():
+        applied = {number for (number,) in connection.execute("SELECT number FROM schema_migrations")}
     steps = known()
     if applied - {step.number for step in steps}:
         raise ConfigurationError("database: it was made by a newer version of this program")
@@ -53,6 +51,10 @@ def apply(connection: sqlite3.Connection, now_ms: int) -> Sequence[Migration]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         steps = pending(connection)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations"
+            " (number INTEGER PRIMARY KEY, word TEXT NOT NULL, applied_at INTEGER NOT NULL)"
+        )
         for step in steps:
             for statement in _statements(step.sql):
                 connection.execute(statement)

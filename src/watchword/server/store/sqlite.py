@@ -6,11 +6,12 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, TypeVar
+from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import migrations
@@ -28,7 +29,7 @@ from watchword.server.store.intentions import (
 )
 from watchword.server.store.sql import invariants
 from watchword.server.store.sql.transaction import Overlay, Transaction, join, milliseconds
-from watchword.server.store.writer import Writer
+from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
 
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 _POLL: Final = 0.025
 """Seconds between two looks at ``PRAGMA data_version``, which tells of commits by other processes."""
+
+_START_PATIENCE: Final = 5.0
+"""Seconds to wait for another process that writes while this one starts."""
 
 
 @dataclass(slots=True)
@@ -94,8 +98,8 @@ class SqliteStore:
         self.engine.read(lambda tx: tx.one("SELECT 1 FROM head"))
 
     async def check(self) -> Sequence[str]:
-        """Every broken rule of the data; runs in a thread, for it reads everything."""
-        return await asyncio.to_thread(self.engine.read_apart, invariants.broken)
+        """Every broken rule of the data, one line each; empty when all is well."""
+        return await self.engine.scan(invariants.broken)
 
     async def close(self) -> None:
         """Finish what was acknowledged and let go."""
@@ -112,6 +116,7 @@ class Engine:
     now: Callable[[], datetime]
     overlay: Overlay
     _watchers: set[asyncio.Event] = field(default_factory=set)
+    _closed: bool = False
 
     @classmethod
     async def open(
@@ -121,9 +126,8 @@ class Engine:
         name = str(path)
         watchers: set[asyncio.Event] = set()
         try:
-            writing = await asyncio.to_thread(_connect, name)
-            await asyncio.to_thread(_prepare, writing, milliseconds(now()), upgrade)
-            reading = writing if name == ":memory:" else _connect(name, read_only=True)
+            writing = await asyncio.to_thread(_connect_and_prepare, name, milliseconds(now()), upgrade)
+            reading = writing if name == ":memory:" else _connect_to_read(name)
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
@@ -131,7 +135,8 @@ class Engine:
             for watcher in watchers:
                 watcher.set()
 
-        return cls(name, Writer(writing, committed), reading, now, overlay, watchers)
+        reconnect = None if name == ":memory:" else lambda: _connect(name)
+        return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, watchers)
 
     async def write(self, intention: Callable[[Transaction], T]) -> T:
         """Carry out an intention; it is durable when this returns."""
@@ -145,17 +150,27 @@ class Engine:
         Raises:
             TemporarilyUnavailable: the file cannot be read.
         """
-        return self._read(self.reader, query)
+        if self._closed:
+            raise TemporarilyUnavailable("the store is closed")
+        try:
+            return self._read(self.reader, query)
+        except TemporarilyUnavailable:
+            self._mend()
+            raise
+
+    async def scan(self, query: Callable[[Transaction], T]) -> T:
+        """The same for a query that walks through many rows: it must not keep the loop."""
+        if self.path == ":memory:":
+            return self.read(query)
+        return await asyncio.to_thread(self.read_apart, query)
 
     def read_apart(self, query: Callable[[Transaction], T]) -> T:
-        """The same on a connection of its own, for a query long enough to be run in a thread."""
-        if self.path == ":memory:":
-            return self._read(self.reader, query)
-        connection = _connect(self.path, read_only=True)
+        """The same on a connection of its own, so that any thread may ask."""
         try:
-            return self._read(connection, query)
-        finally:
-            connection.close()
+            with closing(_connect_to_read(self.path)) as connection:
+                return self._read(connection, query)
+        except sqlite3.Error as broken:
+            raise unavailable(broken) from broken
 
     async def watch(self) -> AsyncIterator[None]:
         """Yield after commits, of this process at once, of others within a poll."""
@@ -177,63 +192,96 @@ class Engine:
 
     async def close(self) -> None:
         """Finish the writer's work and close both connections."""
+        self._closed = True
         await self.writer.close()
         if self.reader is not self.writer.connection:
             self.reader.close()
 
     def _read(self, connection: sqlite3.Connection, query: Callable[[Transaction], T]) -> T:
-        alone = connection is not self.writer.connection
+        transaction = Transaction(connection, self.now(), self.overlay)
+        if self.path == ":memory:":
+            return query(transaction)  # between two commits on the one connection there is
         try:
-            if alone:
-                connection.execute("BEGIN")
+            connection.execute("BEGIN")
             try:
-                return query(Transaction(connection, self.now(), self.overlay))
+                return query(transaction)
             finally:
-                if alone:
-                    connection.execute("COMMIT")
-        except sqlite3.OperationalError as broken:
-            raise TemporarilyUnavailable("the database cannot be read right now") from broken
-
-    def _data_version(self) -> int:
-        try:
-            return int(self.reader.execute("PRAGMA data_version").fetchone()[0])
+                connection.execute("ROLLBACK")
         except sqlite3.Error as broken:
-            raise TemporarilyUnavailable("the database cannot be read right now") from broken
+            if is_fault(broken):
+                raise unavailable(broken) from broken
+            raise
+
+    def _mend(self) -> None:
+        """Open the file anew, so that a reader whose disk came back reads again."""
+        if self.path == ":memory:":
+            return
+        with suppress(sqlite3.Error):
+            fresh = _connect_to_read(self.path)
+            self.reader.close()
+            self.reader = fresh
+
+    def _data_version(self) -> int | None:
+        # What fails here fails in ``read`` too, which tells its caller; a watcher only waits for better times.
+        with suppress(sqlite3.Error):
+            return int(self.reader.execute("PRAGMA data_version").fetchone()[0])
+        return None
 
 
-def _connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
-    if path != ":memory:" and not read_only:
-        # Made here first, so that nobody else can read it for a moment; -wal and -shm take its mode.
-        with suppress(FileExistsError):
-            try:
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            except FileExistsError:
-                raise
-            except OSError as broken:
-                raise ConfigurationError(f"database: cannot make it: {broken.strerror}") from None
-    target = (
-        "file:" + path.replace("?", "%3f").replace("#", "%23") + ("?mode=ro" if read_only else "?mode=rw")
-    )
+def _make_file(path: str) -> None:
+    """Make the file before SQLite does, so that nobody else can read it for a moment; -wal and -shm take its mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as broken:
+        raise ConfigurationError(f"database: cannot make it: {broken.strerror}") from None
+
+
+def _connect(path: str, *, read_only: bool = False, patience: float = 0) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
-        path if path == ":memory:" else target,
+        path if path == ":memory:" else f"file:{quote(path)}?mode={mode}",
         uri=path != ":memory:",
         isolation_level=None,
         check_same_thread=False,
-        timeout=0.2 if read_only else 0,
+        timeout=patience,
         cached_statements=256,
     )
-    if not read_only:
-        connection.execute("PRAGMA busy_timeout = 5000")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -8192")
+    try:
+        connection.create_function("casefold", 1, _casefold, deterministic=True)
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA cache_size = -8192")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, now_ms: int, upgrade: bool) -> None:
-    if upgrade:
-        migrations.apply(connection, now_ms)
-    elif migrations.pending(connection):
-        raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
-    connection.execute("PRAGMA busy_timeout = 0")
+def _connect_to_read(path: str) -> sqlite3.Connection:
+    # Readers of a WAL wait for nobody but for another process that opens or closes the file.
+    return _connect(path, read_only=True, patience=0.2)
+
+
+def _connect_and_prepare(path: str, now_ms: int, upgrade: bool) -> sqlite3.Connection:
+    if path != ":memory:":
+        _make_file(path)
+    connection = _connect(path, patience=_START_PATIENCE)
+    try:
+        if upgrade:
+            migrations.apply(connection, now_ms)
+        elif migrations.pending(connection):
+            raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
+        # From here on the writer waits for the lock itself, without holding the loop.
+        connection.execute("PRAGMA busy_timeout = 0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()

@@ -61,25 +61,20 @@ class Users(Protocol):
             UsernameTaken: another user has the user name.
             InvalidInput: a role is not known.
         """
-        ...
 
     async def get(self, user_id: str) -> User | None:
         """The user with this id."""
-        ...
 
     async def find(
         self, *, email_key: str | None = None, username_key: str | None = None
     ) -> LoginRecord | None:
         """The user with this normalised e-mail or user name, and the version read with his digest."""
-        ...
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
         """Users in order of creation; *q* is found in e-mail, user name or name, without case."""
-        ...
 
     async def count(self, *, role: str | None = None) -> int:
         """How many users there are (with this role)."""
-        ...
 
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
         """Change a user. Roles raise ``version`` (not ``floor``) and write an overlay. ``None``: no such user.
@@ -87,7 +82,6 @@ class Users(Protocol):
         Raises:
             EmailTaken, UsernameTaken, InvalidInput: as for ``add``.
         """
-        ...
 
     async def set_password(
         self,
@@ -102,31 +96,25 @@ class Users(Protocol):
 
         ``None``: no such user, or his floor is above *expected_version* (he changed meanwhile).
         """
-        ...
 
     async def rehash(self, user_id: str, old: str, new: str) -> bool:
         """Replace digest *old* by *new* of the same password; False when it is no longer *old*. No version moves."""
-        ...
 
     async def ban(
         self, user_id: str, reason: str | None, until: datetime | None, origin: Origin
     ) -> User | None:
         """Ban a user: version, floor, all sessions ended, entry, event. A second ban updates reason and end."""
-        ...
 
     async def unban(self, user_id: str, origin: Origin) -> User | None:
         """Lift a ban. Tokens from before it stay dead."""
-        ...
 
     async def delete(self, user_id: str, origin: Origin) -> bool:
         """Delete a user with his sessions; the entry that kills his tokens stays."""
-        ...
 
     async def log_out_everywhere(
         self, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None
     ) -> int:
         """End all sessions of a user by raising his floor; the count of sessions ended."""
-        ...
 
 
 class Sessions(Protocol):
@@ -138,7 +126,6 @@ class Sessions(Protocol):
         The least recently used sessions beyond the maximum end in the same transaction, with entries.
         Sets the user's ``last_login_at``.
         """
-        ...
 
     async def advance(
         self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
@@ -148,29 +135,23 @@ class Sessions(Protocol):
         The current counter moves on by one. One of the last four, first spent within the grace,
         answers the current head again. Anything older, past the grace or ahead of the row ends the session.
         """
-        ...
 
     async def get(self, session_id: str) -> Session | None:
         """The session with this id, ended or not."""
-        ...
 
     async def live(self, session_id: str) -> Live | Refused:
         """Whether this session is alive now, and every fact a token of it rests on."""
-        ...
 
     async def list(self, user_id: str) -> Sequence[Session]:
         """The living sessions of a user, most recently used first."""
-        ...
 
     async def end(
         self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None
     ) -> Session | None:
         """End one session (of *user_id*, when given). ``None``: there is no such living session."""
-        ...
 
     async def sweep(self, limit: int) -> int:
         """Delete up to *limit* sessions that ended or expired over the retention ago; how many went."""
-        ...
 
 
 class Clients(Protocol):
@@ -178,7 +159,6 @@ class Clients(Protocol):
 
     async def get(self, client_id: str) -> FirstPartyClient | None:
         """The client with this id."""
-        ...
 
 
 class Roles(Protocol):
@@ -186,15 +166,12 @@ class Roles(Protocol):
 
     async def list(self) -> Sequence[Role]:
         """All roles by name."""
-        ...
 
     async def get(self, name: str) -> Role | None:
         """The role of this name."""
-        ...
 
     async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
         """Make or change a role. Users who have it get a new version; scope taken away is taken by an overlay."""
-        ...
 
     async def delete(self, name: str, origin: Origin) -> bool:
         """Delete a role and take it from every user.
@@ -202,7 +179,6 @@ class Roles(Protocol):
         Raises:
             Conflict: the role is built in.
         """
-        ...
 
 
 class Apis(Protocol):
@@ -210,11 +186,9 @@ class Apis(Protocol):
 
     async def list(self) -> Sequence[Api]:
         """All APIs by audience."""
-        ...
 
     async def get(self, audience: str) -> Api | None:
         """The API of this audience."""
-        ...
 
     async def add(
         self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False
@@ -224,7 +198,6 @@ class Apis(Protocol):
         Raises:
             Conflict: there is one of this audience.
         """
-        ...
 
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete an API.
@@ -232,7 +205,6 @@ class Apis(Protocol):
         Raises:
             Conflict: it is built in.
         """
-        ...
 
 
 class Keys(Protocol):
@@ -240,38 +212,31 @@ class Keys(Protocol):
 
     async def list(self) -> Sequence[SigningKey]:
         """Every key that is not gone, both purposes, oldest first."""
-        ...
 
     async def add(self, key: SigningKey, origin: Origin) -> None:
         """Add a key in the state it bears.
 
         A no-op when its purpose has a key in that state already: two nodes that start at once make one.
         """
-        ...
 
     async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
         """Say when the waiting key becomes active."""
-        ...
 
     async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
         """Make the waiting key *kid* active, retire the active one, put *successor* in wait; one caller wins.
 
         The retired key stays live for ``longest_life`` + 5 minutes (``gone_at``).
         """
-        ...
 
     async def replace_waiting(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
         """Put *successor* in the place of the waiting key *kid*, which never signed; False when it waits no more."""
-        ...
 
     async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
         """Kill a key: its tokens die. If it was active, the waiting key becomes active and *successor* waits;
         if it was waiting, *successor* takes its place."""
-        ...
 
     async def sweep(self) -> int:
         """Forget retired keys whose last token has expired."""
-        ...
 
 
 class Events(Protocol):
@@ -288,7 +253,6 @@ class Events(Protocol):
         detail: dict[str, Any] | None = None,
     ) -> None:
         """Write an event that no other intention writes (a failed log-in)."""
-        ...
 
     async def list(
         self,
@@ -299,11 +263,9 @@ class Events(Protocol):
         limit: int = 50,
     ) -> Page[Event]:
         """Events, newest first."""
-        ...
 
     async def sweep(self, before: datetime, limit: int) -> int:
         """Delete up to *limit* events older than *before*."""
-        ...
 
 
 class Revocations(Protocol):
@@ -311,29 +273,23 @@ class Revocations(Protocol):
 
     async def head(self) -> Head:
         """Epoch, sequence, base, longest life and live token kids, read together."""
-        ...
 
     async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
         """Head and the kept entries past *after*, read in one transaction, head first."""
-        ...
 
     async def revoke_token(
         self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
     ) -> None:
         """Kill one access token; more than 8 of one session fold into the session."""
-        ...
 
     async def set_longest_life(self, life: timedelta) -> None:
         """Raise the longest life at once, lower it only after the old value has elapsed."""
-        ...
 
     def watch(self) -> AsyncIterator[None]:
         """Yield after every commit that may have moved the log, of this process or another; may yield in vain."""
-        ...
 
     async def sweep(self, limit: int) -> int:
         """Delete up to *limit* entries no token is left for."""
-        ...
 
 
 class OneTime(Protocol):
@@ -341,15 +297,12 @@ class OneTime(Protocol):
 
     async def add(self, digest: bytes, purpose: str, subject: str | None, expires_at: datetime) -> None:
         """Keep the digest of a secret handed out; an older one of the same purpose and subject dies."""
-        ...
 
     async def get(self, digest: bytes, purpose: str) -> bool:
         """Whether it could be spent now."""
-        ...
 
     async def spend(self, digest: bytes, purpose: str) -> bool:
         """Spend it; True for exactly one caller."""
-        ...
 
 
 class Meta(Protocol):
@@ -357,11 +310,9 @@ class Meta(Protocol):
 
     async def get(self, name: str) -> str | None:
         """The value of this name."""
-        ...
 
     async def put_new(self, name: str, value: str) -> str:
         """Write *value* unless there is one; the value that stands."""
-        ...
 
 
 class Store(Protocol):
@@ -370,52 +321,42 @@ class Store(Protocol):
     @property
     def users(self) -> Users:
         """People."""
-        ...
 
     @property
     def sessions(self) -> Sessions:
         """Log-ins."""
-        ...
 
     @property
     def clients(self) -> Clients:
         """Clients."""
-        ...
 
     @property
     def roles(self) -> Roles:
         """Roles."""
-        ...
 
     @property
     def apis(self) -> Apis:
         """Protected APIs."""
-        ...
 
     @property
     def keys(self) -> Keys:
         """Signing keys."""
-        ...
 
     @property
     def events(self) -> Events:
         """The audit log."""
-        ...
 
     @property
     def revocations(self) -> Revocations:
         """The log of what died."""
-        ...
 
     @property
     def one_time(self) -> OneTime:
         """Once-only things."""
-        ...
 
     @property
     def meta(self) -> Meta:
         """Facts of the installation."""
-        ...
 
     async def ready(self) -> None:
         """Prove that reading works.
@@ -423,12 +364,9 @@ class Store(Protocol):
         Raises:
             TemporarilyUnavailable: it does not.
         """
-        ...
 
     async def check(self) -> Sequence[str]:
         """What is broken in the data, one line each; empty when all is well."""
-        ...
 
     async def close(self) -> None:
         """Finish what was acknowledged and let go."""
-        ...

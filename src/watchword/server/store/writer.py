@@ -12,19 +12,29 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from watchword.errors import TemporarilyUnavailable
+from watchword.errors import ConfigurationError, TemporarilyUnavailable
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "is_fault", "unavailable"]
 
 T = TypeVar("T")
 Intention = Callable[[sqlite3.Connection], Any]
 
 _BATCH: Final = 256
+_SLICE: Final = 0.001
+"""Seconds a batch may keep the loop before others get their turn."""
+
 _LOCK_WAIT: Final = 5.0
 """Seconds to wait for another process that writes, before the caller is told to come again."""
+
+_LOCK_POLL: Final = 0.002
+
+
+class _TransactionLost(Exception):
+    """SQLite gave up the whole transaction, not one intention: nothing of this batch stands."""
 
 
 @dataclass(slots=True)
@@ -34,10 +44,14 @@ class Writer:
     Args:
         connection: in autocommit mode, usable from other threads.
         committed: called on the loop after each durable commit.
+        reconnect: opens the file anew when the connection is beyond repair; ``None`` for a database
+            in memory, which would be lost with it and waits for no disk: it commits at once, so that
+            reads over the same connection never see half a transaction.
     """
 
     connection: sqlite3.Connection
     committed: Callable[[], None]
+    reconnect: Callable[[], sqlite3.Connection] | None
     _waiting: deque[tuple[Intention, asyncio.Future[Any]]] = field(default_factory=deque)
     _task: asyncio.Task[None] | None = None
     _closed: bool = False
@@ -80,25 +94,25 @@ class Writer:
         try:
             await self._begin()
         except sqlite3.Error as error:
+            self._mend()
             self._fail_waiting(error)
             return
-        done: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
-        while self._waiting and len(done) < _BATCH:
-            intention, future = self._waiting.popleft()
-            if future.cancelled():
-                continue
-            done.append((future, *self._one(intention)))
+        done: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        failure: Exception | None = None
         try:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self.connection.execute, "COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            done = [(future, None, _unavailable(error)) for future, _, _ in done]
+            await self._carry_out(done)
+            await self._commit()
+        except (sqlite3.Error, _TransactionLost) as error:
+            failure = error
+            self._mend()
         else:
             self.committed()
         for future, outcome, fault in done:
             if future.cancelled():
                 continue
-            if fault is not None:
+            if failure is not None:
+                future.set_exception(unavailable(failure))
+            elif fault is not None:
                 future.set_exception(fault)
             else:
                 future.set_result(outcome)
@@ -115,40 +129,78 @@ class Writer:
                     raise
             else:
                 return
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_LOCK_POLL)
 
-    def _one(self, intention: Intention) -> tuple[Any, BaseException | None]:
+    async def _carry_out(self, done: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SLICE
+        while self._waiting and len(done) < _BATCH:
+            intention, future = self._waiting.popleft()
+            if future.cancelled():
+                continue
+            done.append((future, None, None))
+            done[-1] = (future, *self._one(intention))
+            if self.reconnect is not None and loop.time() > until:
+                await asyncio.sleep(0)
+                until = loop.time() + _SLICE
+
+    def _one(self, intention: Intention) -> tuple[Any, Exception | None]:
         execute = self.connection.execute
+        execute("SAVEPOINT intention")
         try:
-            execute("SAVEPOINT intention")
             outcome = intention(self.connection)
-            execute("RELEASE intention")
         except Exception as error:
-            try:
-                execute("ROLLBACK TO intention")
-                execute("RELEASE intention")
-            except sqlite3.Error:
-                # The whole transaction is gone (the disk is full): the COMMIT below fails for all.
-                pass
-            return None, _unavailable(error) if isinstance(error, sqlite3.OperationalError) else error
+            # On a full disk SQLite may have rolled back everything, the savepoint with it. To go on
+            # then would commit each of the next intentions by itself, behind the callers' backs.
+            if not self.connection.in_transaction:
+                raise _TransactionLost from error
+            execute("ROLLBACK TO intention")
+            execute("RELEASE intention")
+            return None, unavailable(error) if is_fault(error) else error
+        execute("RELEASE intention")
         return outcome, None
 
-    def _roll_back(self) -> None:
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+    async def _commit(self) -> None:
+        if self.reconnect is None:
+            self.connection.execute("COMMIT")
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self.connection.execute, "COMMIT")
+
+    def _mend(self) -> None:
+        """Leave no transaction behind; open the file anew where even that fails."""
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._reopen()
+
+    def _reopen(self) -> None:
+        if self.reconnect is None:
+            return
+        with suppress(sqlite3.Error):
+            self.connection.close()
+        # Where it cannot be opened, the next batch finds a closed connection and comes here again.
+        with suppress(sqlite3.Error, ConfigurationError):
+            self.connection = self.reconnect()
 
     def _fail_waiting(self, error: sqlite3.Error) -> None:
         while self._waiting:
             _, future = self._waiting.popleft()
             if not future.cancelled():
-                future.set_exception(_unavailable(error))
+                future.set_exception(unavailable(error))
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether the database failed, as against somebody who asked it for what may not be."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def unavailable(error: BaseException) -> TemporarilyUnavailable:
+    """What the caller is told of a database that fails."""
+    fault = TemporarilyUnavailable("the database cannot be used right now", retry_after=1)
+    fault.__cause__ = error
+    return fault
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _unavailable(error: BaseException) -> TemporarilyUnavailable:
-    fault = TemporarilyUnavailable("the database cannot be written right now", retry_after=1)
-    fault.__cause__ = error
-    return fault

@@ -107,9 +107,12 @@ CREATE TABLE revocations (
   sequence INTEGER PRIMARY KEY,
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
+  owner TEXT,                          -- what many of them fold into: the session of a token, the user of a session
   body TEXT NOT NULL,                  -- the entry as it stands on the wire
   expires_at INTEGER NOT NULL          -- 0: never
 );
+CREATE INDEX revocations_of_id ON revocations (id) WHERE id <> '';
+CREATE INDEX revocations_of_owner ON revocations (owner) WHERE owner IS NOT NULL;
 CREATE INDEX revocations_by_end ON revocations (expires_at) WHERE expires_at > 0;
 
 CREATE TABLE events (

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import msgspec
+
+from watchword.protocol.revocation_list import Entry
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = ["broken"]
+
+_RECENTLY = ":now - 300000"  # an entry outlives every token by five minutes, so it stands at least so long
 
 _RULES: Final = {
     "a session without its user": (
@@ -16,21 +21,30 @@ _RULES: Final = {
         "SELECT s.id FROM sessions s LEFT JOIN clients c ON c.id = s.client_id WHERE c.id IS NULL"
     ),
     "a living session below its user's floor": (
-        "SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.ended_at IS NULL AND s.version < u.floor"
+        "SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id"
+        " WHERE s.ended_at IS NULL AND s.version < u.floor"
     ),
-    "a version below its floor": "SELECT id FROM users WHERE version < floor",
+    "a session from an epoch to come": "SELECT id FROM sessions WHERE epoch > (SELECT epoch FROM head)",
+    "a refresh counter below zero": "SELECT id FROM sessions WHERE counter < 0",
+    "a user's version below his floor": "SELECT id FROM users WHERE version < floor",
+    "a client's version below its floor": "SELECT id FROM clients WHERE version < floor",
+    "a user who died without an entry": (
+        f"SELECT u.id FROM users u WHERE u.floor BETWEEN {_RECENTLY} AND :now"
+        " AND u.floor > (SELECT base FROM head)"
+        " AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.id = u.id AND r.kind = 'user')"
+    ),
+    "a session that ended without an entry": (
+        f"SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.ended_at > {_RECENTLY}"
+        " AND s.token_expires_at > :now AND s.ended_at > (SELECT base FROM head)"
+        " AND NOT EXISTS (SELECT 1 FROM revocations r"
+        "  WHERE (r.id = s.id AND r.kind = 'session') OR (r.id = u.id AND r.kind = 'user'))"
+    ),
     "an entry past the head": "SELECT sequence FROM revocations WHERE sequence > (SELECT sequence FROM head)",
-    "an entry of an unknown kind": (
-        "SELECT sequence FROM revocations WHERE kind NOT IN"
-        " ('session', 'token', 'user', 'client', 'claims', 'key', 'issuer')"
+    "an ended session without a reason": (
+        "SELECT id FROM sessions WHERE (ended_at IS NULL) <> (end_reason IS NULL)"
     ),
-    "a user who is deleted and has sessions": (
-        "SELECT s.id FROM sessions s JOIN events e ON e.user_id = s.user_id AND e.type = 'user.deleted'"
-    ),
-    "a banned user whose ban is not in the audit log": (
-        "SELECT u.id FROM users u WHERE u.banned AND NOT EXISTS"
-        " (SELECT 1 FROM events e WHERE e.user_id = u.id AND e.type = 'user.banned')"
-        " AND u.updated_at > (SELECT coalesce(min(at), 0) FROM events)"
+    "more than one entry of the keys": (
+        "SELECT max(sequence) FROM revocations WHERE kind = 'key' HAVING count(*) > 1"
     ),
 }
 
@@ -40,15 +54,34 @@ def broken(tx: Transaction) -> list[str]:
     found = [f"integrity: {row[0]}" for row in tx.all("PRAGMA integrity_check(10)") if row[0] != "ok"]
     found += [f"foreign key: {row[0]} {row[1]}" for row in tx.all("PRAGMA foreign_key_check")]
     for rule, sql in _RULES.items():
-        row = tx.one(sql + " LIMIT 1")
+        row = tx.connection.execute(f"{sql} LIMIT 1", {"now": tx.ms}).fetchone()
         if row is not None:
             found.append(f"{rule}: {row[0]}")
-    heads = tx.one("SELECT count(*) FROM head")
-    if heads is None or heads[0] != 1:
-        found.append("the log has no head")
-    for state in ("active", "next"):
-        keys = tx.one("SELECT count(*) FROM signing_keys WHERE purpose = 'token' AND state = ?", state)
-        any_key = tx.one("SELECT 1 FROM signing_keys")
-        if any_key is not None and (keys is None or keys[0] != 1):
-            found.append(f"there is not exactly one {state} token key")
-    return found
+    return found + _heads(tx) + _keys(tx) + _entries(tx)
+
+
+def _heads(tx: Transaction) -> list[str]:
+    row = tx.one("SELECT count(*) FROM head")
+    return [] if row == (1,) else ["the log has no head"]
+
+
+def _keys(tx: Transaction) -> list[str]:
+    if tx.one("SELECT 1 FROM signing_keys WHERE purpose = 'token'") is None:
+        return []  # a store that no server has opened yet
+    counts: dict[Any, Any] = dict(
+        tx.all("SELECT state, count(*) FROM signing_keys WHERE purpose = 'token' GROUP BY state")
+    )
+    return [f"there is no {state} token key" for state in ("active", "next") if not counts.get(state)]
+
+
+def _entries(tx: Transaction) -> list[str]:
+    for sequence, kind, id_, body in tx.connection.execute(
+        "SELECT sequence, kind, id, body FROM revocations"
+    ):
+        try:
+            entry = msgspec.json.decode(body, type=Entry)
+        except msgspec.MsgspecError:
+            return [f"an entry that cannot be read: {sequence}"]
+        if (entry.sequence, entry.kind, entry.id) != (sequence, kind, id_):
+            return [f"an entry that says otherwise than its row: {sequence}"]
+    return []

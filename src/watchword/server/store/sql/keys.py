@@ -58,9 +58,10 @@ def schedule(tx: Transaction, kid: str, active_at: datetime, origin: Origin) -> 
 
 def activate(tx: Transaction, kid: str, successor: SigningKey, origin: Origin) -> bool:
     """The waiting key signs, the active one retires, a new one waits."""
-    if tx.one("SELECT 1 FROM signing_keys WHERE kid = ? AND state = 'next'", kid) is None:
+    found = _get(tx, kid)
+    if found is None or found.state != "next":
         return False
-    _promote(tx, kid)
+    _promote(tx, found)
     _insert(tx, successor)
     tx.record("key.activated", origin, detail={"kid": kid, "waiting": successor.kid})
     _publish(tx)
@@ -83,12 +84,14 @@ def compromise(tx: Transaction, kid: str, successor: SigningKey, origin: Origin)
     if found is None or found.state == "compromised":
         return None
     tx.run("UPDATE signing_keys SET state = 'compromised', retired_at = ? WHERE kid = ?", tx.ms, kid)
+    waiting = None
     if found.state == "active":
-        waiting = tx.one("SELECT kid FROM signing_keys WHERE purpose = 'token' AND state = 'next'")
+        waiting = tx.one("SELECT kid FROM signing_keys WHERE purpose = ? AND state = 'next'", found.purpose)
         if waiting is not None:
             tx.run("UPDATE signing_keys SET state = 'active', active_at = ? WHERE kid = ?", tx.ms, waiting[0])
     if found.state in ("active", "next"):
-        _insert(tx, successor)
+        unmanned = found.state == "active" and waiting is None
+        _insert(tx, msgspec.structs.replace(successor, state="active" if unmanned else "next"))
     tx.record("key.compromised", origin, detail={"kid": kid})
     _publish(tx)
     return _get(tx, kid)
@@ -102,15 +105,15 @@ def sweep(tx: Transaction) -> int:
     return gone
 
 
-def _promote(tx: Transaction, kid: str) -> None:
+def _promote(tx: Transaction, waiting: SigningKey) -> None:
     row = tx.one("SELECT longest_life FROM head")
     life = timedelta(milliseconds=row[0] if row else 0)
     tx.run(
         "UPDATE signing_keys SET state = 'retired', retired_at = ?, gone_at = ?"
-        " WHERE purpose = 'token' AND state = 'active'",
-        tx.ms, milliseconds(tx.now + life + ENTRY_MARGIN),
+        " WHERE purpose = ? AND state = 'active'",
+        tx.ms, milliseconds(tx.now + life + ENTRY_MARGIN), waiting.purpose,
     )  # fmt: skip
-    tx.run("UPDATE signing_keys SET state = 'active', active_at = ? WHERE kid = ?", tx.ms, kid)
+    tx.run("UPDATE signing_keys SET state = 'active', active_at = ? WHERE kid = ?", tx.ms, waiting.kid)
 
 
 def _publish(tx: Transaction) -> None:

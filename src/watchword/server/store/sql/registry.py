@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from watchword.errors import Conflict, InvalidInput
 from watchword.server.store.records import Api, FirstPartyClient, Origin, Role
@@ -26,8 +27,12 @@ __all__ = [
 ]
 
 
+HOLDERS: Final = 500
+"""More users of a role than this, and taking scope from it outdates every token instead of telling of each user."""
+
+
 def get_client(tx: Transaction, client_id: str) -> FirstPartyClient | None:
-    """A client by id."""
+    """By id."""
     row = tx.one("SELECT id, name, version, floor, disabled FROM clients WHERE id = ?", client_id)
     if row is None:
         return None
@@ -55,7 +60,7 @@ def set_role(tx: Transaction, name: str, scope: tuple[str, ...], origin: Origin)
     if before is None or before.scope != scope:
         tx.record("role.set", origin, detail={"role": name, "scope": list(scope)})
     if before is not None and before.scope != scope:
-        _touch_holders(tx, name)
+        _touch_holders(tx, name, origin, taken=not set(before.scope) <= set(scope))
     found = get_role(tx, name)
     assert found is not None
     return found
@@ -70,15 +75,26 @@ def delete_role(tx: Transaction, name: str, origin: Origin) -> bool:
         raise Conflict("a built-in role cannot be deleted")
     tx.run("DELETE FROM roles WHERE name = ?", name)
     tx.record("role.deleted", origin, detail={"role": name})
-    _touch_holders(tx, name, without=True)
+    _touch_holders(tx, name, origin, taken=True, without=True)
     return True
 
 
-def _touch_holders(tx: Transaction, name: str, *, without: bool = False) -> None:
+def _touch_holders(tx: Transaction, name: str, origin: Origin, *, taken: bool, without: bool = False) -> None:
+    """Let the tokens of everybody who has the role show what it carries now."""
     rows = tx.all(
         f"SELECT {users.COLUMNS} FROM users u WHERE instr(' ' || u.roles || ' ', ?) > 0 ORDER BY u.n",
         f" {name} ",
     )
+    if len(rows) > HOLDERS:
+        if without:
+            tx.run(
+                "UPDATE users SET roles = trim(replace(' ' || roles || ' ', ?1, ' ')), updated_at = ?2"
+                " WHERE instr(' ' || roles || ' ', ?1) > 0",
+                f" {name} ", tx.ms,
+            )  # fmt: skip
+        if taken:  # what was added may wait for the next refresh
+            tx.brake(origin)
+        return
     for row in rows:
         user = users.read(row, tx.ms)
         roles = tuple(role for role in user.roles if role != name) if without else user.roles

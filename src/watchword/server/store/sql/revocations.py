@@ -9,7 +9,7 @@ import msgspec
 
 from watchword.protocol.revocation_list import Entry
 from watchword.server.store.records import Head, Origin
-from watchword.server.store.sql import keys
+from watchword.server.store.sql import keys, sessions
 from watchword.server.store.sql.transaction import ENTRY_MARGIN, Transaction, milliseconds
 
 __all__ = ["head", "revoke_token", "set_longest_life", "since", "sweep"]
@@ -46,21 +46,21 @@ def since(tx: Transaction, after: int, limit: int) -> tuple[Head, list[Entry]]:
 def revoke_token(
     tx: Transaction, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
 ) -> None:
-    """Kill one token, or its session when it is one of many."""
+    """Kill one token, or its session when it is one of many; a token that is dead already costs nothing."""
     if milliseconds(expires_at) + int(ENTRY_MARGIN.total_seconds() * 1000) < tx.ms:
         return
+    if tx.one("SELECT 1 FROM revocations WHERE id = ? AND kind = 'token'", jti) is not None:
+        return
+    session = sessions.get(tx, session_id) if session_id is not None else None
+    if session is not None and session.ended_at is not None:
+        return
     tx.record("token.revoked", origin, session_id=session_id, detail={"jti": jti})
-    if session_id is not None:
-        sql = "SELECT count(*) FROM events WHERE type = 'token.revoked' AND session_id = ? AND at > ?"
-        row = tx.one(sql, session_id, tx.ms - 86_400_000)
-        if row is not None and row[0] > TOKENS_PER_SESSION:
-            tx.run(
-                "UPDATE sessions SET ended_at = ?, end_reason = 'tokens_revoked' WHERE id = ? AND ended_at IS NULL",
-                tx.ms, session_id,
-            )  # fmt: skip
-            tx.revoke("session", session_id)
-            return
-    tx.revoke("token", jti)
+    said = tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
+    if session is not None and said is not None and said[0] >= TOKENS_PER_SESSION:
+        tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
+        sessions.end(tx, session.id, "tokens_revoked", origin, None)
+        return
+    tx.revoke("token", jti, owner=session_id)
 
 
 def set_longest_life(tx: Transaction, life: timedelta) -> None:

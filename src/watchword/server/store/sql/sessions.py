@@ -6,6 +6,8 @@ import hmac
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
+
 from watchword.server.store.records import (
     Advance,
     Advanced,
@@ -35,6 +37,12 @@ __all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"
 RETENTION: Final = timedelta(days=30)
 """How long the row of an ended session is kept for the audit."""
 
+LEEWAY: Final = 60_000
+"""Milliseconds a guard may accept a token past its end."""
+
+SESSIONS_PER_USER: Final = 32
+"""More entries for sessions of one user than this, and one entry for the user says it all."""
+
 _COLUMNS = (
     "s.id, s.user_id, s.client_id, s.version, s.counter, s.audience, s.scope, s.amr, s.auth_time, s.device,"
     " s.address, s.user_agent, s.created_at, s.last_used_at, s.expires_at, s.idle_expires_at, s.ended_at, s.end_reason"
@@ -43,7 +51,7 @@ _WIDTH = 18
 _FACTS = (
     f"SELECT {_COLUMNS}, {users.COLUMNS}, c.id, c.name, c.version, c.floor, c.disabled, h.epoch,"
     " (SELECT kid FROM signing_keys WHERE purpose = 'token' AND state = 'active'),"
-    " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address"
+    " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address, h.base"
     " FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id JOIN head h"
     " WHERE s.id = ?"
 )
@@ -64,7 +72,7 @@ def open_session(tx: Transaction, new: NewSession, rules: SessionRules, origin: 
     client = tx.one("SELECT disabled FROM clients WHERE id = ?", new.client_id)
     if client is None or client[0]:
         return Refused(reason="client_disabled")
-    evicted = _make_room(tx, new.user_id, rules.maximum_per_user, origin)
+    surplus = _surplus(tx, new.user_id, rules.maximum_per_user)
     expires_at = tx.now + rules.lifetime
     tx.run(
         "INSERT INTO sessions (id, user_id, client_id, version, epoch, counter, secret_digest, audience, scope, amr,"
@@ -77,9 +85,12 @@ def open_session(tx: Transaction, new: NewSession, rules: SessionRules, origin: 
     )  # fmt: skip
     tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
     tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
+    for session_id, token_expires_at in surplus:
+        tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
+        _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
     row = tx.one(_FACTS, new.id)
     assert row is not None
-    return Opened(live=_live(tx, row), evicted=evicted)
+    return Opened(live=_live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
 
 
 def advance(
@@ -118,7 +129,8 @@ def _repeat(
     """A counter behind the head: three tabs or a lost answer within the grace, a thief past it."""
     spent_at = row[_REST + 4 + behind] if behind <= 4 else None
     grace = int(rules.grace.total_seconds() * 1000)
-    if spent_at is None or not 0 <= tx.ms - spent_at < grace:
+    # A clock that was set back a little must not end the sessions of everybody with two tabs.
+    if spent_at is None or abs(tx.ms - spent_at) >= grace:
         return _replayed(tx, row, "refresh_token_replayed", origin)
     tx.run("UPDATE sessions SET token_expires_at = max(token_expires_at, ?) WHERE id = ?", access, row[0])
     tx.record(
@@ -133,9 +145,9 @@ def _repeat(
 
 
 def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
-    _end(tx, row[0], row[1], row[_REST + 4], reason, origin)
     detail = {"first_address": row[_REST + 9]}
     tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
+    _end(tx, row[0], row[1], row[_REST + 4], reason, origin)
     return Replayed(session_id=row[0], reason=reason)
 
 
@@ -165,9 +177,14 @@ def list_live(tx: Transaction, user_id: str) -> list[Session]:
 
 
 def end(tx: Transaction, session_id: str, reason: str, origin: Origin, user_id: str | None) -> Session | None:
-    """End one living session."""
-    row = tx.one("SELECT user_id, token_expires_at, ended_at FROM sessions WHERE id = ?", session_id)
+    """End one session, also one that is over and has a token that is not."""
+    row = tx.one(
+        "SELECT user_id, token_expires_at, ended_at, min(expires_at, idle_expires_at) FROM sessions WHERE id = ?",
+        session_id,
+    )
     if row is None or row[2] is not None or (user_id is not None and row[0] != user_id):
+        return None
+    if row[3] <= tx.ms and row[1] + LEEWAY <= tx.ms:
         return None
     _end(tx, session_id, row[0], row[1], reason, origin)
     return get(tx, session_id)
@@ -190,16 +207,13 @@ def sweep(tx: Transaction, after: int, limit: int) -> tuple[int, int]:
     return len(over), rows[-1][0] if len(rows) == limit else 0
 
 
-def _make_room(tx: Transaction, user_id: str, maximum: int, origin: Origin) -> tuple[str, ...]:
-    """End the least recently used sessions beyond one less than *maximum*."""
-    rows = tx.all(
+def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[tuple[Any, ...]]:
+    """The least recently used sessions that must go so that one more is no more than *maximum*."""
+    return tx.all(
         "SELECT id, token_expires_at FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2"
         " AND idle_expires_at > ?2 ORDER BY last_used_at DESC, n DESC LIMIT -1 OFFSET ?3",
-        user_id, tx.ms, maximum - 1,
+        user_id, tx.ms, max(maximum - 1, 0),
     )  # fmt: skip
-    for session_id, token_expires_at in rows:
-        _end(tx, session_id, user_id, token_expires_at, "evicted", origin)
-    return tuple(session_id for session_id, _ in rows)
 
 
 def _end(
@@ -207,9 +221,14 @@ def _end(
 ) -> None:
     tx.run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ?", tx.ms, reason, session_id)
     tx.record("session.ended", origin, user_id=user_id, session_id=session_id, detail={"reason": reason})
-    # A minute for leeway: with its newest token expired there is nothing left to kill.
-    if token_expires_at + 60_000 > tx.ms:
-        tx.revoke("session", session_id)
+    # With its newest token expired there is nothing left to kill.
+    if token_expires_at + LEEWAY <= tx.ms:
+        return
+    said = tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
+    if said is not None and said[0] >= SESSIONS_PER_USER:
+        users.outdate_tokens(tx, user_id)
+    else:
+        tx.revoke("session", session_id, owner=user_id)
 
 
 def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
@@ -234,11 +253,18 @@ def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
 def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
     user = users.read(row[_USER:_CLIENT], tx.ms)
     session = _session(row)
-    client = row[_CLIENT:_REST]
+    client, base = row[_CLIENT:_REST], row[_REST + 10]
+    if user.version < base:
+        # After the brake a version below the base is one that no token may bear.
+        user = msgspec.structs.replace(user, version=base)
     return Live(
         user=user,
         client=FirstPartyClient(
-            id=client[0], name=client[1], version=client[2], floor=client[3], disabled=bool(client[4])
+            id=client[0],
+            name=client[1],
+            version=max(client[2], base),
+            floor=client[3],
+            disabled=bool(client[4]),
         ),
         session=session,
         granted=users.granted(tx, user.roles),

@@ -63,12 +63,19 @@ class Transaction:
         *,
         below: int = 0,
         excepted: str = "",
+        owner: str | None = None,
         claims: dict[str, Any] | None = None,
         clients: tuple[str, ...] = (),
         keys: Sequence[dict[str, Any]] = (),
         lasting: bool = False,
     ) -> int:
-        """Append an entry to the log; the last thing an intention does, so that sequence follows commits."""
+        """Append an entry to the log; the last thing an intention does, so that sequence follows commits.
+
+        Args:
+            kind, id, below, excepted, claims, clients, keys: as in ``Entry``.
+            owner: what this entry folds into when there are many like it.
+            lasting: it never ends.
+        """
         row = self.one("UPDATE head SET sequence = sequence + 1 RETURNING sequence, longest_life")
         assert row is not None
         sequence, longest_life = row
@@ -86,10 +93,29 @@ class Transaction:
             keys=tuple(keys),
         )
         self.run(
-            "INSERT INTO revocations (sequence, kind, id, body, expires_at) VALUES (?, ?, ?, ?, ?)",
-            sequence, kind, id, msgspec.json.encode(entry).decode(), end,
+            "INSERT INTO revocations (sequence, kind, id, owner, body, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+            sequence, kind, id, owner, msgspec.json.encode(entry).decode(), end,
         )  # fmt: skip
+        # The one ``key`` entry is replaced with each change and may be as old as the installation.
+        oldest = self.one("SELECT sequence FROM revocations WHERE kind <> 'key' ORDER BY sequence LIMIT 1")
+        if oldest is not None and sequence - oldest[0] >= LONGEST_LOG:
+            self.brake(Origin())
         return int(sequence)
+
+    def brake(self, origin: Origin) -> None:
+        """Kill every token there is: one entry says what too many would have to say.
+
+        Sessions live, so clients refresh and go on; the entries that it outbids go.
+        """
+        row = self.one(
+            "SELECT max(base, (SELECT coalesce(max(version), 0) FROM users),"
+            " (SELECT coalesce(max(version), 0) FROM clients)) FROM head"
+        )
+        base = self.next_version(row[0] if row else 0)
+        self.run("UPDATE head SET base = ?", base)
+        self.run("DELETE FROM revocations WHERE kind <> 'key'")
+        self.record("issuer.braked", origin, detail={"below": base})
+        self.revoke("issuer", below=base)
 
     def record(
         self,
@@ -108,6 +134,10 @@ class Transaction:
             self.ms, type, origin.actor, user_id, session_id or origin.session_id, client_id,
             origin.address, (origin.user_agent or "")[:300] or None, msgspec.json.encode(detail or {}).decode(),
         )  # fmt: skip
+
+
+LONGEST_LOG: Final = 1_000_000
+"""Entries a guard must be able to hold; beyond, one that kills everything takes their place."""
 
 
 def milliseconds(at: datetime) -> int:

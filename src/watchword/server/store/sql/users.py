@@ -30,6 +30,7 @@ __all__ = [
     "get",
     "list_page",
     "log_out_everywhere",
+    "outdate_tokens",
     "overlay_roles",
     "read",
     "rehash",
@@ -108,10 +109,10 @@ def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[U
     after = _cursor(cursor)
     where, values = "u.n > ?", [after]
     if q:
-        pattern = "%" + q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        pattern = "%" + q.casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         where += (
             " AND (u.email_key LIKE ? ESCAPE '\\' OR u.username_key LIKE ? ESCAPE '\\'"
-            " OR lower(u.name) LIKE ? ESCAPE '\\')"
+            " OR casefold(u.name) LIKE ? ESCAPE '\\')"
         )
         values += [pattern] * 3  # type: ignore[list-item]
     rows = tx.all(
@@ -137,7 +138,11 @@ def update(tx: Transaction, user_id: str, change: UserChange, origin: Origin) ->
         return None
     names = ("email", "email_key", "username", "username_key", "name")
     sets = {name: getattr(change, name) for name in names if getattr(change, name) is not UNSET}
-    if "email" in sets and sets["email"] != before.email:
+    for name in ("email", "username", "name"):
+        if name in sets and sets[name] == getattr(before, name):
+            del sets[name]
+            sets.pop(f"{name}_key", None)
+    if "email" in sets:
         sets["email_verified"] = 0
     if sets:
         try:
@@ -151,7 +156,7 @@ def update(tx: Transaction, user_id: str, change: UserChange, origin: Origin) ->
             "user.updated",
             origin,
             user_id=user_id,
-            detail={"members": sorted(set(sets) & {*names[::2], "name"})},
+            detail={"members": sorted(set(sets) & {"email", "username", "name"})},
         )
     if not isinstance(change.roles, UnsetType) and change.roles != before.roles:
         _check_roles(tx, change.roles)
@@ -226,7 +231,8 @@ def ban(
     if until:
         detail["until"] = until.isoformat()
     tx.record("user.banned", origin, user_id=user_id, detail=detail)
-    _kill(tx, before, "banned", None)
+    if not before.banned:  # else there is nothing left to kill
+        _kill(tx, before, "banned", None)
     return _require(tx, user_id)
 
 
@@ -264,8 +270,24 @@ def log_out_everywhere(
     return _kill(tx, before, reason, keep_session)
 
 
+def outdate_tokens(tx: Transaction, user_id: str) -> None:
+    """Kill every access token of a user and none of his sessions; entries it outbids go."""
+    before = _require(tx, user_id)
+    version = tx.next_version(before.version)
+    tx.run("UPDATE users SET version = ? WHERE id = ?", version, user_id)
+    tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
+    tx.revoke("user", user_id, below=version)
+
+
 def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) -> int:
     """Raise version and floor, end the sessions, write the entry."""
+    if keep_session is not None:
+        # Only a session that lives is spared: the word must not raise one that died before.
+        kept = tx.one(
+            "SELECT 1 FROM sessions WHERE id = ? AND user_id = ? AND ended_at IS NULL AND version >= ?",
+            keep_session, before.id, before.floor,
+        )  # fmt: skip
+        keep_session = keep_session if kept else None
     version = tx.next_version(before.version)
     tx.run(
         "UPDATE users SET version = ?, floor = ?, updated_at = ? WHERE id = ?",
@@ -279,9 +301,7 @@ def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) 
         tx.ms, reason, before.id, keep_session,
     ).rowcount  # fmt: skip
     if keep_session is not None:
-        tx.run(
-            "UPDATE sessions SET version = ? WHERE id = ? AND user_id = ?", version, keep_session, before.id
-        )
+        tx.run("UPDATE sessions SET version = ? WHERE id = ?", version, keep_session)
     tx.revoke("user", before.id, below=version, excepted=keep_session or "")
     return ended
 
