@@ -205,7 +205,8 @@ class TestKeys:
         roots = (b"o" * 32, b"n" * 32)
         ear = Ear(roots=RootSecrets.parse(roots, issuer=ISSUER, audience="api"))
         first, second = (
-            derive(root, issuer=ISSUER, audience="api", number=number) for root, number in zip(roots, (1, 2))
+            derive(root, issuer=ISSUER, audience="api", number=number)
+            for root, number in zip(roots, (1, 2), strict=True)
         )
         keys = tuple({"kty": "oct", "kid": key.kid, "n": n} for n, key in ((1, first), (2, second)))
         ear.hear(kill(1, "key", keys=keys), kids=(first.kid, second.kid))

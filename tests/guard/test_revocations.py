@@ -14,10 +14,10 @@ IDS = ("a", "b")
 SESSIONS = ("", "s1", "s2", "s3")
 
 entries = st.builds(
-    lambda kind, id, below, excepted, sequence: kill(
+    lambda kind, name, below, excepted, sequence: kill(
         sequence,
         kind,
-        id,
+        name,
         below=below,
         excepted=excepted,
         at=100,
@@ -44,12 +44,14 @@ def verdicts(found: Table) -> list[object]:
     """Everything that can be asked of a table."""
     said: list[object] = [sorted(found.sessions), sorted(found.tokens), found.base]
     for kills in (found.users, found.clients):
-        for id in IDS:
-            for version in range(8):
-                for session in (None, "s1", "s2", "s3"):
-                    said.append(id in kills and kills[id].hits(version, session))
-    for id in IDS:
-        overlay = found.overlays.get(id)
+        said.extend(
+            name in kills and kills[name].hits(version, session)
+            for name in IDS
+            for version in range(8)
+            for session in (None, "s1", "s2", "s3")
+        )
+    for name in IDS:
+        overlay = found.overlays.get(name)
         said.append(overlay and (overlay.below, overlay.sequence, overlay.claims))
     return said
 
@@ -80,11 +82,11 @@ class TestMerge:
         """The folded kills say exactly what all of them say one by one."""
         found = table(*merged)
         for kind, kills in (("user", found.users), ("client", found.clients)):
-            for id in IDS:
+            for name in IDS:
                 for version in range(8):
                     for session in (None, "s1", "s2", "s3"):
-                        expected = by_definition(merged, kind, id, version, session)
-                        assert (id in kills and kills[id].hits(version, session)) == expected
+                        expected = by_definition(merged, kind, name, version, session)
+                        assert (name in kills and kills[name].hits(version, session)) == expected
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(entries, max_size=12))

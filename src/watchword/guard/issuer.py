@@ -290,6 +290,8 @@ class Issuer:
         return url if isinstance(url, str) else self._url + path
 
     def _note(self, what: str) -> None:
+        if self._closing.is_set():
+            return  # it was we who hung up
         if what != self._error:
             _log.warning("revocation feed of %s: %s", self._url, what)
         self._error = what
