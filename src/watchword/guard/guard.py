@@ -171,6 +171,9 @@ class Guard:
             InvalidRequest: there is more than one.
             InvalidToken, TemporarilyUnavailable: as ``verify``.
         """
+        # A remembered token has been read whole before, so its field needs no second reading.
+        if type(header) is str and header.startswith("Bearer ") and (token := header[7:]) in self._verifier:
+            return self.verify(token)
         credentials = _credentials(header)
         if credentials.scheme == "bearer":
             return self.verify(credentials.token)

@@ -147,6 +147,10 @@ class Verifier:
             found.shown = shown = (overlay, show(found.token, overlay))
         return shown[1]
 
+    def __contains__(self, token: str) -> bool:
+        """Whether *token* is one of those remembered best."""
+        return token in self._young
+
     @property
     def source(self) -> Source:
         """What it reads."""
