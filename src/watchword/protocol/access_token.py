@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
-from watchword.jose.encoding import parse_json_object
-from watchword.jose.jwk import Key, KeySet
 
 from watchword.errors import InvalidToken
 from watchword.jose import jws, jwt
+from watchword.jose.encoding import parse_json_object
+from watchword.jose.jwk import Key, KeySet
 
 __all__ = ["FIRST_PARTY_CLIENT_ID", "MAX_SIZE", "TYP", "AccessToken", "issue", "read", "verify"]
 

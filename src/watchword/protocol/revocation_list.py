@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 import msgspec
-from watchword.jose.algorithms import ASYMMETRIC
-from watchword.jose.jwk import Key, KeySet
 
 from watchword.errors import InvalidToken
 from watchword.jose import jws
+from watchword.jose.algorithms import ASYMMETRIC
+from watchword.jose.jwk import Key, KeySet
 
 __all__ = ["KINDS", "MAX_SIZE", "TYP", "Entry", "RevocationList", "parse", "sign"]
 

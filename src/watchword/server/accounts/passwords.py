@@ -65,6 +65,11 @@ class PasswordService:
         self._decoy = self._hasher.hash("an account that does not exist")
         self._cost = max(perf_counter() - started, 0.0005)
 
+    @property
+    def waiting(self) -> int:
+        """How many computations are asked for and not done."""
+        return self._waiting
+
     async def hash(self, password: str) -> str:
         """The PHC string of *password*."""
         return await self._run(lambda: self._hasher.hash(normalise_password(password)))

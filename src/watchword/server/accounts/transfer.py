@@ -271,7 +271,9 @@ def _members(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     faults = [(name, "is not a member of a user") for name in found.keys() - _MEMBERS]
     texts = ("email", "name", "username", "password_hash")
-    faults += [(name, "is not a text") for name in texts if name in found and not isinstance(found[name], str)]
+    faults += [
+        (name, "is not a text") for name in texts if name in found and not isinstance(found[name], str)
+    ]
     roles = found.get("roles", ["user"])
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         faults.append(("roles", "is not a list of texts"))

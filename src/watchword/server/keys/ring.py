@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from watchword.jose.algorithms import ASYMMETRIC
-from watchword.jose.jwk import Key, KeySet
 
 from watchword.errors import InvalidKey, NotFound, ServerError, TemporarilyUnavailable
+from watchword.jose.algorithms import ASYMMETRIC
+from watchword.jose.jwk import Key, KeySet
 from watchword.server.keys.sealing import Sealing
 from watchword.server.policies import KeyPolicy
 from watchword.server.store.records import Origin, SigningKey
@@ -52,6 +52,7 @@ class KeyRing:
     _private: dict[str, Key] = field(default_factory=dict, repr=False)
     _published: KeySet = field(default_factory=lambda: KeySet(()))
     _feed: tuple[Key, ...] = field(default=(), repr=False)
+    _jwks: bytes = b""
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def start(self) -> None:
@@ -75,7 +76,7 @@ class KeyRing:
             for record in records:
                 if record.state != "compromised":
                     private[record.kid] = self._private.get(record.kid) or self._open(record)
-            self._records, self._private = records, private
+            self._records, self._private, self._jwks = records, private, b""
             tokens = [r for r in records if r.purpose == "token" and r.state != "compromised"]
             self._published = KeySet(
                 private[r.kid] for r in sorted(tokens, key=lambda r: (_ORDER[r.state], r.created_at))
@@ -94,6 +95,12 @@ class KeyRing:
     def jwks(self) -> dict[str, Any]:
         """The public key set (RFC 7517 5); symmetric keys are never in it."""
         return {"keys": [key.public_jwk() for key in self._published if not key.symmetric]}
+
+    def jwks_bytes(self) -> bytes:
+        """The public key set as JSON, made once for each change."""
+        if not self._jwks:
+            self._jwks = msgspec.json.encode(self.jwks())
+        return self._jwks
 
     def feed_jwks(self) -> dict[str, Any]:
         """The public keys of the revocation feed: a set of their own."""

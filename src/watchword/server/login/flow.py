@@ -113,10 +113,7 @@ class LoginFlow:
         Raises:
             InvalidCredentials, TooManyRequests, TemporarilyUnavailable: as for ``password``.
         """
-        address = network_of(origin.address)
-        account = sha256(f"{by_email}{name}|{address}".encode("utf-8", "surrogatepass")).hexdigest()
-        self.per_address.check(address)
-        self.per_account.check(account)
+        self.check_attempts(name, origin)
         possible = len(name) <= 320 and name.isprintable()
         found = None
         if possible:
@@ -127,16 +124,29 @@ class LoginFlow:
             )
         digest = found.user.password_digest if found else None
         if not await self.passwords.verify(digest, password) or found is None or digest is None:
-            self.per_address.count(address)
-            self.per_account.count(account)
+            self.count_attempt(name, origin)
             await self._failed(
                 found.user if found else None, "wrong_password" if found else "unknown", origin
             )
             raise InvalidCredentials
-        self.per_account.clear(account)
+        self.per_account.clear(_account(name, origin))
         if self.passwords.needs_rehash(digest):
             await self.users.rehash(found.user.id, digest, await self.passwords.hash(password))
         return found
+
+    def check_attempts(self, name: str, origin: Origin) -> None:
+        """Whether the secret of *name* may be tried from this address; for every door that checks one.
+
+        Raises:
+            TooManyRequests: too many failed of late.
+        """
+        self.per_address.check(network_of(origin.address))
+        self.per_account.check(_account(name, origin))
+
+    def count_attempt(self, name: str, origin: Origin) -> None:
+        """A try failed."""
+        self.per_address.count(network_of(origin.address))
+        self.per_account.count(_account(name, origin))
 
     async def _audience(self, asked: str | None) -> tuple[str, ...]:
         policy = self.issuance.claims.policy
@@ -157,3 +167,9 @@ class LoginFlow:
         await self.events.add(
             "login.failed", origin, user_id=user.id if user else None, detail={"reason": reason}
         )
+
+
+def _account(name: str, origin: Origin) -> str:
+    # The address is part of the key: whoever hammers from elsewhere does not lock the owner out.
+    text = f"{name}|{network_of(origin.address)}"
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from watchword.jose.algorithms import ASYMMETRIC
-
 from watchword.errors import InsufficientScope, InvalidToken
+from watchword.jose.algorithms import ASYMMETRIC
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
 from watchword.protocol.challenge import parse_authorization

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from watchword.jose.encoding import decode_base64url
-
 from watchword.errors import InvalidGrant, InvalidToken
+from watchword.jose.encoding import decode_base64url
 from watchword.server.store.records import PresentedRefreshToken
 
 __all__ = ["PREFIX", "RefreshToken", "RefreshTokenCodec", "secret_digest", "session_id"]

@@ -97,6 +97,11 @@ class RevocationFeed:
         self._listeners.clear()
 
     @property
+    def closed(self) -> bool:
+        """Whether the streams have been ended for good."""
+        return self._closed
+
+    @property
     def listeners(self) -> int:
         """How many guards listen."""
         return len(self._listeners)

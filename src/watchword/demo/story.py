@@ -1,0 +1,326 @@
+"""The story, step by step; each step says what it expects, and misbehaves when that does not come."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, perf_counter, sleep
+from typing import Any, Final
+
+from watchword.demo.exchange import Exchange, Party
+from watchword.demo.process import ADMIN, start
+from watchword.demo.screen import JsonScreen, Screen, TerminalScreen
+from watchword.errors import WatchwordError
+
+__all__ = ["STEPS", "Misbehaved", "Scene", "Step", "play"]
+
+USER: Final = ("fernando@example.com", "nine-slow-lanterns")
+_PATIENCE: Final = 10.0
+_BURST: Final = 100
+
+
+class Misbehaved(Exception):
+    """An answer is not the one the story tells of."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One step: what was said, how long it took, and how it ended."""
+
+    name: str
+    title: str
+    exchanges: list[Exchange] = field(default_factory=list)
+    note: str = ""
+    ok: bool = True
+    ms: float = 0
+
+    @property
+    def status(self) -> int:
+        """The HTTP status the step ended with."""
+        return self.exchanges[-1].status if self.exchanges else 0
+
+    def ask(self, party: Party, method: str, path: str, expect: int, **more: Any) -> Any:
+        """Send a request; the answer's body when its status is the expected one.
+
+        Raises:
+            Misbehaved: it is another.
+        """
+        exchange = party.ask(method, path, **more)
+        self.exchanges.append(exchange)
+        self.ms += exchange.ms
+        if exchange.status != expect:
+            raise Misbehaved(f"{expect} was expected")
+        return exchange.answer
+
+
+@dataclass(slots=True)
+class Scene:
+    """Who is on stage, and what they hold."""
+
+    server: Party
+    payrolls: tuple[Party, Party]
+    user: dict[str, Any] = field(default_factory=dict)
+    admin: dict[str, Any] = field(default_factory=dict)
+    operator: str = ""
+
+    @property
+    def payroll(self) -> Party:
+        """The first of the API's processes."""
+        return self.payrolls[0]
+
+    def login(self, step: Step, who: tuple[str, str], **more: str) -> dict[str, Any]:
+        """Log in; the token set."""
+        body = {"email": who[0], "password": who[1], **more}
+        tokens: dict[str, Any] = step.ask(self.server, "POST", "/auth/login", 200, body=body)
+        return tokens
+
+
+def register(scene: Scene, step: Step) -> None:
+    """Fernando makes an account."""
+    body = {"email": USER[0], "password": USER[1], "name": "Fernando"}
+    step.ask(scene.server, "POST", "/auth/register", 201, body=body)
+
+
+def login(scene: Scene, step: Step) -> None:
+    """Two users log in: Fernando, who is nobody special, and Ada, an administrator."""
+    scene.user = scene.login(step, USER)
+    scene.admin = scene.login(step, ADMIN)
+
+
+def read(scene: Scene, step: Step) -> None:
+    """Fernando reads his payslip, at both API processes."""
+    for payroll in scene.payrolls:
+        step.ask(payroll, "GET", "/payslip", 200, token=scene.user["access_token"])
+
+
+def refuse_payment(scene: Scene, step: Step) -> None:
+    """Fernando pays himself: refused."""
+    step.ask(scene.payroll, "POST", "/payments", 403, body=_ORDER, token=scene.user["access_token"])
+
+
+def pay(scene: Scene, step: Step) -> None:
+    """Ada pays him."""
+    step.ask(scene.payroll, "POST", "/payments", 201, body=_ORDER, token=scene.admin["access_token"])
+
+
+def edit(scene: Scene, step: Step) -> None:
+    """Fernando edits his token, admin false → true: refused."""
+    header, payload, signature = scene.user["access_token"].split(".")
+    claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    if claims["admin"] is not False:
+        raise Misbehaved("the token should say that he is no administrator")
+    claims |= {"admin": True, "role": "admin", "roles": ["user", "admin"]}
+    edited = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    step.ask(scene.payroll, "POST", "/payments", 401, body=_ORDER, token=f"{header}.{edited}.{signature}")
+
+
+def expire(scene: Scene, step: Step) -> None:
+    """The same token an hour from now: expired."""
+    answer = step.ask(scene.payroll, "GET", "/later/payslip", 401, token=scene.user["access_token"])
+    if "expired" not in answer["detail"]:
+        raise Misbehaved("it should be refused for its age")
+
+
+def miss(scene: Scene, step: Step) -> None:
+    """No token at all: a bare challenge."""
+    step.ask(scene.payroll, "GET", "/payslip", 401)
+    if step.exchanges[-1].challenge != "Bearer":
+        raise Misbehaved("the challenge should be bare")
+
+
+def refresh(scene: Scene, step: Step) -> None:
+    """Fernando trades his refresh token for a new pair."""
+    spent = scene.user["refresh_token"]
+    tokens = step.ask(scene.server, "POST", "/auth/token", 200, body={"refresh_token": spent})
+    scene.user = {**tokens, "spent": spent}
+    step.ask(scene.payroll, "GET", "/payslip", 200, token=scene.user["access_token"])
+
+
+def replay(scene: Scene, step: Step) -> None:
+    """A thief presents the spent one: refused, and the whole session ends, live access token included."""
+    body = {"refresh_token": scene.user["spent"]}
+    step.ask(scene.server, "POST", "/auth/token", 401, body=body)
+    body = {"refresh_token": scene.user["refresh_token"]}
+    step.ask(scene.server, "POST", "/auth/token", 401, body=body)
+    _until_refused(step, scene.payroll, scene.user["access_token"])
+
+
+def logout(scene: Scene, step: Step) -> None:
+    """Fernando logs in again and out: the token that was good a moment ago is dead at the API."""
+    scene.user = scene.login(step, USER)
+    token = scene.user["access_token"]
+    step.ask(scene.payroll, "GET", "/payslip", 200, token=token)
+    step.ask(scene.server, "POST", "/auth/logout", 204, token=token)
+    _until_refused(step, scene.payroll, token)
+
+
+def ban(scene: Scene, step: Step) -> None:
+    """Ada bans Fernando, who is logged in: both API processes hear of it."""
+    scene.user = scene.login(step, USER)
+    token = scene.user["access_token"]
+    for payroll in scene.payrolls:
+        step.ask(payroll, "GET", "/payslip", 200, token=token)
+    scene.operator = scene.login(step, ADMIN, audience=scene.server.address)["access_token"]
+    user_id = scene.user["user"]["id"]
+    heard: list[Exchange | None] = [None, None]
+    reached = [0.0, 0.0]
+    banned = Event()
+    began = [0.0]
+
+    def listen(number: int) -> None:
+        party = scene.payrolls[number].again()
+        banned.wait(_PATIENCE)
+        exchange = _refusal(party, token)
+        reached[number] = (perf_counter() - began[0]) * 1000
+        heard[number] = exchange
+        party.close()
+
+    threads = [Thread(target=listen, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        path = f"/admin/v1/users/{user_id}/ban"
+        step.ask(scene.server, "POST", path, 200, body={"reason": "left the company"}, token=scene.operator)
+    finally:
+        began[0] = perf_counter()
+        banned.set()
+        for thread in threads:
+            thread.join()
+    for exchange in heard:
+        if exchange is None or exchange.status != 401:
+            raise Misbehaved("the ban should reach both API processes")
+        step.exchanges.append(exchange)
+    step.ms = max(reached)
+    step.note = "the ban reached the two API processes after {:.1f} and {:.1f} ms".format(*reached)
+
+
+def stay_out(scene: Scene, step: Step) -> None:
+    """His right password does not help him."""
+    body = {"email": USER[0], "password": USER[1]}
+    step.ask(scene.server, "POST", "/auth/login", 403, body=body)
+
+
+def rotate(scene: Scene, step: Step) -> None:
+    """The signing key is replaced under load: tokens of the old and of the new key are good, none is refused."""
+    tokens = [scene.admin["access_token"]]
+    done = Event()
+    counts = [0, 0]
+    refused = [0, 0]
+
+    def press(number: int) -> None:
+        party = scene.payrolls[number].again()
+        while not done.is_set() or counts[number] < _BURST:
+            for token in tuple(tokens):
+                counts[number] += 1
+                refused[number] += party.ask("GET", "/payslip", token=token).status != 200
+        party.close()
+
+    threads = [Thread(target=press, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        rotation = step.ask(
+            scene.server, "POST", "/admin/v1/keys/rotate", 200, body={"now": True}, token=scene.operator
+        )
+        tokens.append(scene.login(step, ADMIN)["access_token"])
+        before = [count + _BURST for count in counts]
+        deadline = monotonic() + _PATIENCE
+        while any(count < least for count, least in zip(counts, before, strict=True)):
+            if monotonic() > deadline:
+                break
+            sleep(0.005)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    step.ask(scene.payroll, "GET", "/payslip", 200, token=tokens[-1])
+    if any(refused) or _kid(tokens[1]) != rotation["kid"] or _kid(tokens[0]) == rotation["kid"]:
+        raise Misbehaved(f"{sum(refused)} valid tokens were refused")
+    step.note = f"{sum(counts)} requests under both keys, none refused"
+
+
+STEPS: Final[tuple[tuple[str, Callable[[Scene, Step], None]], ...]] = (
+    ("register", register),
+    ("login", login),
+    ("read", read),
+    ("payment_refused", refuse_payment),
+    ("payment", pay),
+    ("edited_token", edit),
+    ("expired_token", expire),
+    ("missing_token", miss),
+    ("refresh", refresh),
+    ("replayed_refresh_token", replay),
+    ("logout", logout),
+    ("ban", ban),
+    ("banned_login", stay_out),
+    ("key_rotation", rotate),
+)
+"""Name -> what happens; its docstring is the title."""
+
+_ORDER: Final = {"employee": 7, "amount_cents": 250_000}
+
+
+def play(*, as_json: bool) -> bool:
+    """Play it on this machine; whether every step behaved."""
+    screen: Screen = JsonScreen() if as_json else TerminalScreen()
+    # A demo that is told to end takes its processes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="watchword-demo-") as folder, start(Path(folder)) as cast:
+            scene = Scene(
+                Party("server", cast.server),
+                (Party("payroll-1", cast.payrolls[0]), Party("payroll-2", cast.payrolls[1])),
+            )
+            screen.open(scene)
+            behaved = all(_act(scene, screen, name, act) for name, act in STEPS)
+    except WatchwordError as fault:
+        screen.close(str(fault), behaved=False)
+        return False
+    screen.close(f"{len(STEPS)} steps in {monotonic() - began:.1f} s", behaved=behaved)
+    return behaved
+
+
+def _act(scene: Scene, screen: Screen, name: str, act: Callable[[Scene, Step], None]) -> bool:
+    step = Step(name, (act.__doc__ or name).removesuffix("."))
+    try:
+        act(scene, step)
+    except (Misbehaved, OSError, KeyError, TypeError, ValueError) as fault:
+        step.ok = False
+        step.note = str(fault) if isinstance(fault, Misbehaved) else f"{type(fault).__name__}: {fault}"
+    screen.show(step)
+    return step.ok
+
+
+def _until_refused(step: Step, party: Party, token: str) -> None:
+    """Ask until the token is dead there, and say how long that took."""
+    began = perf_counter()
+    exchange = _refusal(party, token)
+    reached = (perf_counter() - began) * 1000
+    step.exchanges.append(exchange)
+    step.ms += reached
+    if exchange.status != 401:
+        raise Misbehaved("the access token should be dead")
+    step.note = f"dead at the API after {reached:.1f} ms"
+
+
+def _refusal(party: Party, token: str) -> Exchange:
+    """The first answer that is not a welcome, or the last one when patience ends."""
+    deadline = monotonic() + _PATIENCE
+    while True:
+        exchange = party.ask("GET", "/payslip", token=token)
+        if exchange.status != 200 or monotonic() > deadline:
+            return exchange
+        sleep(0.0005)
+
+
+def _kid(token: str) -> str:
+    header = token.partition(".")[0]
+    kid: str = json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+    return kid
