@@ -11,10 +11,10 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
-from watchword.frameworks.fastapi import protect
 
 from examples.payroll.ledger import Ledger, Payment
 from watchword import Guard, Principal
+from watchword.frameworks.fastapi import protect
 
 __all__ = ["create_app", "from_environment"]
 

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from watchword.demo.story import Scene, Step
+    from watchword.demo.scene import Scene, Step
 
 __all__ = ["JsonScreen", "Screen", "TerminalScreen"]
 
@@ -86,7 +86,7 @@ class TerminalScreen:
                     (str(exchange.status), f"bold {colour}"),
                     " ",
                     (exchange.answer_line(), "dim"),
-                )  # fmt: skip
+                )
             )
         if step.note:
             self.console.print(Text(f"      {step.note}", "bold cyan" if step.ok else "bold red"))

@@ -7,78 +7,22 @@ import signal
 import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, perf_counter, sleep
-from typing import Any, Final
+from typing import Final
 
 from watchword.demo.exchange import Exchange, Party
 from watchword.demo.process import ADMIN, start
+from watchword.demo.scene import Misbehaved, Scene, Step
 from watchword.demo.screen import JsonScreen, Screen, TerminalScreen
 from watchword.errors import WatchwordError
 
-__all__ = ["STEPS", "Misbehaved", "Scene", "Step", "play"]
+__all__ = ["STEPS", "play"]
 
 USER: Final = ("fernando@example.com", "nine-slow-lanterns")
 _PATIENCE: Final = 10.0
 _BURST: Final = 100
-
-
-class Misbehaved(Exception):
-    """An answer is not the one the story tells of."""
-
-
-@dataclass(slots=True)
-class Step:
-    """One step: what was said, how long it took, and how it ended."""
-
-    name: str
-    title: str
-    exchanges: list[Exchange] = field(default_factory=list)
-    note: str = ""
-    ok: bool = True
-    ms: float = 0
-
-    @property
-    def status(self) -> int:
-        """The HTTP status the step ended with."""
-        return self.exchanges[-1].status if self.exchanges else 0
-
-    def ask(self, party: Party, method: str, path: str, expect: int, **more: Any) -> Any:
-        """Send a request; the answer's body when its status is the expected one.
-
-        Raises:
-            Misbehaved: it is another.
-        """
-        exchange = party.ask(method, path, **more)
-        self.exchanges.append(exchange)
-        self.ms += exchange.ms
-        if exchange.status != expect:
-            raise Misbehaved(f"{expect} was expected")
-        return exchange.answer
-
-
-@dataclass(slots=True)
-class Scene:
-    """Who is on stage, and what they hold."""
-
-    server: Party
-    payrolls: tuple[Party, Party]
-    user: dict[str, Any] = field(default_factory=dict)
-    admin: dict[str, Any] = field(default_factory=dict)
-    operator: str = ""
-
-    @property
-    def payroll(self) -> Party:
-        """The first of the API's processes."""
-        return self.payrolls[0]
-
-    def login(self, step: Step, who: tuple[str, str], **more: str) -> dict[str, Any]:
-        """Log in; the token set."""
-        body = {"email": who[0], "password": who[1], **more}
-        tokens: dict[str, Any] = step.ask(self.server, "POST", "/auth/login", 200, body=body)
-        return tokens
 
 
 def register(scene: Scene, step: Step) -> None:

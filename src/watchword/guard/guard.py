@@ -194,11 +194,15 @@ class Guard:
         Raises:
             MissingCredentials, InvalidRequest, InvalidToken, TemporarilyUnavailable: as ``authenticate``.
         """
+        await self.ready()
+        return self.authenticate(header, request)
+
+    async def ready(self) -> None:
+        """Be begun: the wait of the very first use, off the event loop; every later call returns at once."""
         if not self._begun:
             import asyncio
 
             await asyncio.to_thread(self._begin)
-        return self.authenticate(header, request)
 
     def check_fresh(self, within: float | None = None) -> None:
         """Check that the feed was heard within *within* seconds, by default ``max_staleness``.

@@ -1,0 +1,100 @@
+"""FastAPI: ``Depends(protect(guard))`` gives the caller, and the OpenAPI document says that a token is needed.
+
+::
+
+    guard = Guard("https://auth.example.com")
+
+    @app.get("/me")
+    def me(principal: Principal = Depends(protect(guard))): ...
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from watchword.errors import WatchwordError
+from watchword.frameworks.protection import Body, Protection, Refusal, Words
+from watchword.frameworks.starlette import authorization_of, response_of
+from watchword.guard.guard import Guard
+from watchword.guard.principal import Principal
+
+__all__ = ["Protect", "Refused", "protect"]
+
+_HANDLERS: Final = "starlette.exception_handlers"
+
+
+def protect(
+    guard: Guard,
+    *,
+    scope: Words = (),
+    role: Words = (),
+    fresh: float | None = None,
+    optional: bool = False,
+    body: Body = "problem",
+) -> Protect:
+    """A dependency that gives the ``Principal``; with ``optional`` it gives ``None`` to a caller without credentials.
+
+    The arguments are those of ``watchword.frameworks.asgi.protect``.
+
+    Raises:
+        ConfigurationError: an argument is not usable.
+    """
+    return Protect(Protection.parse(guard, scope=scope, role=role, fresh=fresh, optional=optional, body=body))
+
+
+class Refused(HTTPException):
+    """A refusal on its way to the client; an app that wants another answer registers a handler for it."""
+
+    def __init__(self, refusal: Refusal, error: WatchwordError) -> None:
+        super().__init__(refusal.status, error.description, dict(refusal.headers))
+        self.refusal = refusal
+        self.error = error
+
+
+class Protect(SecurityBase):
+    """The dependency. It reads the request itself: every dependency it had would cost more than a signature."""
+
+    def __init__(self, protection: Protection) -> None:
+        self.protection = protection
+        self.model = HTTPBearer(bearerFormat="JWT", description="An access token (RFC 6750, RFC 9068)")
+        self.scheme_name = "Bearer"
+
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        """The caller of *connection*.
+
+        Raises:
+            Refused: he may not; for a websocket a ``WebSocketException``, policy violation (1008).
+        """
+        protection = self.protection
+        try:
+            principal: Principal | None = await protection.authorize_async(
+                authorization_of(connection), connection.scope["query_string"], connection
+            )
+        except WatchwordError as error:
+            if connection.scope["type"] == "websocket":
+                raise WebSocketException(1008, error.description) from None
+            raise self._refused(connection, error) from None
+        connection.state.principal = principal
+        return principal
+
+    def _refused(self, connection: HTTPConnection, error: WatchwordError) -> Refused:
+        handlers = connection.scope.get(_HANDLERS)
+        if handlers is not None:
+            # An app says nothing of us at its start; the first refusal tells it how one is written.
+            handlers[0].setdefault(Refused, _answer)
+        return Refused(self.protection.refuse(error), error)
+
+
+# FastAPI looks up the names of annotations in the function; a callable object keeps none.
+Protect.__call__.__annotations__["connection"] = HTTPConnection
+
+
+async def _answer(_: Any, refused: Exception) -> Response:
+    assert isinstance(refused, Refused)
+    return response_of(refused.refusal)

@@ -1,0 +1,187 @@
+"""What a route demands and how a request that does not meet it is answered (RFC 6750 3): for every face the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from watchword.errors import (
+    ConfigurationError,
+    InsufficientScope,
+    InvalidRequest,
+    InvalidScope,
+    MissingCredentials,
+    TemporarilyUnavailable,
+    TokenError,
+    WatchwordError,
+)
+from watchword.guard.guard import Guard
+from watchword.guard.principal import Principal
+from watchword.protocol.challenge import www_authenticate
+from watchword.protocol.problem import MEDIA_TYPE, problem, simple
+from watchword.protocol.scope import parse_scope
+
+__all__ = ["Body", "Protection", "Refusal", "Words"]
+
+Body = Literal["problem", "simple"]
+Words = str | Collection[str]
+
+_ADMIN: Final = "admin"
+_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The whole answer to a request that was refused.
+
+    Attributes:
+        status: the HTTP status.
+        headers: pairs of name and value.
+        body: an encoded JSON document.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI sends them."""
+        return [(name.lower().encode(), value.encode()) for name, value in self.headers]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What a route demands of its caller.
+
+    Attributes:
+        guard: who verifies.
+        scope: the words that the token's scope must hold, all of them.
+        role: the roles of which the caller must have one; empty: none is asked for.
+        fresh: seconds; how old the guard's news of revocations may be; ``None``: no more than the guard says.
+        optional: whether a caller without credentials comes in, as nobody.
+        body: the form of a refusal: a problem document, or ``{"error", "message"}``.
+    """
+
+    guard: Guard
+    scope: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    fresh: float | None = None
+    optional: bool = False
+    body: Body = "problem"
+
+    @classmethod
+    def parse(
+        cls,
+        guard: Guard,
+        *,
+        scope: Words = (),
+        role: Words = (),
+        fresh: float | None = None,
+        optional: bool = False,
+        body: Body = "problem",
+    ) -> Self:
+        """Take the arguments of ``protect``.
+
+        Raises:
+            ConfigurationError: one of them is not usable; a route is never left open by a slip.
+        """
+        if not isinstance(guard, Guard):
+            raise ConfigurationError("guard: protect takes a Guard first")
+        try:
+            words = parse_scope(scope if isinstance(scope, str) else " ".join(scope))
+        except InvalidScope as fault:
+            raise ConfigurationError(f"scope: {fault.description}") from None
+        roles = (role,) if isinstance(role, str) else tuple(role)
+        if not all(isinstance(name, str) and name for name in roles):
+            raise ConfigurationError("role: must be a text or several")
+        if fresh is not None and not fresh >= 0:
+            raise ConfigurationError("fresh: must be 0 seconds or more")
+        if optional and (words or roles):
+            raise ConfigurationError("optional: a route that demands a scope or a role has no use for nobody")
+        if body not in ("problem", "simple"):
+            raise ConfigurationError("body: must be problem or simple")
+        return cls(guard, words, roles, fresh, optional, body)
+
+    def authorize(
+        self, header: str | bytes | Sequence[str | bytes] | None, query: bytes = b"", request: object = None
+    ) -> Principal | None:
+        """Who is calling, when he may; ``None`` for a caller without credentials where that is allowed.
+
+        Args:
+            header: the value of ``Authorization``, every value where there were several, ``None`` without one.
+            query: the query string as it came, in which no token may be (RFC 6750 2.3).
+            request: the framework's request.
+
+        Raises:
+            MissingCredentials, InvalidToken, InvalidRequest: who it is cannot be told.
+            TemporarilyUnavailable: what the guard knows is too old for this route.
+            InsufficientScope: he may not.
+        """
+        principal = self._identify(header, query, request)
+        if principal is not None:
+            self._check(principal)
+        return principal
+
+    async def authorize_async(
+        self, header: str | bytes | Sequence[str | bytes] | None, query: bytes = b"", request: object = None
+    ) -> Principal | None:
+        """As ``authorize``; what has to be waited for, at the very first use, does not hold up the event loop.
+
+        Raises:
+            MissingCredentials, InvalidToken, InvalidRequest, TemporarilyUnavailable, InsufficientScope: as
+                ``authorize``.
+        """
+        await self.guard.ready()
+        return self.authorize(header, query, request)
+
+    def refuse(self, error: WatchwordError) -> Refusal:
+        """The answer that *error* becomes: status, challenge, document."""
+        headers = [
+            ("Content-Type", MEDIA_TYPE if self.body == "problem" else _JSON),
+            ("Cache-Control", "no-store"),
+        ]
+        if isinstance(error, TokenError) and (challenge := www_authenticate(error)) is not None:
+            headers.append(("WWW-Authenticate", challenge))
+        if isinstance(error, TemporarilyUnavailable):
+            headers.append(("Retry-After", str(error.retry_after)))
+        document: dict[str, Any] = problem(error) if self.body == "problem" else simple(error)
+        encoded = msgspec.json.encode(document)
+        headers.append(("Content-Length", str(len(encoded))))
+        return Refusal(error.status, tuple(headers), encoded)
+
+    def _identify(
+        self, header: str | bytes | Sequence[str | bytes] | None, query: bytes, request: object
+    ) -> Principal | None:
+        if query and _holds_token(query):
+            raise InvalidRequest("a token does not belong in the URL")
+        try:
+            return self.guard.authenticate(header, request)
+        except MissingCredentials:
+            if self.optional:
+                return None
+            raise
+
+    def _check(self, principal: Principal) -> None:
+        if self.fresh is not None:
+            self.guard.check_fresh(self.fresh)
+        elif self.role:
+            # An administrator's rights are the last to be believed on old news.
+            self.guard.check_fresh()
+        # The boolean claim `admin` says the same as the role of that name, and no other.
+        granted = principal.has_role(*self.role) or (_ADMIN in self.role and principal.is_admin)
+        if self.role and not granted:
+            raise InsufficientScope("the caller lacks the role this takes", scope=self.scope)
+        if self.scope and not principal.has_scope(*self.scope):
+            raise InsufficientScope("the token lacks the scope this takes", scope=self.scope)
+
+
+def _holds_token(query: bytes) -> bool:
+    if b"access" not in query and b"%" not in query:
+        return False
+    names = (part.partition("=")[0] for part in query.decode("latin-1").replace(";", "&").split("&"))
+    return any(unquote_plus(name) == "access_token" for name in names)

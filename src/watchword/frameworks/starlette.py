@@ -1,0 +1,96 @@
+"""Starlette: ``@protect(guard)`` on an endpoint; ``request.state.principal`` is the caller.
+
+::
+
+    @protect(guard, role="admin")
+    async def pay(request): ...
+
+A whole application is protected by ``watchword.frameworks.asgi``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from watchword.errors import ConfigurationError, WatchwordError
+from watchword.frameworks.protection import Body, Protection, Refusal, Words
+from watchword.guard.guard import Guard
+
+__all__ = ["authorization_of", "protect", "response_of"]
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def protect(
+    guard: Guard,
+    *,
+    scope: Words = (),
+    role: Words = (),
+    fresh: float | None = None,
+    optional: bool = False,
+    body: Body = "problem",
+) -> Callable[[Endpoint], Callable[..., Awaitable[Any]]]:
+    """A decorator for endpoints: functions, sync or not, methods of an ``HTTPEndpoint``, websocket endpoints.
+
+    The arguments are those of ``watchword.frameworks.asgi.protect``.
+
+    Raises:
+        ConfigurationError: an argument is not usable, or what is decorated is no endpoint function.
+    """
+    protection = Protection.parse(guard, scope=scope, role=role, fresh=fresh, optional=optional, body=body)
+
+    def decorate(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
+        if not callable(endpoint) or isinstance(endpoint, type):
+            raise ConfigurationError(
+                "protect: decorate a function or a method; wrap an app with frameworks.asgi"
+            )
+        is_async = iscoroutinefunction(endpoint)
+
+        @wraps(endpoint)
+        async def guarded(*arguments: Any, **more: Any) -> Any:
+            connection: HTTPConnection = arguments[-1]
+            try:
+                principal = await protection.authorize_async(
+                    authorization_of(connection), connection.scope["query_string"], connection
+                )
+            except WatchwordError as error:
+                response = response_of(protection.refuse(error))
+                if isinstance(connection, WebSocket):
+                    return await _deny(connection, response)
+                return response
+            connection.state.principal = principal
+            if is_async:
+                return await endpoint(*arguments, **more)
+            return await run_in_threadpool(endpoint, *arguments, **more)
+
+        return guarded
+
+    return decorate
+
+
+def authorization_of(connection: HTTPConnection) -> str | list[str] | None:
+    """The ``Authorization`` of a request: its value, all values when there are several, ``None`` without one."""
+    values = [value for name, value in connection.scope["headers"] if name == b"authorization"]
+    if len(values) == 1:
+        return str(values[0], "latin-1")
+    return [str(value, "latin-1") for value in values] or None
+
+
+def response_of(refusal: Refusal) -> Response:
+    """*refusal* as a response of Starlette."""
+    return Response(refusal.body, refusal.status, dict(refusal.headers))
+
+
+async def _deny(websocket: WebSocket, response: Response) -> None:
+    if "websocket.http.response" in (websocket.scope.get("extensions") or {}):
+        await websocket.send_denial_response(response)
+    else:
+        await websocket.close(1008)
