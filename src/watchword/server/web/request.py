@@ -29,7 +29,9 @@ Send = Callable[[Message], Awaitable[None]]
 T = TypeVar("T")
 
 _MEMBER: Final = re.compile(r"(?:unknown|required) field `([^`]*)`")
-_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_TOLD: Final = 20
+_TOLD_LENGTH: Final = 100
+_PATH: Final = re.compile(r" - at `\$([^`]*)`$")
 
 
 @dataclass(slots=True)
@@ -150,8 +152,8 @@ async def read_json(request: Request, form: type[T], limit: int) -> T:
     members = parse_json_object(raw, error=MalformedContent)
     try:
         return msgspec.convert(members, form)
-    except msgspec.ValidationError as fault:
-        raise _invalid(str(fault)) from None
+    except msgspec.ValidationError:
+        raise InvalidInput(errors=_faults(members, form)) from None
 
 
 async def read_form(request: Request, limit: int) -> Mapping[str, str]:
@@ -174,13 +176,27 @@ async def read_form(request: Request, limit: int) -> Mapping[str, str]:
     return found
 
 
-def _invalid(message: str) -> InvalidInput:
+def _faults(members: Mapping[str, Any], form: type) -> list[tuple[str, str]]:
+    """Everything that is wrong with *members*, not only what msgspec stumbles over first."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
+    unknown = [name for name in members if name not in fields][:_TOLD]
+    faults = [(name[:_TOLD_LENGTH], "is not a member here") for name in unknown]
+    for name, field in fields.items():
+        if name not in members:
+            if field.required:
+                faults.append((name, "is missing"))
+            continue
+        try:
+            msgspec.convert(members[name], field.type)
+        except msgspec.ValidationError as fault:
+            faults.append(_fault(name, str(fault)))
+    return faults
+
+
+def _fault(name: str, message: str) -> tuple[str, str]:
     where = _PATH.search(message)
     what = message[: where.start()] if where else message
-    member = _MEMBER.search(what)
-    names = [
-        part for part in (where[1] if where else "", member[1] if member else "") if part and part != "..."
-    ]
-    if member:
-        what = "is missing" if "required" in what else "is not a member here"
-    return InvalidInput(errors=[(".".join(names) or "body", what[:1].lower() + what[1:])])
+    path = name + (where[1] if where else "")
+    if member := _MEMBER.search(what):
+        path, what = f"{path}.{member[1]}", "is missing" if "required" in what else "is not a member here"
+    return path.replace("[...]", ""), what[:1].lower() + what[1:]
