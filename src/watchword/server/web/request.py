@@ -178,18 +178,17 @@ async def read_form(request: Request, limit: int) -> Mapping[str, str]:
 
 def _faults(members: Mapping[str, Any], form: type) -> list[tuple[str, str]]:
     """Everything that is wrong with *members*, not only what msgspec stumbles over first."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
-    unknown = [name for name in members if name not in fields][:_TOLD]
+    known = {member.encode_name: member for member in msgspec.structs.fields(form)}
+    unknown = [name for name in members if name not in known][:_TOLD]
     faults = [(name[:_TOLD_LENGTH], "is not a member here") for name in unknown]
-    for name, field in fields.items():
-        if name not in members:
-            if field.required:
-                faults.append((name, "is missing"))
-            continue
-        try:
-            msgspec.convert(members[name], field.type)
-        except msgspec.ValidationError as fault:
-            faults.append(_fault(name, str(fault)))
+    for name, member in known.items():
+        if name in members:
+            try:
+                msgspec.convert(members[name], member.type)
+            except msgspec.ValidationError as fault:
+                faults.append(_fault(name, str(fault)))
+        elif member.required:
+            faults.append((name, "is missing"))
     return faults
 
 
