@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from datetime import datetime
+from typing import Protocol, TypeVar
 
-from watchword.protocol.revocation_list import Entry
 from watchword.server.store.records import (
     Advance,
     Api,
-    Event,
     FirstPartyClient,
-    Head,
     Live,
     LoginRecord,
     NewSession,
@@ -26,30 +23,23 @@ from watchword.server.store.records import (
     Role,
     Session,
     SessionRules,
-    SigningKey,
     User,
     UserChange,
 )
-from watchword.server.store.sql import events, keys, registry, revocations, sessions, users
+from watchword.server.store.sql import registry, sessions, users
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
     "SqlApis",
     "SqlClients",
-    "SqlEvents",
-    "SqlKeys",
     "SqlMeta",
     "SqlOneTime",
-    "SqlRevocations",
     "SqlRoles",
     "SqlSessions",
     "SqlUsers",
 ]
 
 T = TypeVar("T")
-
-_FEW: Final = 256
-"""Entries that may be read on the loop."""
 
 
 class Engine(Protocol):
@@ -192,6 +182,12 @@ class SqlClients:
         """By id."""
         return self.engine.read(lambda tx: registry.get_client(tx, client_id))
 
+    async def disable(
+        self, client_id: str, origin: Origin, *, disabled: bool = True
+    ) -> FirstPartyClient | None:
+        """Disable or enable."""
+        return await self.engine.write(lambda tx: registry.disable_client(tx, client_id, disabled, origin))
+
 
 @dataclass(frozen=True, slots=True)
 class SqlRoles:
@@ -239,116 +235,6 @@ class SqlApis:
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete."""
         return await self.engine.write(lambda tx: registry.delete_api(tx, audience, origin))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlKeys:
-    """Signing keys (``store.Keys``)."""
-
-    engine: Engine
-
-    async def list(self) -> Sequence[SigningKey]:
-        """All that are not gone."""
-        return self.engine.read(keys.list_all)
-
-    async def add(self, key: SigningKey, origin: Origin) -> None:
-        """Add."""
-        await self.engine.write(lambda tx: keys.add(tx, key, origin))
-
-    async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
-        """Say when."""
-        return await self.engine.write(lambda tx: keys.schedule(tx, kid, active_at, origin))
-
-    async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
-        """Take over."""
-        return await self.engine.write(lambda tx: keys.activate(tx, kid, successor, origin))
-
-    async def replace_waiting(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
-        """Another one waits."""
-        return await self.engine.write(lambda tx: keys.replace_waiting(tx, kid, successor, origin))
-
-    async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
-        """Kill."""
-        return await self.engine.write(lambda tx: keys.compromise(tx, kid, successor, origin))
-
-    async def sweep(self) -> int:
-        """Forget what is over."""
-        return await self.engine.write(keys.sweep)
-
-
-@dataclass(frozen=True, slots=True)
-class SqlEvents:
-    """The audit log (``store.Events``)."""
-
-    engine: Engine
-
-    async def add(
-        self,
-        type: str,
-        origin: Origin,
-        *,
-        user_id: str | None = None,
-        session_id: str | None = None,
-        client_id: str | None = None,
-        detail: dict[str, Any] | None = None,
-    ) -> None:
-        """Write one."""
-        await self.engine.write(
-            lambda tx: tx.record(
-                type, origin, user_id=user_id, session_id=session_id, client_id=client_id, detail=detail
-            )
-        )
-
-    async def list(
-        self,
-        *,
-        type: str | None = None,
-        user_id: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> Page[Event]:
-        """One page, newest first."""
-        return await self.engine.scan(lambda tx: events.list_page(tx, type, user_id, cursor, limit))
-
-    async def sweep(self, before: datetime, limit: int) -> int:
-        """Delete old ones."""
-        return await self.engine.write(lambda tx: events.sweep(tx, before, limit))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlRevocations:
-    """The log of what died (``store.Revocations``)."""
-
-    engine: Engine
-
-    async def head(self) -> Head:
-        """Where the log stands."""
-        return self.engine.read(revocations.head)
-
-    async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
-        """What came after."""
-        behind = self.engine.read(revocations.head).sequence - after
-        if behind <= _FEW:
-            return self.engine.read(lambda tx: revocations.since(tx, after, limit))
-        return await self.engine.scan(lambda tx: revocations.since(tx, after, limit))
-
-    async def revoke_token(
-        self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
-    ) -> None:
-        """Kill one token."""
-        await self.engine.write(lambda tx: revocations.revoke_token(tx, jti, session_id, expires_at, origin))
-
-    async def set_longest_life(self, life: timedelta) -> None:
-        """Up at once, down later."""
-        await self.engine.write(lambda tx: revocations.set_longest_life(tx, life))
-
-    def watch(self) -> AsyncIterator[None]:
-        """After each commit."""
-        return self.engine.watch()
-
-    async def sweep(self, limit: int) -> int:
-        """Delete what is over."""
-        return await self.engine.write(lambda tx: revocations.sweep(tx, limit))
 
 
 @dataclass(frozen=True, slots=True)

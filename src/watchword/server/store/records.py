@@ -203,7 +203,8 @@ class Live(Record, frozen=True, kw_only=True):
     """Every fact a token vouches for, read in one statement: user, client, session, roles' scope, active key.
 
     ``granted`` is the scope the user's roles carry now; ``api_scope`` what the session's audience
-    knows (empty: anything).
+    knows (empty: anything); ``kid`` the active key of that audience; a token made from a version below
+    ``base`` is dead.
     """
 
     user: User
@@ -213,6 +214,7 @@ class Live(Record, frozen=True, kw_only=True):
     api_scope: tuple[str, ...]
     epoch: int
     kid: str
+    base: int = 0
 
 
 class Opened(Record, frozen=True, kw_only=True):
@@ -260,10 +262,14 @@ Advance = Advanced | Replayed | Refused
 
 
 class SigningKey(Record, frozen=True, kw_only=True):
-    """A key of the issuer: ``purpose`` tells tokens from the feed; ``sealed`` is the private part, encrypted."""
+    """A key of the issuer: ``purpose`` tells tokens from the feed; ``sealed`` is the private part, encrypted.
+
+    ``audience`` is the one API it signs for; empty for the issuer's own, which sign for all that have none.
+    """
 
     kid: str
     purpose: Literal["token", "feed"]
+    audience: str = ""
     algorithm: str
     state: Literal["next", "active", "retired", "compromised"]
     public_jwk: dict[str, Any]

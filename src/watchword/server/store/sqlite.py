@@ -18,15 +18,13 @@ from watchword.server.store import migrations
 from watchword.server.store.intentions import (
     SqlApis,
     SqlClients,
-    SqlEvents,
-    SqlKeys,
     SqlMeta,
     SqlOneTime,
-    SqlRevocations,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
+from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.sql import invariants
 from watchword.server.store.sql.transaction import Overlay, Transaction, join, milliseconds
 from watchword.server.store.writer import Writer, is_fault, unavailable

@@ -7,17 +7,15 @@ The clock and the source of randomness are the store's own fields, given when it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 
-from watchword.protocol.revocation_list import Entry
+from watchword.server.store.history import Events, Keys, Revocations
 from watchword.server.store.records import (
     Advance,
     Api,
-    Event,
     FirstPartyClient,
-    Head,
     Live,
     LoginRecord,
     NewSession,
@@ -30,7 +28,6 @@ from watchword.server.store.records import (
     Role,
     Session,
     SessionRules,
-    SigningKey,
     User,
     UserChange,
 )
@@ -160,6 +157,14 @@ class Clients(Protocol):
     async def get(self, client_id: str) -> FirstPartyClient | None:
         """The client with this id."""
 
+    async def disable(
+        self, client_id: str, origin: Origin, *, disabled: bool = True
+    ) -> FirstPartyClient | None:
+        """Disable a client: version, floor, entry, event; or enable it, and what it killed stays dead.
+
+        ``None``: there is no such client.
+        """
+
 
 class Roles(Protocol):
     """Roles and the scope each may carry."""
@@ -205,91 +210,6 @@ class Apis(Protocol):
         Raises:
             Conflict: it is built in.
         """
-
-
-class Keys(Protocol):
-    """The signing keys. Each change of what is published writes a ``key`` entry with the published public keys."""
-
-    async def list(self) -> Sequence[SigningKey]:
-        """Every key that is not gone, both purposes, oldest first."""
-
-    async def add(self, key: SigningKey, origin: Origin) -> None:
-        """Add a key in the state it bears.
-
-        A no-op when its purpose has a key in that state already: two nodes that start at once make one.
-        """
-
-    async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
-        """Say when the waiting key becomes active."""
-
-    async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
-        """Make the waiting key *kid* active, retire the active one, put *successor* in wait; one caller wins.
-
-        The retired key stays live for ``longest_life`` + 5 minutes (``gone_at``).
-        """
-
-    async def replace_waiting(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
-        """Put *successor* in the place of the waiting key *kid*, which never signed; False when it waits no more."""
-
-    async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
-        """Kill a key: its tokens die. If it was active, the waiting key becomes active and *successor* waits;
-        if it was waiting, *successor* takes its place."""
-
-    async def sweep(self) -> int:
-        """Forget retired keys whose last token has expired."""
-
-
-class Events(Protocol):
-    """The audit log."""
-
-    async def add(
-        self,
-        type: str,
-        origin: Origin,
-        *,
-        user_id: str | None = None,
-        session_id: str | None = None,
-        client_id: str | None = None,
-        detail: dict[str, Any] | None = None,
-    ) -> None:
-        """Write an event that no other intention writes (a failed log-in)."""
-
-    async def list(
-        self,
-        *,
-        type: str | None = None,
-        user_id: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> Page[Event]:
-        """Events, newest first."""
-
-    async def sweep(self, before: datetime, limit: int) -> int:
-        """Delete up to *limit* events older than *before*."""
-
-
-class Revocations(Protocol):
-    """The log of what died."""
-
-    async def head(self) -> Head:
-        """Epoch, sequence, base, longest life and live token kids, read together."""
-
-    async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
-        """Head and the kept entries past *after*, read in one transaction, head first."""
-
-    async def revoke_token(
-        self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
-    ) -> None:
-        """Kill one access token; more than 8 of one session fold into the session."""
-
-    async def set_longest_life(self, life: timedelta) -> None:
-        """Raise the longest life at once, lower it only after the old value has elapsed."""
-
-    def watch(self) -> AsyncIterator[None]:
-        """Yield after every commit that may have moved the log, of this process or another; may yield in vain."""
-
-    async def sweep(self, limit: int) -> int:
-        """Delete up to *limit* entries no token is left for."""
 
 
 class OneTime(Protocol):

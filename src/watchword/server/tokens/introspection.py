@@ -82,7 +82,9 @@ class Introspection:
         if token.sid is None or self.feed.is_token_revoked(token.jti):
             raise InvalidToken(_REVOKED)
         live = await self.sessions.live(token.sid)
-        if isinstance(live, Refused) or live.user.id != token.sub or token.cv < live.client.floor:
+        if isinstance(live, Refused) or live.user.id != token.sub:
+            raise InvalidToken(_REVOKED)
+        if token.cv < live.client.floor or token.uv < live.base:
             raise InvalidToken(_REVOKED)
         if audience == "admin":
             if token.aud != (self.policy.issuer,):

@@ -69,7 +69,9 @@ def _keys(tx: Transaction) -> list[str]:
     if tx.one("SELECT 1 FROM signing_keys WHERE purpose = 'token'") is None:
         return []  # a store that no server has opened yet
     counts: dict[Any, Any] = dict(
-        tx.all("SELECT state, count(*) FROM signing_keys WHERE purpose = 'token' GROUP BY state")
+        tx.all(
+            "SELECT state, count(*) FROM signing_keys WHERE purpose = 'token' AND audience = '' GROUP BY state"
+        )
     )
     return [f"there is no {state} token key" for state in ("active", "next") if not counts.get(state)]
 

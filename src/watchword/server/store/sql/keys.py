@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +18,21 @@ from watchword.server.store.sql.transaction import (
     milliseconds,
 )
 
-__all__ = ["activate", "add", "compromise", "list_all", "live_kids", "replace_waiting", "schedule", "sweep"]
+__all__ = [
+    "activate",
+    "add",
+    "compromise",
+    "list_all",
+    "live_kids",
+    "renew",
+    "replace_waiting",
+    "schedule",
+    "sweep",
+]
 
-_COLUMNS = "kid, purpose, algorithm, state, public_jwk, sealed, created_at, active_at, retired_at, gone_at"
+_COLUMNS = (
+    "kid, purpose, audience, algorithm, state, public_jwk, sealed, created_at, active_at, retired_at, gone_at"
+)
 
 
 def list_all(tx: Transaction) -> list[SigningKey]:
@@ -43,8 +56,7 @@ def add(tx: Transaction, key: SigningKey, origin: Origin) -> None:
     except sqlite3.IntegrityError:
         return
     tx.record("key.added", origin, detail={"kid": key.kid, "purpose": key.purpose, "state": key.state})
-    if key.purpose == "token":
-        _publish(tx)
+    _publish(tx)
 
 
 def schedule(tx: Transaction, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
@@ -86,7 +98,10 @@ def compromise(tx: Transaction, kid: str, successor: SigningKey, origin: Origin)
     tx.run("UPDATE signing_keys SET state = 'compromised', retired_at = ? WHERE kid = ?", tx.ms, kid)
     waiting = None
     if found.state == "active":
-        waiting = tx.one("SELECT kid FROM signing_keys WHERE purpose = ? AND state = 'next'", found.purpose)
+        waiting = tx.one(
+            "SELECT kid FROM signing_keys WHERE purpose = ? AND audience = ? AND state = 'next'",
+            found.purpose, found.audience,
+        )  # fmt: skip
         if waiting is not None:
             tx.run("UPDATE signing_keys SET state = 'active', active_at = ? WHERE kid = ?", tx.ms, waiting[0])
     if found.state in ("active", "next"):
@@ -95,6 +110,16 @@ def compromise(tx: Transaction, kid: str, successor: SigningKey, origin: Origin)
     tx.record("key.compromised", origin, detail={"kid": kid})
     _publish(tx)
     return _get(tx, kid)
+
+
+def renew(tx: Transaction, fresh: Sequence[SigningKey]) -> None:
+    """Kill every key and put *fresh* ones in their place: a store from the past may hold keys killed since."""
+    tx.run(
+        "UPDATE signing_keys SET state = 'compromised', retired_at = ? WHERE state <> 'compromised'", tx.ms
+    )
+    for key in fresh:
+        _insert(tx, key)
+    _publish(tx)
 
 
 def sweep(tx: Transaction) -> int:
@@ -110,8 +135,8 @@ def _promote(tx: Transaction, waiting: SigningKey) -> None:
     life = timedelta(milliseconds=row[0] if row else 0)
     tx.run(
         "UPDATE signing_keys SET state = 'retired', retired_at = ?, gone_at = ?"
-        " WHERE purpose = ? AND state = 'active'",
-        tx.ms, milliseconds(tx.now + life + ENTRY_MARGIN), waiting.purpose,
+        " WHERE purpose = ? AND audience = ? AND state = 'active'",
+        tx.ms, milliseconds(tx.now + life + ENTRY_MARGIN), waiting.purpose, waiting.audience,
     )  # fmt: skip
     tx.run("UPDATE signing_keys SET state = 'active', active_at = ? WHERE kid = ?", tx.ms, waiting.kid)
 
@@ -129,9 +154,9 @@ def _publish(tx: Transaction) -> None:
 def _insert(tx: Transaction, key: SigningKey) -> None:
     at = [None if at is None else milliseconds(at) for at in (key.active_at, key.retired_at, key.gone_at)]
     tx.run(
-        f"INSERT INTO signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        key.kid, key.purpose, key.algorithm, key.state, msgspec.json.encode(key.public_jwk).decode(), key.sealed,
-        milliseconds(key.created_at), *at,
+        f"INSERT INTO signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key.kid, key.purpose, key.audience, key.algorithm, key.state,
+        msgspec.json.encode(key.public_jwk).decode(), key.sealed, milliseconds(key.created_at), *at,
     )  # fmt: skip
 
 
@@ -144,12 +169,13 @@ def _read(row: tuple[Any, ...]) -> SigningKey:
     return SigningKey(
         kid=row[0],
         purpose=row[1],
-        algorithm=row[2],
-        state=row[3],
-        public_jwk=msgspec.json.decode(row[4]),
-        sealed=row[5],
-        created_at=datetime_of(row[6]),
-        active_at=maybe_datetime(row[7]),
-        retired_at=maybe_datetime(row[8]),
-        gone_at=maybe_datetime(row[9]),
+        audience=row[2],
+        algorithm=row[3],
+        state=row[4],
+        public_jwk=msgspec.json.decode(row[5]),
+        sealed=row[6],
+        created_at=datetime_of(row[7]),
+        active_at=maybe_datetime(row[8]),
+        retired_at=maybe_datetime(row[9]),
+        gone_at=maybe_datetime(row[10]),
     )

@@ -15,6 +15,7 @@ __all__ = [
     "add_one_time",
     "delete_api",
     "delete_role",
+    "disable_client",
     "get_api",
     "get_client",
     "get_one_time",
@@ -37,6 +38,22 @@ def get_client(tx: Transaction, client_id: str) -> FirstPartyClient | None:
     if row is None:
         return None
     return FirstPartyClient(id=row[0], name=row[1], version=row[2], floor=row[3], disabled=bool(row[4]))
+
+
+def disable_client(
+    tx: Transaction, client_id: str, disabled: bool, origin: Origin
+) -> FirstPartyClient | None:
+    """Disable a client, which kills its tokens and rests its sessions, or enable it again."""
+    before = get_client(tx, client_id)
+    if before is None or before.disabled == disabled:
+        return before
+    tx.run("UPDATE clients SET disabled = ? WHERE id = ?", disabled, client_id)
+    tx.record("client.disabled" if disabled else "client.enabled", origin, client_id=client_id)
+    if disabled:
+        version = tx.next_version(before.version)
+        tx.run("UPDATE clients SET version = ?1, floor = ?1 WHERE id = ?2", version, client_id)
+        tx.revoke("client", client_id, below=version)
+    return get_client(tx, client_id)
 
 
 def list_roles(tx: Transaction) -> list[Role]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from watchword.protocol.revocation_list import Entry
-from watchword.server.store.records import Head, Origin
+from watchword.server.store.records import Head, Origin, SigningKey
 from watchword.server.store.sql import keys, sessions
 from watchword.server.store.sql.transaction import ENTRY_MARGIN, Transaction, milliseconds
 
-__all__ = ["head", "revoke_token", "set_longest_life", "since", "sweep"]
+__all__ = ["brake", "head", "open_epoch", "revoke_token", "set_longest_life", "since", "sweep"]
 
 TOKENS_PER_SESSION: Final = 8
 """More revoked tokens of one session than this, and the session goes."""
@@ -61,6 +62,39 @@ def revoke_token(
         sessions.end(tx, session.id, "tokens_revoked", origin, None)
         return
     tx.revoke("token", jti, owner=session_id)
+
+
+def brake(tx: Transaction, origin: Origin) -> None:
+    """Kill every access token; sessions live."""
+    tx.brake(origin)
+
+
+def open_epoch(
+    tx: Transaction,
+    seen: tuple[int, int],
+    keys_: Sequence[SigningKey],
+    origin: Origin,
+    keep_sessions: bool,
+) -> bool:
+    """Begin anew above what was *seen* of a store that has gone back, unless somebody was faster.
+
+    All that died since the backup would live again, so everything dies: tokens by the base, refresh
+    tokens by the epoch, keys because one of them may have been killed since.
+    """
+    row = tx.one("SELECT epoch, sequence FROM head")
+    assert row is not None
+    if row > seen:
+        return False
+    epoch, base = max(seen[0] + 1, tx.ms), tx.version_above_all()
+    tx.run("UPDATE head SET epoch = ?, sequence = ?, base = ?", epoch, max(row[1], seen[1]), base)
+    if not keep_sessions:
+        tx.run("UPDATE head SET oldest_epoch = epoch")
+        tx.run("UPDATE sessions SET ended_at = ?, end_reason = 'epoch' WHERE ended_at IS NULL", tx.ms)
+    tx.run("DELETE FROM revocations")
+    tx.record("epoch.opened", origin, detail={"epoch": epoch, "below": base, "keep_sessions": keep_sessions})
+    keys.renew(tx, keys_)
+    tx.revoke("issuer", below=base)
+    return True
 
 
 def set_longest_life(tx: Transaction, life: timedelta) -> None:

@@ -24,6 +24,7 @@ from watchword.server.store.records import (
 )
 from watchword.server.store.sql import users
 from watchword.server.store.sql.transaction import (
+    ENTRY_MARGIN,
     Transaction,
     datetime_of,
     join,
@@ -37,8 +38,8 @@ __all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"
 RETENTION: Final = timedelta(days=30)
 """How long the row of an ended session is kept for the audit."""
 
-LEEWAY: Final = 60_000
-"""Milliseconds a guard may accept a token past its end."""
+LEEWAY: Final = int(ENTRY_MARGIN.total_seconds() * 1000)
+"""Milliseconds past its end for which a token may still be accepted somewhere."""
 
 SESSIONS_PER_USER: Final = 32
 """More entries for sessions of one user than this, and one entry for the user says it all."""
@@ -50,8 +51,10 @@ _COLUMNS = (
 _WIDTH = 18
 _FACTS = (
     f"SELECT {_COLUMNS}, {users.COLUMNS}, c.id, c.name, c.version, c.floor, c.disabled, h.epoch,"
-    " (SELECT kid FROM signing_keys WHERE purpose = 'token' AND state = 'active'),"
-    " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address, h.base"
+    " (SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state = 'active' AND (k.audience = ''"
+    "   OR instr(' ' || s.audience || ' ', ' ' || k.audience || ' ') > 0) ORDER BY k.audience DESC LIMIT 1),"
+    " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address,"
+    " h.base, h.oldest_epoch"
     " FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id JOIN head h"
     " WHERE s.id = ?"
 )
@@ -103,17 +106,18 @@ def advance(
     refusal = _refusal(tx, row)
     if refusal is not None:
         return refusal
-    if presented.epoch != row[_REST]:
+    if presented.epoch < row[_REST + 11]:
         return Refused(reason="epoch")
     if client_id != row[2]:
         return _replayed(tx, row, "refresh_token_stolen", origin)
     counter, access = row[4], milliseconds(tx.now + rules.access_lifetime)
-    if presented.counter > counter:
+    if presented.counter > counter or presented.epoch > row[_REST]:
         return _replayed(tx, row, "store_rolled_back", origin)
     if presented.counter < counter:
         return _repeat(tx, row, counter - presented.counter, access, rules, origin)
     tx.run(
-        "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2, token_expires_at = ?3,"
+        "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2,"
+        " token_expires_at = max(token_expires_at, ?3),"
         " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?1, spent_address = ?4"
         " WHERE id = ?5 AND counter = ?6",
         tx.ms, milliseconds(tx.now + rules.idle), access, origin.address, presented.session_id, counter,
@@ -245,7 +249,7 @@ def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
         return Refused(reason="below_floor")
     if client_row[4]:
         return Refused(reason="client_disabled")
-    if row[_REST + 2] != row[_REST]:
+    if row[_REST + 2] < row[_REST + 11]:
         return Refused(reason="epoch")
     return None
 
@@ -271,6 +275,7 @@ def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
         api_scope=_api_scope(tx, session.audience),
         epoch=row[_REST],
         kid=row[_REST + 1] or "",
+        base=base,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from watchword.protocol.revocation_list import Entry, Kind
 from watchword.server.store.records import Origin, User
 
-__all__ = ["Overlay", "Transaction", "datetime_of", "join", "milliseconds", "split"]
+__all__ = ["ENTRY_MARGIN", "Overlay", "Transaction", "datetime_of", "join", "milliseconds", "split"]
 
 Overlay = Callable[[User, tuple[str, ...]], dict[str, Any]]
 """What tokens already issued to a user show after a change: (the user, the scope his roles carry) -> claims."""
@@ -52,9 +52,20 @@ class Transaction:
         return self.connection.execute(sql, values).fetchall()
 
     def next_version(self, version: int) -> int:
-        """The version after *version*: it never repeats, not after a restore or a second import either."""
+        """The version after *version*: it never repeats, not after a restore or a second import either.
+
+        It is above the base, too: a token of a user whose row is older bears the base as his version.
+        """
         base = self.one("SELECT base FROM head")
-        return max(version + 1, self.ms, base[0] if base else 0)
+        return max(version + 1, self.ms, base[0] + 1 if base else 0)
+
+    def version_above_all(self) -> int:
+        """A version above every one there is."""
+        row = self.one(
+            "SELECT max((SELECT coalesce(max(version), 0) FROM users),"
+            " (SELECT coalesce(max(version), 0) FROM clients))"
+        )
+        return self.next_version(row[0] if row else 0)
 
     def revoke(
         self,
@@ -76,6 +87,9 @@ class Transaction:
             owner: what this entry folds into when there are many like it.
             lasting: it never ends.
         """
+        if kind == "claims":
+            # The newest overlay of a user says all that the older ones said.
+            self.run("DELETE FROM revocations WHERE id = ? AND kind = 'claims'", id)
         row = self.one("UPDATE head SET sequence = sequence + 1 RETURNING sequence, longest_life")
         assert row is not None
         sequence, longest_life = row
@@ -107,11 +121,7 @@ class Transaction:
 
         Sessions live, so clients refresh and go on; the entries that it outbids go.
         """
-        row = self.one(
-            "SELECT max(base, (SELECT coalesce(max(version), 0) FROM users),"
-            " (SELECT coalesce(max(version), 0) FROM clients)) FROM head"
-        )
-        base = self.next_version(row[0] if row else 0)
+        base = self.version_above_all()
         self.run("UPDATE head SET base = ?", base)
         self.run("DELETE FROM revocations WHERE kind <> 'key'")
         self.record("issuer.braked", origin, detail={"below": base})

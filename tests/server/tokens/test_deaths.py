@@ -1,0 +1,162 @@
+"""How live tokens die: what the store writes, heard by a guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.server.hearing import Hearing
+from tests.server.stage import Somebody, Stage, call, open_stage, problem
+from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
+from watchword.server.store.records import Origin
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def api(stage: Stage) -> Hearing:
+    hearing = Hearing(stage)
+    await hearing.update()
+    return hearing
+
+
+def token(somebody: Somebody) -> str:
+    return str(somebody.tokens["access_token"])
+
+
+class TestEntry:
+    async def test_it_is_written_until_the_last_leeway_is_over(self, stage: Stage, api: Hearing) -> None:
+        """A token past its end lives on where clocks are forgiven; a log-out then must still kill it."""
+        ada = await stage.newcomer()
+        stage.clock.forward(seconds=600 + 200)
+        assert not api.refuses(token(ada))
+        answer = await stage.http.post("/auth/logout", json={"refresh_token": ada.tokens["refresh_token"]})
+        assert answer.status_code == 204
+        await api.update()
+        assert api.refuses(token(ada))
+
+    async def test_a_longer_token_from_before_is_not_forgotten(self, tmp_path: Path) -> None:
+        """The life of tokens was lowered and the session refreshed: its old, long token dies all the same."""
+        database = {"database": f"sqlite:///{tmp_path / 'watchword.db'}"}
+        async with open_stage(**database, access_token_ttl="8h") as stage:
+            ada = await stage.newcomer()
+            then = stage.clock
+        async with open_stage(**database, access_token_ttl="10m") as stage:
+            api = Hearing(stage)
+            stage.clock.at = then.at
+            refreshed = await stage.http.post(
+                "/auth/token", json={"refresh_token": ada.tokens["refresh_token"]}
+            )
+            assert refreshed.status_code == 200
+            stage.clock.forward(hours=1)
+            await api.update()
+            assert not api.refuses(token(ada))
+            await stage.http.post("/auth/logout", json={"refresh_token": refreshed.json()["refresh_token"]})
+            await api.update()
+            assert api.refuses(token(ada))
+
+    async def test_overlays_of_one_user_do_not_pile_up(self, stage: Stage, api: Hearing) -> None:
+        """The newest says it all."""
+        ada = await stage.newcomer()
+        root = await stage.administrator()
+        for roles in (["user", "admin"], ["user"]) * 20:
+            await call(stage, root, "PATCH", f"/admin/v1/users/{ada.id}", json={"roles": roles})
+        await api.update()
+        assert api.principal(token(ada)).roles == ("user",)
+        late = Hearing(stage)
+        await late.update()
+        head, entries = await stage.services.store.revocations.since(0)
+        assert [entry.kind for entry in entries].count("claims") == 1
+        assert head.sequence >= 40
+
+
+class TestBrake:
+    async def test_a_ban_in_the_same_instant_still_kills(self, stage: Stage, api: Hearing) -> None:
+        """Versions pass the base even where no clock moves."""
+        ada, bob = await stage.somebody(), await stage.newcomer()
+        await stage.services.store.revocations.brake(Origin())
+        await api.update()
+        assert api.refuses(token(bob))
+        ada = await stage.login(ada)
+        assert not api.refuses(token(ada))
+        await stage.services.users.ban(ada.id, None, None, Origin())
+        await api.update()
+        assert api.refuses(token(ada))
+
+    async def test_sessions_go_on(self, stage: Stage, api: Hearing) -> None:
+        """The old token is dead at the server's own doors, too; a refresh brings one that lives."""
+        ada = await stage.newcomer()
+        await stage.services.store.revocations.brake(Origin())
+        problem(await stage.http.get("/auth/me", headers=ada.bearer), 401, "invalid_token")
+        answer = await stage.http.post("/auth/token", json={"refresh_token": ada.tokens["refresh_token"]})
+        await api.update()
+        assert not api.refuses(answer.json()["access_token"])
+
+
+class TestClient:
+    async def test_a_disabled_client_s_tokens_die(self, stage: Stage, api: Hearing) -> None:
+        """No token, no log-in; enabled again it works, and what died stays dead."""
+        ada = await stage.newcomer()
+        clients = stage.services.store.clients
+        await clients.disable(FIRST_PARTY_CLIENT_ID, Origin())
+        await api.update()
+        assert api.refuses(token(ada))
+        problem(await stage.http.get("/auth/me", headers=ada.bearer), 401, "invalid_token")
+        refresh = {"refresh_token": ada.tokens["refresh_token"]}
+        problem(await stage.http.post("/auth/token", json=refresh), 401, "invalid_grant")
+        await clients.disable(FIRST_PARTY_CLIENT_ID, Origin(), disabled=False)
+        assert api.refuses(token(ada))
+        answer = await stage.http.post("/auth/token", json=refresh)
+        assert not api.refuses(answer.json()["access_token"])
+
+    async def test_an_unknown_client_is_none(self, stage: Stage) -> None:
+        """Nothing happens."""
+        assert await stage.services.store.clients.disable("cli_nobody", Origin()) is None
+
+
+class TestTimedBan:
+    async def test_it_ends_by_itself(self, stage: Stage, api: Hearing) -> None:
+        """Tokens from before stay dead, a log-in works again."""
+        ada = await stage.newcomer()
+        root = await stage.administrator()
+        body = {"reason": "cool down", "until": "2030-01-01T12:05:00Z"}
+        await call(stage, root, "POST", f"/admin/v1/users/{ada.id}/ban", json=body)
+        await api.update()
+        assert api.refuses(token(ada))
+        problem(
+            await stage.post_login(email=ada.email, password="nine-slow-lanterns"), 403, "account_disabled"
+        )
+        stage.clock.forward(minutes=5)
+        assert api.refuses(token(ada))
+        again = await stage.login(ada)
+        await api.update()
+        assert not api.refuses(token(again))
+        assert api.refuses(token(ada))
+
+
+class TestEviction:
+    async def test_the_evicted_session_s_tokens_die(self) -> None:
+        """The least recently used one makes room, and its live token is refused."""
+        async with open_stage(max_sessions_per_user="2") as stage:
+            api = Hearing(stage)
+            ada = await stage.somebody()
+            sessions = []
+            for _ in range(3):
+                sessions.append(await stage.login(ada))
+                stage.clock.forward(seconds=1)
+            await api.update()
+            assert [api.refuses(token(one)) for one in sessions] == [True, False, False]
+
+
+class TestEverywhere:
+    async def test_it_is_one_entry(self, stage: Stage, api: Hearing) -> None:
+        """Twenty sessions, one line on the feed."""
+        ada = await stage.somebody()
+        sessions = [await stage.login(ada) for _ in range(20)]
+        before = stage.services.feed.sequence
+        answer = await stage.http.post("/auth/logout", json={"everywhere": True}, headers=sessions[0].bearer)
+        assert answer.status_code == 204
+        await api.update()
+        assert stage.services.feed.sequence == before + 1
+        assert all(api.refuses(token(one)) for one in sessions)
