@@ -1,0 +1,66 @@
+"""What work costs: CPU time, which other programs on the machine disturb least, of this process or another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from time import process_time
+
+__all__ = ["alternate", "cpu_seconds", "pin", "resident_megabytes"]
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def alternate(contenders: Mapping[str, Callable[[], object]], *, rounds: int, seconds: float) -> dict[str, float]:
+    """CPU microseconds a call of each contender: the median over rounds in which all take their turn.
+
+    Args:
+        contenders: name -> what to call.
+        rounds: how often each has its turn.
+        seconds: CPU time of one turn.
+    """
+    calls = {name: _calls_for(contender, seconds) for name, contender in contenders.items()}
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            times = range(calls[name])
+            started = process_time()
+            for _ in times:
+                contender()
+            found[name].append((process_time() - started) / calls[name] * 1e6)
+    return {name: median(costs) for name, costs in found.items()}
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that process *pid*, all threads together, has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def resident_megabytes(pid: int) -> float:
+    """Memory of process *pid* that is in RAM, in MB of 10^6 bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise ProcessLookupError(pid)
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep process *pid* on one core, where there are several."""
+    cores = sorted(os.sched_getaffinity(0) if pid else os.sched_getaffinity(pid))
+    os.sched_setaffinity(pid, {cores[core % len(cores)]})
+
+
+def _calls_for(contender: Callable[[], object], seconds: float) -> int:
+    """How many calls fill a turn; warms up on the way."""
+    calls = 1
+    while True:
+        started = process_time()
+        for _ in range(calls):
+            contender()
+        spent = process_time() - started
+        if spent >= seconds / 10:
+            return max(1, round(calls * seconds / spent))
+        calls *= 2
