@@ -17,7 +17,9 @@ from watchword.frameworks.asgi import protect
 __all__ = ["hello"]
 
 Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
 
 _BODY: Final = b'{"ok":true}'
 _START: Final = {

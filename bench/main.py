@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
 import click
 
 from bench.table import Report
@@ -35,3 +39,47 @@ def start(rounds: int, as_json: bool) -> None:
     from bench.start import measure
 
     Report.of("python -m bench start", measure(rounds=rounds)).show(as_json)
+
+
+@cli.command()
+@click.option("--rounds", default=5, show_default=True, help="Turns of each operation.")
+@click.option("--seconds", default=1.5, show_default=True, help="Length of one turn.")
+@click.option("--connections", default=16, show_default=True, help="Kept-alive connections.")
+@_json
+def server(rounds: int, seconds: float, connections: int, as_json: bool) -> None:
+    """The server under load beside hello-world on the same HTTP server."""
+    from bench.server import measure
+
+    tables = measure(rounds=rounds, seconds=seconds, connections=connections)
+    Report.of("python -m bench server", *tables).show(as_json)
+
+
+@cli.command()
+@click.option(
+    "--sizes", default="1000,100000,1000000", show_default=True, help="Users and sessions of each file."
+)
+@click.option("--rounds", default=5, show_default=True, help="Turns of each operation.")
+@click.option("--seconds", default=1.0, show_default=True, help="Length of one turn.")
+@click.option("--connections", default=16, show_default=True, help="Kept-alive connections.")
+@_json
+def growth(sizes: str, rounds: int, seconds: float, connections: int, as_json: bool) -> None:
+    """Refresh, log-in and the list of sessions on files of growing size."""
+    from bench.growth import measure
+
+    counts = [int(size) for size in sizes.split(",")]
+    table = measure(sizes=counts, rounds=rounds, seconds=seconds, connections=connections)
+    Report.of("python -m bench growth", table).show(as_json)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.File("rb"))
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else print it.")
+def page(files: Sequence[BinaryIO], write: Path | None) -> None:
+    """Make the page of figures of what --json printed."""
+    from bench.page import page_of
+
+    text = page_of([Report.parse(file.read()) for file in files])
+    if write is None:
+        click.echo(text, nl=False)
+    else:
+        write.write_text(text, encoding="utf-8")

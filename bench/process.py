@@ -31,7 +31,7 @@ SETTINGS: Final = {
     "WATCHWORD_ADMIN_EMAIL": "root@example.com",
     "WATCHWORD_ADMIN_PASSWORD": "thirteen-green-anchors",
 }
-"""A server as it is measured: no line per request, as none of the rivals writes one, and no limit on the load client."""
+"""A server as it is measured: no line a request, as no rival writes one, and no limit for the load client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,12 @@ def start(
     began = time.perf_counter()
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, *arguments], cwd=folder, env=env, stdout=output, stderr=output, preexec_fn=_on_core_0
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=env,
+            stdout=output,
+            stderr=output,
+            preexec_fn=_on_core_0,
         )
     try:
         wait_until_ready(f"http://127.0.0.1:{port}{ready}", child, log)
@@ -87,14 +92,18 @@ def start(
 
 
 @contextmanager
-def started_server(name: str = "watchword", folder: Path | None = None, **settings: str) -> Iterator[Process]:
+def started_server(
+    name: str = "watchword", folder: Path | None = None, port: int | None = None, **settings: str
+) -> Iterator[Process]:
     """An authorization server on a durable SQLite file; its folder goes with it unless one is given."""
-    port = free_port()
+    port = port or free_port()
     values = {**SETTINGS, **{f"WATCHWORD_{name}": value for name, value in settings.items()}}
     with TemporaryDirectory(prefix="watchword-bench-") as own:
         where = folder or Path(own)
         env = environment(**values, WATCHWORD_PORT=str(port), WATCHWORD_DATA_DIR=str(where / "data"))
-        with start(name, ["-m", "watchword", "serve"], port=port, ready="/readyz", folder=where, env=env) as process:
+        with start(
+            name, ["-m", "watchword", "serve"], port=port, ready="/readyz", folder=where, env=env
+        ) as process:
             yield process
 
 
@@ -106,12 +115,13 @@ def wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path) -> Non
     """
     until = time.perf_counter() + _PATIENCE
     while True:
-        with suppress(URLError, ConnectionError, TimeoutError):
-            try:
-                urlopen(url, timeout=5).close()
-            except HTTPError:
-                pass  # an answer is an answer
+        try:
+            urlopen(url, timeout=5).close()
             return
+        except HTTPError:
+            return  # an answer is an answer
+        except (URLError, ConnectionError, TimeoutError):
+            pass
         if child.poll() is not None or time.perf_counter() > until:
             raise RuntimeError(f"{url} does not answer: {log.read_text()[-600:]}")
         time.sleep(0.005)

@@ -31,7 +31,11 @@ class Table:
         """The table as it stands on the page."""
         texts = [[number(cell) for cell in row] for row in self.rows]
         lines = [f"## {self.title}", "", _line(self.columns)]
-        lines.append("|" + "|".join("--:" if _is_number(self.rows, n) else "---" for n in range(len(self.columns))) + "|")
+        lines.append(
+            "|"
+            + "|".join("--:" if _is_number(self.rows, n) else "---" for n in range(len(self.columns)))
+            + "|"
+        )
         lines += [_line(row) for row in texts]
         for note in self.notes:
             lines += ["", note]

@@ -73,7 +73,10 @@ def measure(*, rounds: int, seconds: float) -> Table:
 
 
 def _contenders(algorithm: str) -> dict[str, Work]:
-    key = Key.from_secret(b"a shared secret of 32 characters", kid="one") if algorithm == "HS256" else Key.generate(algorithm)
+    shared = algorithm == "HS256"
+    key = (
+        Key.from_secret(b"a shared secret of 32 characters", kid="one") if shared else Key.generate(algorithm)
+    )
     now = int(time.time())
     tokens = [access_token.issue(_claims(now, n), key) for n in range(_TOKENS)]
     jwk = key.private_jwk() if key.symmetric else key.public_jwk()
@@ -125,7 +128,7 @@ def _in_turn(prepare: Callable[[bytes, bytes], Work], tokens: list[str]) -> Work
 
 def _bare(algorithm: str, key: Key) -> Callable[[bytes, bytes], Work]:
     """From signature and signing input to the one call of ``cryptography`` that decides."""
-    public = None if key.symmetric else _public(key)
+    public: Any = None if key.symmetric else pyjwt.PyJWK(key.public_jwk()).key
     hashed = SHA256()
 
     def prepare(signature: bytes, message: bytes) -> Work:
@@ -155,16 +158,17 @@ def _bare(algorithm: str, key: Key) -> Callable[[bytes, bytes], Work]:
     return prepare
 
 
-def _public(key: Key) -> Any:
-    return pyjwt.PyJWK(key.public_jwk()).key
-
-
 def _pyjwt(algorithm: str, jwk: dict[str, Any]) -> Callable[[str], object]:
     key = pyjwt.PyJWK(jwk)
 
     def verify(token: str) -> object:
         found = pyjwt.decode_complete(
-            token, key, algorithms=[algorithm], audience=AUDIENCE, issuer=ISSUER, options={"require": _REQUIRED}
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            options={"require": _REQUIRED},
         )
         if found["header"].get("typ") != access_token.TYP:
             raise pyjwt.InvalidTokenError
@@ -177,11 +181,9 @@ def _joserfc(algorithm: str, jwk: dict[str, Any]) -> Callable[[str], object]:
     # PyJWT does not know the newer name of EdDSA over Ed25519, so all are given the older one.
     warnings.simplefilter("ignore", SecurityWarning)
     key = joserfc_jwk.import_key(jwk)
-    registry = joserfc_jwt.JWTClaimsRegistry(
-        iss={"essential": True, "value": ISSUER},
-        aud={"essential": True, "value": AUDIENCE},
-        **{name: {"essential": True} for name in _REQUIRED if name not in ("iss", "aud")},
-    )
+    options: dict[str, Any] = {name: {"essential": True} for name in _REQUIRED}
+    options["iss"]["value"], options["aud"]["value"] = ISSUER, AUDIENCE
+    registry = joserfc_jwt.JWTClaimsRegistry(**options)
 
     def verify(token: str) -> object:
         found = joserfc_jwt.decode(token, key, algorithms=[algorithm])

@@ -1,0 +1,75 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def bench(*arguments: str) -> str:
+    """What ``python -m bench`` prints."""
+    env = {**os.environ, "PYTHONPATH": str(TOP / "src")}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=TOP,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def table(title: str, *arguments: str) -> list[dict[str, Any]]:
+    """The rows of one table of a report, by column."""
+    report = json.loads(bench(*arguments, "--json"))
+    found = next(found for found in report["tables"] if found["title"] == title)
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+class TestBench:
+    def test_verification_is_measured_for_each_algorithm(self) -> None:
+        """Everybody verifies the same tokens, or the run fails."""
+        rows = table("Verifying an access token", "verify", "--rounds", "1", "--seconds", "0.002")
+        assert [row["algorithm"] for row in rows] == ["ES256", "RS256", "PS256", "Ed25519", "HS256"]
+        assert all(
+            row["bare µs"] > 0 and row["cached µs"] > 0 and row["PyJWT / first sight"] > 0 for row in rows
+        )
+
+    def test_a_start_is_measured(self) -> None:
+        """Each figure stands beside its goal."""
+        rows = table("Starting", "start", "--rounds", "1")
+        assert len(rows) == 6
+        assert all(row["measured"] > 0 for row in rows)
+
+    def test_the_server_is_loaded_beside_hello_world(self) -> None:
+        """No operation is refused: what is measured is what works."""
+        rows = table(
+            "The server under load", "server", "--rounds", "1", "--seconds", "0.1", "--connections", "2"
+        )
+        assert rows[0]["% of hello-world"] == 100
+        assert {"POST /auth/token (durable refresh)", "guarded GET, cached token"} < {
+            row["operation"] for row in rows
+        }
+        assert all(row["CPU µs"] > 0 and row["refused"] == 0 for row in rows)
+
+    def test_growth_is_measured_over_sizes(self) -> None:
+        """Each size is a column."""
+        arguments = ("growth", "--sizes", "20,40", "--rounds", "1", "--seconds", "0.1", "--connections", "2")
+        rows = table("Growth", *arguments)
+        assert {"20 users", "40 users"} < rows[0].keys()
+        assert all(row["20 users"] > 0 and row["40 users"] > 0 for row in rows)
+
+    @pytest.mark.parametrize("command", ["verify", "start", "server", "growth", "page"])
+    def test_each_command_explains_itself(self, command: str) -> None:
+        """``--help`` works."""
+        assert "Usage: python -m bench" in bench(command, "--help")
+
+    def test_a_table_is_printed_for_people(self) -> None:
+        """Without ``--json`` the same is a table."""
+        assert "first sight" in bench("verify", "--rounds", "1", "--seconds", "0.001")
