@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
-from watchword.cli.output import plain
+from watchword.cli.output import colourless, plain
 from watchword.errors import ConfigurationError, InvalidInput, WatchwordError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -53,7 +52,8 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write the line."""
-        click.echo(f"{click.style('watchword:', fg='red')} {plain(self.message)}", err=True)
+        name = "watchword:" if colourless() else click.style("watchword:", fg="red")
+        click.echo(f"{name} {plain(self.message)}", err=True)
 
 
 class Misuse(Failure):
@@ -84,7 +84,7 @@ class Table(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it refuses becomes one line and an exit code."""
-        if os.environ.get("NO_COLOR"):
+        if colourless():
             ctx.color = False
         try:
             return super().invoke(ctx)

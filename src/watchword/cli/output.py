@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-__all__ = ["json_option", "plain", "say", "show_json", "show_record", "show_table"]
+__all__ = ["colourless", "json_option", "plain", "say", "show_json", "show_record", "show_table"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,6 +18,11 @@ _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
     code: f"\\u{code:04x}"
     for code in (0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
+
+
+def colourless() -> bool:
+    """Whether the user asked for text alone, by ``NO_COLOR`` or a terminal that can do no more."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def json_option(command: F) -> F:
@@ -78,7 +84,7 @@ def _show_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    Console(color_system=None if colourless() else "auto").print(table)
     return True
 
 

@@ -49,12 +49,31 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
         return
     for warning in settings.warnings():
         say(f"warning: {warning}")
+    check_certificate(settings)
     listener = bind(settings.host, settings.port)
     if settings.port == 0:
         # The issuer follows the port, so it must be known before anything is signed.
         settings = Settings.load({**flags, "port": str(listener.getsockname()[1])}, os.environ, Path.cwd())
     with listener:
         _loop(settings)(Process(settings, listener, as_json))
+
+
+def check_certificate(settings: Settings) -> None:
+    """Try certificate and key before anything is opened.
+
+    Raises:
+        ConfigurationError: they are none, or do not belong together.
+    """
+    import ssl
+
+    if settings.values["TLS_CERT"] is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.values["TLS_CERT"], settings.values["TLS_KEY"], password=""
+        )
+    except (ssl.SSLError, OSError):
+        raise ConfigurationError("tls_cert: it and tls_key are not a PEM certificate and its key") from None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -140,13 +159,7 @@ class Process:
 
 
 def make_server(settings: Settings, app: Any, process: Process, services: Services) -> Any:
-    """A uvicorn that tells when it is ready, drains without waiting for streams, and lets us exit 0.
-
-    Raises:
-        ConfigurationError: certificate and key are none.
-    """
-    import ssl
-
+    """A uvicorn that tells when it is ready, drains without waiting for streams, and lets us exit 0."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -178,10 +191,6 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
         ssl_certfile=settings.values["TLS_CERT"],
         ssl_keyfile=settings.values["TLS_KEY"],
     )
-    try:
-        config.load()
-    except (ssl.SSLError, OSError):
-        raise ConfigurationError("tls_cert: it and tls_key are not a PEM certificate and its key") from None
     return Server(config)
 
 

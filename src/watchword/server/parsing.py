@@ -9,6 +9,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 __all__ = [
+    "format_span",
     "parse_boolean",
     "parse_choice",
     "parse_claims",
@@ -44,6 +45,13 @@ def parse_span(text: str) -> timedelta:
     if seconds > 3650 * 86_400:
         raise ValueError("must not be longer than ten years")
     return timedelta(seconds=seconds)
+
+
+def format_span(span: timedelta) -> str:
+    """A span as ``parse_span`` reads it, in the largest unit that keeps it whole."""
+    seconds = int(span.total_seconds())
+    unit = next(unit for unit, size in reversed(_UNITS.items()) if seconds % size == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 def parse_count(least: int, most: int) -> Callable[[str], int]:

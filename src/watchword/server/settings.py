@@ -18,6 +18,7 @@ from watchword.errors import ConfigurationError
 from watchword.protocol.metadata import check_issuer_url, is_loopback
 from watchword.server import policies
 from watchword.server.parsing import (
+    format_span,
     parse_boolean,
     parse_choice,
     parse_claims,
@@ -383,8 +384,10 @@ def _show(value: Any) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return "true" if value else "false"
         case timedelta():
-            return f"{int(value.total_seconds())}s"
+            return format_span(value)
         case tuple():
             return ",".join(map(str, value))
         case Mapping():

@@ -1,0 +1,93 @@
+"""What the command line is tested on: a data folder of its own, and no setting but those a test names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from click.testing import CliRunner, Result
+
+from tests.mission.stage import environment
+from watchword.cli.main import cli
+
+PASSWORD = "nine-slow-lanterns"
+CHEAP = "warning: password_hash: the test profile protects no password"
+"""What ``serve`` rightly says of the settings of these tests."""
+
+
+@dataclass
+class Shell:
+    """A shell in a folder: commands run in this process, or as processes where that is the point."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "watchword-data"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return environment(**{"WATCHWORD_PASSWORD_HASH": "test", **self.settings})
+
+    def run(self, *arguments: str, given: str | None = None) -> Result:
+        """One command; what it wrote to stdout and stderr, apart."""
+        strangers = {name: None for name in os.environ if name.startswith("WATCHWORD_")}
+        return CliRunner().invoke(cli, arguments, input=given, env={**strangers, **self.env})
+
+    def ok(self, *arguments: str, given: str | None = None) -> Result:
+        """The same for a command that must succeed."""
+        done = self.run(*arguments, given=given)
+        assert done.exit_code == 0, done.output
+        return done
+
+    def json(self, *arguments: str, given: str | None = None) -> Any:
+        """What a command that succeeds says with ``--json``: stdout holds that and nothing else."""
+        return json.loads(self.ok(*arguments, "--json", given=given).stdout)
+
+    def refused(self, *arguments: str, code: int = 1, given: str | None = None) -> str:
+        """The one line of a refusal: on stderr, and nothing on stdout."""
+        done = self.run(*arguments, given=given)
+        assert (done.exit_code, done.stdout) == (code, ""), done.output
+        assert isinstance(done.exception, SystemExit), done.exception
+        lines = [line for line in done.stderr.strip().splitlines() if line != CHEAP]
+        assert len(lines) == 1 or lines[0].startswith("Usage:"), done.stderr
+        return lines[-1].removeprefix("watchword: ")
+
+    def process(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """One command as a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-m", "watchword", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def create(self, email: str, *more: str) -> Any:
+        """A user with a password."""
+        return self.json("user", "create", email, "--password-stdin", *more, given=PASSWORD + "\n")
+
+
+def commands(group: click.Command = cli, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command of the tree with its words, groups included."""
+    yield path, group
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            found = group.get_command(context, name)
+            assert found is not None, (*path, name)
+            yield from commands(found, *path, name)
+
+
+LEAVES = {" ".join(path): command for path, command in commands() if not isinstance(command, click.Group)}
+"""Every command that does something: its words, and what click knows of it."""
