@@ -26,7 +26,7 @@ from watchword.guard.view import View
 from watchword.jose.algorithms import ALGORITHMS
 from watchword.jose.jwk import KeySet
 from watchword.protocol.basic import parse_basic
-from watchword.protocol.challenge import Credentials, parse_authorization
+from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorization
 from watchword.protocol.metadata import check_issuer_url
 
 if TYPE_CHECKING:
@@ -172,8 +172,10 @@ class Guard:
             InvalidToken, TemporarilyUnavailable: as ``verify``.
         """
         # A remembered token has been read whole before, so its field needs no second reading.
-        if type(header) is str and header.startswith("Bearer ") and (token := header[7:]) in self._verifier:
-            return self.verify(token)
+        if type(header) is str and len(header) <= MAX_SIZE and header.startswith("Bearer "):
+            token = header[7:]
+            if token in self._verifier:
+                return self.verify(token)
         credentials = _credentials(header)
         if credentials.scheme == "bearer":
             return self.verify(credentials.token)
@@ -265,7 +267,8 @@ class Guard:
 
 def _text(token: object) -> str:
     if isinstance(token, bytes):
-        return token.decode("latin-1")  # what is no ASCII is refused where every token is read
+        # What is no ASCII is refused where every token is read, and so is what is still too long.
+        return token[: MAX_SIZE + 1].decode("latin-1")
     if isinstance(token, str):
         return str(token)
     raise InvalidToken("the token is not a text")
@@ -285,6 +288,7 @@ def _credentials(header: str | bytes | Sequence[str | bytes] | None) -> Credenti
 
 
 def _is_twice(value: str | bytes) -> bool:
+    value = value[:MAX_SIZE]
     text = (value.decode("latin-1") if isinstance(value, bytes) else value).lower()
     return any(part.lstrip().startswith(("bearer ", "basic ")) for part in text.split(",")[1:])
 

@@ -7,6 +7,7 @@ from typing import Any
 from watchword.guard.principal import Principal
 from watchword.guard.revocations import Overlay
 from watchword.protocol.access_token import AccessToken
+from watchword.protocol.scope import scope_words
 
 __all__ = ["show"]
 
@@ -27,7 +28,7 @@ def show(token: AccessToken, overlay: Overlay | None) -> Principal:
     return Principal(
         claims,
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
-        scope=tuple(scope.split()) if isinstance(scope, str) else (),
+        scope=scope_words(scope) if isinstance(scope, str) else (),
     )
 
 
@@ -44,8 +45,8 @@ def _reduced(claims: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
             continue
         mine = found[name]
         if name == "scope" and isinstance(mine, str):
-            words = value.split() if isinstance(value, str) else ()
-            found[name] = " ".join(word for word in mine.split() if word in words)
+            words = scope_words(value) if isinstance(value, str) else ()
+            found[name] = " ".join(word for word in scope_words(mine) if word in words)
         elif isinstance(mine, list):
             found[name] = [one for one in mine if isinstance(value, list) and one in value]
         elif isinstance(mine, bool):

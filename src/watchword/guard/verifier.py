@@ -116,6 +116,8 @@ class Verifier:
             InvalidToken: it is malformed, forged, expired, revoked or for somebody else.
             TemporarilyUnavailable: it may be good, and nothing is known of the issuer yet.
         """
+        if len(token) > access_token.MAX_SIZE:
+            raise InvalidToken("the token is too long")  # before a dict would hash the whole of it
         view = self._source.view
         found = self._young.get(token)
         if found is None or view.keys.get(found.kid) is not found.key:

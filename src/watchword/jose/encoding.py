@@ -16,17 +16,29 @@ import msgspec
 
 from watchword.errors import InvalidToken, WatchwordError
 
-__all__ = ["decode_base64url", "encode_base64url", "parse_json", "parse_json_object"]
+__all__ = [
+    "ALPHABET",
+    "decode_base64url",
+    "decode_part",
+    "encode_base64url",
+    "parse_json",
+    "parse_json_object",
+]
 
 MAX_DEPTH: Final = 16
 MAX_DIGITS: Final = 20
 
-_ALPHABET: Final = re.compile(rb"[A-Za-z0-9_-]*\Z")
+ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+"""The 64 characters of base64url (RFC 4648 5)."""
+
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _PADDING: Final = (b"", b"", b"==", b"=")
 _LAST: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 """The last characters whose unused bits are zero, by length mod 4."""
-_LONG_NUMBER: Final = re.compile(rb"[0-9]{21}")
+_AS_DIGITS: Final = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
+_TOO_LONG: Final = b"0" * (MAX_DIGITS + 1)
+_TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -47,8 +59,19 @@ def decode_base64url(text: str | bytes) -> bytes:
             text = text.encode("ascii")
         except UnicodeEncodeError:
             raise InvalidToken("not base64url") from None
+    if text.translate(None, ALPHABET):
+        raise InvalidToken("not base64url")
+    return decode_part(text)
+
+
+def decode_part(text: bytes) -> bytes:
+    """Decode base64url whose characters were checked already, with the whole token they are a part of.
+
+    Raises:
+        InvalidToken: the length is none that encoding gives, or unused bits are not zero.
+    """
     rest = len(text) & 3
-    if rest == 1 or not _ALPHABET.match(text) or (rest and text[-1] not in _LAST[rest]):
+    if rest and (rest == 1 or text[-1] not in _LAST[rest]):
         raise InvalidToken("not base64url")
     return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[rest])
 
@@ -71,7 +94,7 @@ def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH, error: type[Watchword
         found = _decode(data)
         if _encode(found) == data:
             # What we would write ourselves has no name twice and no odd number.
-            if len(data) > MAX_DIGITS and _LONG_NUMBER.search(data):
+            if _TOO_LONG in data.translate(_AS_DIGITS):
                 return _parse_slowly(data)
             return found
         return _parse_slowly(data)
@@ -132,23 +155,13 @@ def _constant(text: str) -> Any:
 def _depth(data: bytes, limit: int) -> int:
     """How deep the brackets outside texts nest; stops past *limit*."""
     depth = deepest = 0
-    inside = escaped = False
-    for byte in data:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside = False
-        elif byte == 0x22:
-            inside = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > deepest:
-                deepest = depth
-                if deepest > limit:
-                    return deepest
-        elif byte in b"]}":
+    for byte in _TEXT.sub(b"", data).translate(None, _NO_BRACKETS):
+        if byte in b"]}":
             depth -= 1
+            continue
+        depth += 1
+        if depth > deepest:
+            deepest = depth
+            if deepest > limit:
+                break
     return deepest

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Self
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from watchword.errors import InvalidKey, InvalidToken
+from watchword.errors import InvalidKey
 from watchword.jose.algorithms import ALGORITHMS, Algorithm, algorithm_names
-from watchword.jose.encoding import decode_base64url, encode_base64url, parse_json_object
-from watchword.jose.primitive import CURVES, Signer, hmac_signer, hmac_verifier, signer, verifier
-from watchword.jose.weakness import check_rsa, check_secret
+from watchword.jose.encoding import encode_base64url, parse_json_object
+from watchword.jose.header import MAX_KID, Header
+from watchword.jose.material import generate_members, load_material
+from watchword.jose.primitive import Signer, hmac_signer, hmac_verifier, signer, verifier
 
 __all__ = ["Key", "KeySet"]
 
@@ -35,6 +34,7 @@ _ONLY: Final = {
     ("EC", "P-521"): "ES512",
     ("OKP", "Ed25519"): "EdDSA",
 }
+_MAX_HEADERS: Final = 64
 _DEFAULT: Final = {"RSA": "RS256", "oct": "HS256"}
 
 
@@ -66,7 +66,8 @@ class Key:
         self, jwk: Mapping[str, Any], algorithm: Algorithm, material: object, *, kid: str | None
     ) -> None:
         """Use ``parse``, ``generate`` or ``from_secret``."""
-        self._jwk = {name: value for name, value in jwk.items() if name in _MEMBERS}
+        members = _MEMBERS[algorithm.kty]
+        self._jwk = {name: value for name, value in jwk.items() if name in members}
         self.algorithm = algorithm.name
         self.algorithms = algorithm_names(algorithm.name)
         self.symmetric = algorithm.kty == "oct"
@@ -95,16 +96,7 @@ class Key:
         Raises:
             InvalidKey: the algorithm is unknown, or HMAC, whose secrets are drawn and not generated.
         """
-        found = _algorithm(algorithm)
-        match found.kty:
-            case "EC":
-                jwk = _ec_jwk(ec.generate_private_key(CURVES[found.curve]), found)
-            case "RSA":
-                jwk = _rsa_jwk(rsa.generate_private_key(65537, 2048))
-            case "OKP":
-                jwk = _okp_jwk(ed25519.Ed25519PrivateKey.generate())
-            case "oct":
-                raise InvalidKey("a shared secret is given, not generated")
+        jwk = generate_members(_algorithm(algorithm))
         return cls.parse({**jwk, "alg": algorithm, **({"kid": kid} if kid else {})})
 
     @classmethod
@@ -114,7 +106,10 @@ class Key:
         Raises:
             InvalidKey: it is shorter than the hash, or is a public key, which everybody knows.
         """
-        raw = secret.encode() if isinstance(secret, str) else secret
+        try:
+            raw = secret.encode() if isinstance(secret, str) else secret
+        except UnicodeEncodeError:
+            raise InvalidKey("the secret is no Unicode text") from None
         return cls.parse(
             {"kty": "oct", "k": encode_base64url(raw), "alg": algorithm, **({"kid": kid} if kid else {})}
         )
@@ -135,14 +130,10 @@ class Key:
             raise InvalidKey("a JWK is a JSON object")
         found = _choose(jwk, algorithm)
         kid = jwk.get("kid")
-        if kid is not None and (not isinstance(kid, str) or not 0 < len(kid) <= 256):
-            raise InvalidKey("kid must be a text of 1 to 256 characters")
+        if kid is not None and (not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID):
+            raise InvalidKey(f"kid must be a text of 1 to {MAX_KID} characters")
         _check_use(jwk)
-        try:
-            material = _MATERIAL[found.kty](jwk, found)
-        except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm):
-            raise InvalidKey(f"the {found.kty} key is malformed") from None
-        return cls(jwk, found, material, kid=kid)
+        return cls(jwk, found, load_material(jwk, found), kid=kid)
 
     def sign(self, message: bytes) -> bytes:
         """Sign *message*.
@@ -182,9 +173,13 @@ class Key:
 
 
 class KeySet:
-    """An immutable set of keys by ``kid`` (RFC 7517 5)."""
+    """An immutable set of keys by ``kid`` (RFC 7517 5).
 
-    __slots__ = ("_keys",)
+    Attributes:
+        headers: encoded headers that a signature of this set has covered, so that they are parsed once.
+    """
+
+    __slots__ = ("_keys", "headers")
 
     def __init__(self, keys: Iterable[Key]) -> None:
         """Take *keys* in order.
@@ -200,6 +195,7 @@ class KeySet:
         if len({key.symmetric for key in found.values()}) > 1:
             raise InvalidKey("the set mixes shared secrets and public keys")
         self._keys = found
+        self.headers: dict[bytes, Header] = {}
 
     @classmethod
     def parse(cls, jwks: Mapping[str, Any] | str | bytes) -> Self:
@@ -219,6 +215,11 @@ class KeySet:
     def get(self, kid: str) -> Key | None:
         """The key of this name."""
         return self._keys.get(kid)
+
+    def remember(self, encoded: bytes, header: Header) -> None:
+        """Keep *header*, whose signature verified, under its base64url; bounded, and only what can be copied flat."""
+        if len(self.headers) < _MAX_HEADERS and header.flat:
+            self.headers[encoded] = header
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._keys.values())
@@ -274,113 +275,21 @@ def _check_use(jwk: Mapping[str, Any]) -> None:
 
 
 def _is_ours(jwk: object) -> bool:
+    """Whether a member of a set is a key for signatures of a kind known here; an issuer may publish others, too."""
     if not isinstance(jwk, Mapping):
         raise InvalidKey("a JWK is a JSON object")
-    if jwk.get("use") == "enc":
+    kty, crv, alg, operations = jwk.get("kty"), jwk.get("crv"), jwk.get("alg"), jwk.get("key_ops")
+    if jwk.get("use") == "enc" or (isinstance(alg, str) and alg not in ALGORITHMS):
         return False
-    kty = jwk.get("kty")
-    return kty in ("RSA", "oct") or (kty, jwk.get("crv")) in _ONLY
+    if isinstance(operations, list) and not any(name in operations for name in ("sign", "verify")):
+        return False
+    return kty in ("RSA", "oct") or (isinstance(crv, str) and (kty, crv) in _ONLY)
 
 
-def _ec(jwk: Mapping[str, Any], algorithm: Algorithm) -> object:
-    curve, size = CURVES[algorithm.curve], algorithm.size
-    x, y = _number(jwk, "x", size), _number(jwk, "y", size)
-    public = ec.EllipticCurvePublicNumbers(x, y, curve)
-    if "d" not in jwk:
-        return public.public_key()
-    return ec.EllipticCurvePrivateNumbers(_number(jwk, "d", size), public).private_key()
-
-
-def _rsa(jwk: Mapping[str, Any], algorithm: Algorithm) -> object:
-    n, e = _number(jwk, "n"), _number(jwk, "e")
-    check_rsa(n, e)
-    public = rsa.RSAPublicNumbers(e, n)
-    if "d" not in jwk:
-        return public.public_key()
-    if "oth" in jwk:
-        raise InvalidKey("a key of more than two primes is not supported")
-    d, p, q, dp, dq, qi = (_number(jwk, name) for name in ("d", "p", "q", "dp", "dq", "qi"))
-    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key()
-
-
-def _okp(jwk: Mapping[str, Any], algorithm: Algorithm) -> object:
-    x = _octets(jwk, "x")
-    public = ed25519.Ed25519PublicKey.from_public_bytes(x)
-    if "d" not in jwk:
-        return public
-    private = ed25519.Ed25519PrivateKey.from_private_bytes(_octets(jwk, "d"))
-    if private.public_key() != public:
-        raise InvalidKey("the private and the public part do not belong together")
-    return private
-
-
-def _oct(jwk: Mapping[str, Any], algorithm: Algorithm) -> object:
-    secret = _octets(jwk, "k")
-    check_secret(secret, algorithm.size)
-    return secret
-
-
-def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
-    value = jwk.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidKey(f"the member {name} is missing")
-    try:
-        return decode_base64url(value)
-    except InvalidToken:
-        raise InvalidKey(f"the member {name} is not base64url") from None
-
-
-def _number(jwk: Mapping[str, Any], name: str, size: int | None = None) -> int:
-    raw = _octets(jwk, name)
-    if size is not None and len(raw) != size:
-        raise InvalidKey(f"the member {name} must have {size} bytes")
-    if size is None and raw[0] == 0:
-        raise InvalidKey(f"the member {name} begins with a zero byte")
-    if len(raw) > 1024:
-        raise InvalidKey("the key is too large")
-    return int.from_bytes(raw, "big")
-
-
-def _b64(number: int, size: int | None = None) -> str:
-    return encode_base64url(number.to_bytes(size or (number.bit_length() + 7) // 8, "big"))
-
-
-def _ec_jwk(key: ec.EllipticCurvePrivateKey, algorithm: Algorithm) -> dict[str, str]:
-    numbers = key.private_numbers()
-    public, size = numbers.public_numbers, algorithm.size
-    return {
-        "kty": "EC",
-        "crv": algorithm.curve,
-        "x": _b64(public.x, size),
-        "y": _b64(public.y, size),
-        "d": _b64(numbers.private_value, size),
-    }
-
-
-def _rsa_jwk(key: rsa.RSAPrivateKey) -> dict[str, str]:
-    numbers = key.private_numbers()
-    public = numbers.public_numbers
-    return {
-        "kty": "RSA",
-        "n": _b64(public.n),
-        "e": _b64(public.e),
-        "d": _b64(numbers.d),
-        "p": _b64(numbers.p),
-        "q": _b64(numbers.q),
-        "dp": _b64(numbers.dmp1),
-        "dq": _b64(numbers.dmq1),
-        "qi": _b64(numbers.iqmp),
-    }
-
-
-def _okp_jwk(key: ed25519.Ed25519PrivateKey) -> dict[str, str]:
-    return {
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "x": encode_base64url(key.public_key().public_bytes_raw()),
-        "d": encode_base64url(key.private_bytes_raw()),
-    }
-
-
-_MATERIAL: Final = {"EC": _ec, "RSA": _rsa, "OKP": _okp, "oct": _oct}
-_MEMBERS: Final = frozenset(("kty", "crv", "x", "y", "n", "e")) | _PRIVATE_MEMBERS
+_MEMBERS: Final = {
+    "EC": frozenset(("kty", "crv", "x", "y", "d")),
+    "RSA": frozenset(("kty", "n", "e", "d", "p", "q", "dp", "dq", "qi")),
+    "OKP": frozenset(("kty", "crv", "x", "d")),
+    "oct": frozenset(("kty", "k")),
+}
+"""What is kept of a JWK, by key type; whatever else it says is not ours to publish."""

@@ -2,68 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from watchword.errors import InvalidToken
 
-__all__ = ["check_audience", "check_issuer", "check_times", "numeric_date"]
+__all__ = [
+    "audiences",
+    "check_audience",
+    "check_issuer",
+    "check_times",
+    "numeric_date",
+    "require_numeric_date",
+    "texts",
+]
 
 _LATEST: Final = 2**53
 
 
-def numeric_date(claims: Mapping[str, Any], name: str, *, required: bool = False) -> float | None:
-    """A NumericDate claim: a JSON number of seconds, finite and within 0..2^53 (RFC 7519 2).
+def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate claim, ``None`` where it is absent: a JSON number within 0..2^53 (RFC 7519 2).
 
     Raises:
-        InvalidToken: it is required and absent, or anything but such a number.
+        InvalidToken: it is there and is anything but such a number.
     """
-    if name not in claims:
-        if required:
-            raise InvalidToken(f"the claim {name} is missing")
-        return None
-    value = claims[name]
-    if (type(value) is not int and type(value) is not float) or not 0 <= value <= _LATEST:
-        raise InvalidToken(f"the claim {name} is not a time")
-    return value
+    return require_numeric_date(claims, name) if name in claims else None
 
 
-def check_times(claims: Mapping[str, Any], *, now: float, leeway: float = 0) -> None:
-    """Check ``exp``, ``nbf`` and ``iat`` against *now*, in seconds (RFC 7519 4.1.4-6).
+def require_numeric_date(claims: Mapping[str, Any], name: str) -> float:
+    """A NumericDate claim that must be there (RFC 7519 2).
 
     Raises:
-        InvalidToken: it is expired, not valid yet, issued in the future, or has no ``exp`` or ``iat``.
+        InvalidToken: it is absent, or anything but a number within 0..2^53.
     """
-    expires_at = numeric_date(claims, "exp", required=True)
-    if expires_at is None or expires_at + leeway <= now:
+    value = claims.get(name)
+    # A bool is an int to isinstance; to JSON it is none.
+    if (type(value) is int or type(value) is float) and 0 <= value <= _LATEST:
+        return value
+    raise InvalidToken(f"the claim {name} is {'not a time' if name in claims else 'missing'}")
+
+
+def audiences(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The claim ``aud``: a text, or an array of texts; of any other shape it names nobody (RFC 7519 4.1.3)."""
+    aud = claims.get("aud")
+    return (aud,) if type(aud) is str else texts(aud)
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """The members of an array of texts; of any other shape none, because half of it would be a guess."""
+    if type(value) is not list:
+        return ()
+    for one in value:
+        if type(one) is not str:
+            return ()
+    return tuple(value)
+
+
+def check_times(*, exp: float, iat: float, nbf: float | None = None, now: float, leeway: float = 0) -> None:
+    """Check ``exp``, ``nbf`` and ``iat`` against *now*, all in seconds (RFC 7519 4.1.4-6).
+
+    Raises:
+        InvalidToken: the token is expired, not valid yet, or issued in the future.
+    """
+    if exp + leeway <= now:
         raise InvalidToken("the token has expired")
-    not_before = numeric_date(claims, "nbf")
-    if not_before is not None and not_before - leeway > now:
+    if nbf is not None and nbf - leeway > now:
         raise InvalidToken("the token is not valid yet")
-    issued_at = numeric_date(claims, "iat", required=True)
-    if issued_at is None or issued_at - leeway > now:
+    if iat - leeway > now:
         raise InvalidToken("the token was issued in the future")
 
 
-def check_issuer(claims: Mapping[str, Any], issuer: str) -> None:
-    """Check that ``iss`` is *issuer*, byte by byte (RFC 7519 4.1.1).
+def check_issuer(iss: object, issuer: str) -> None:
+    """Check that *iss* is *issuer*, byte by byte (RFC 7519 4.1.1).
 
     Raises:
         InvalidToken: it is not.
     """
-    if claims.get("iss") != issuer:
+    if iss != issuer:
         raise InvalidToken("the token is from another issuer")
 
 
-def check_audience(claims: Mapping[str, Any], audience: str) -> None:
-    """Check that ``aud`` is *audience* or an array of texts that holds it (RFC 7519 4.1.3).
+def check_audience(aud: Collection[str], audience: str) -> None:
+    """Check that *audience* is one of those that *aud* names (RFC 7519 4.1.3).
 
     Raises:
         InvalidToken: it is not.
     """
-    aud = claims.get("aud")
-    if aud == audience and isinstance(aud, str):
-        return
-    if isinstance(aud, list) and audience in aud and all(isinstance(one, str) for one in aud):
-        return
-    raise InvalidToken("the token is for another audience")
+    if audience not in aud:
+        raise InvalidToken("the token is for another audience")

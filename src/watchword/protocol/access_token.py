@@ -14,6 +14,7 @@ from watchword.errors import InvalidToken
 from watchword.jose import jws, jwt
 from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import Key, KeySet
+from watchword.protocol.scope import scope_words
 
 __all__ = ["FIRST_PARTY_CLIENT_ID", "MAX_SIZE", "TYP", "AccessToken", "issue", "read", "verify"]
 
@@ -21,6 +22,7 @@ TYP: Final = "at+jwt"
 FIRST_PARTY_CLIENT_ID: Final = "cli_first_party"
 MAX_SIZE: Final = 8192
 """Bytes of an encoded token that anybody looks at (BCPbis 2, 3)."""
+_TEXTS: Final = ("iss", "sub", "jti", "client_id")
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -80,9 +82,9 @@ def verify(
     """
     _, payload, key = jws.verify(token, keys, typ=TYP, algorithms=algorithms, max_size=max_size)
     found = read(parse_json_object(payload), kid=key.kid)
-    jwt.check_issuer(found.claims, issuer)
-    jwt.check_audience(found.claims, audience)
-    jwt.check_times(found.claims, now=now, leeway=leeway)
+    jwt.check_issuer(found.iss, issuer)
+    jwt.check_audience(found.aud, audience)
+    jwt.check_times(exp=found.exp, iat=found.iat, nbf=found.nbf, now=now, leeway=leeway)
     return found
 
 
@@ -95,44 +97,32 @@ def read(claims: dict[str, Any], *, kid: str = "") -> AccessToken:
     if "cnf" in claims:
         # A proof we cannot check must not be waved through (RFC 7800 3, X-12).
         raise InvalidToken("the token is bound to a key whose proof is not supported here")
-    aud = claims.get("aud")
-    scope = claims.get("scope", "")
-    roles = claims.get("roles", [])
-    if not isinstance(scope, str):
+    get = claims.get
+    scope, sid = get("scope", ""), get("sid")
+    if type(scope) is not str:
         raise InvalidToken("the claim scope is not a string")
-    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-        roles = []  # a role in any other shape is no role
-    sid = claims.get("sid")
-    if sid is not None and not isinstance(sid, str):
+    if sid is not None and type(sid) is not str:
         raise InvalidToken("the claim sid is not a string")
+    for name in _TEXTS:
+        if type(get(name)) is not str or not claims[name]:
+            raise InvalidToken(f"the claim {name} is missing or not a text")
     return AccessToken(
-        iss=_text(claims, "iss"),
-        sub=_text(claims, "sub"),
-        aud=(aud,)
-        if isinstance(aud, str)
-        else tuple(a for a in aud if isinstance(a, str))
-        if isinstance(aud, list)
-        else (),
-        exp=jwt.numeric_date(claims, "exp", required=True) or 0,
-        iat=jwt.numeric_date(claims, "iat", required=True) or 0,
+        iss=claims["iss"],
+        sub=claims["sub"],
+        aud=jwt.audiences(claims),
+        exp=jwt.require_numeric_date(claims, "exp"),
+        iat=jwt.require_numeric_date(claims, "iat"),
         nbf=jwt.numeric_date(claims, "nbf"),
-        jti=_text(claims, "jti"),
-        client_id=_text(claims, "client_id"),
+        jti=claims["jti"],
+        client_id=claims["client_id"],
         sid=sid,
-        scope=tuple(scope.split()),
-        roles=tuple(roles),
+        scope=scope_words(scope),
+        roles=jwt.texts(get("roles")),
         uv=_version(claims, "uv"),
         cv=_version(claims, "cv"),
         kid=kid,
         claims=claims,
     )
-
-
-def _text(claims: dict[str, Any], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidToken(f"the claim {name} is missing or not a text")
-    return value
 
 
 def _version(claims: dict[str, Any], name: str) -> int:

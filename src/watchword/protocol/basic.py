@@ -6,6 +6,7 @@ import base64
 import binascii
 
 from watchword.errors import InvalidToken
+from watchword.protocol.challenge import MAX_SIZE
 
 __all__ = ["parse_basic"]
 
@@ -14,8 +15,10 @@ def parse_basic(token: str) -> tuple[str, str]:
     """User name and password of a Basic token68, strictly encoded (RFC 7617 2).
 
     Raises:
-        InvalidToken: it is not canonical base64 of UTF-8 text with a colon, or holds a control character.
+        InvalidToken: it is too long, not canonical base64 of UTF-8 text with a colon, or holds a control character.
     """
+    if len(token) > MAX_SIZE:
+        raise InvalidToken("the Basic credentials are too long")
     try:
         raw = base64.b64decode(token, validate=True)
         text = raw.decode("utf-8")

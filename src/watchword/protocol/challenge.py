@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from watchword.errors import InsufficientScope, InvalidRequest, MissingCredentials, WatchwordError
 
-__all__ = ["Credentials", "parse_authorization", "www_authenticate"]
+__all__ = ["MAX_SIZE", "Credentials", "parse_authorization", "www_authenticate"]
+
+MAX_SIZE: Final = 16384
+"""Characters of an Authorization field that anybody looks at: an access token as the password of a Basic pair."""
 
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")
@@ -38,13 +42,15 @@ def parse_authorization(values: Sequence[str | bytes]) -> Credentials:
 
     Raises:
         MissingCredentials: there is no field.
-        InvalidRequest: there is more than one, or it is not of this form.
+        InvalidRequest: there is more than one, or it is too long or not of this form.
     """
     if not values:
         raise MissingCredentials
     if len(values) > 1:
         raise InvalidRequest("credentials came twice")
     value = values[0]
+    if len(value) > MAX_SIZE:
+        raise InvalidRequest("the Authorization field is too long")
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     scheme, space, token = value.partition(" ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ __all__ = [
     "REVOCATIONS_PATH",
     "REVOCATIONS_STREAM_PATH",
     "check_issuer_url",
+    "is_loopback",
     "metadata_url",
 ]
 
@@ -21,6 +24,9 @@ REVOCATIONS_PATH: Final = "/revocations"
 REVOCATIONS_STREAM_PATH: Final = "/revocations/stream"
 REVOCATIONS_JWKS: Final = "watchword_revocations_jwks"
 """The metadata member that holds the keys of the feed: a key set of their own, so that no token key signs the feed."""
+
+
+_VISIBLE: Final = re.compile(r"[!-~]+\Z")
 
 
 def metadata_url(issuer: str) -> str:
@@ -38,22 +44,28 @@ def check_issuer_url(issuer: str) -> str:
     Raises:
         ConfigurationError: it may not.
     """
-    parts = urlsplit(issuer)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    # urlsplit drops tabs and line ends and takes spaces: it would judge another text than is compared later.
+    try:
+        parts = urlsplit(issuer if _VISIBLE.match(issuer) else "")
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
         raise ConfigurationError(f"issuer: {issuer!r} is not an http(s) URL")
     if parts.query or parts.fragment or parts.username is not None or "?" in issuer or "#" in issuer:
         raise ConfigurationError(f"issuer: {issuer!r} must have no query, fragment or user")
     if issuer.endswith("/"):
         raise ConfigurationError(f"issuer: {issuer!r} must not end with a slash")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(f"issuer: {issuer!r} must be https beyond this machine")
     return issuer
 
 
 def is_loopback(host: str) -> bool:
     """Whether *host* names this machine: 127.0.0.0/8, ::1 or localhost (RFC 6761 6.3)."""
-    return (
-        host in ("localhost", "::1")
-        or host.endswith(".localhost")
-        or (host.startswith("127.") and host.replace(".", "").isdigit())
-    )
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from watchword.errors import InvalidScope
 
-__all__ = ["format_scope", "parse_scope"]
+__all__ = ["format_scope", "parse_scope", "scope_words"]
 
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}\Z")
 
@@ -25,6 +25,14 @@ def parse_scope(text: str) -> tuple[str, ...]:
         if not _TOKEN.match(word):
             raise InvalidScope("the scope holds a character that RFC 6749 does not allow")
     return words
+
+
+def scope_words(text: str) -> tuple[str, ...]:
+    """The words of a scope that was granted: parted by spaces and nothing else (RFC 6749 3.3).
+
+    Other white space stays inside its word, which then is none that anybody asks for.
+    """
+    return tuple([word for word in text.split(" ") if word])
 
 
 def format_scope(words: Iterable[str]) -> str:
