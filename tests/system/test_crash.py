@@ -1,0 +1,61 @@
+"""What was acknowledged survives whatever happens to the process (R-01, R-02)."""
+
+from __future__ import annotations
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.mission.stage import Server, start_server
+from tests.system.load import Crowd
+from watchword import Guard
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return start_server(
+        tmp_path / "server", WATCHWORD_REGISTRATIONS_PER_ADDRESS="0", WATCHWORD_PASSWORD_HASH="test"
+    )
+
+
+def kill_and_look(server: Server, rounds: int, seed: int) -> int:
+    """Kill the server under load *rounds* times; how many acknowledged effects were looked for."""
+    chance = random.Random(seed)
+    looked_for = 0
+    for number in range(rounds):
+        operator = server.administrator(audience=server.url).tokens["access_token"]
+        crowd = Crowd(server, operator)
+        crowd.start(workers=6, enough=chance.randint(20, 120))
+        assert crowd.enough.wait(60), server.process.log.read_text()
+        child = server.process.child
+        assert child is not None
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        crowd.join()
+        assert crowd.unexpected == []
+        checked = server.manage("db", "check")
+        assert checked == {"ok": True, "problems": []}, f"round {number}, seed {seed}"
+        server.process.start("/readyz")
+        guard = Guard(server.url)
+        try:
+            guard.refresh()
+            assert crowd.lost(guard) == [], f"round {number}, seed {seed}"
+        finally:
+            guard.close()
+        looked_for += crowd.acknowledged
+    return looked_for
+
+
+class TestKill:
+    def test_nothing_acknowledged_is_lost(self, server: Server) -> None:
+        """SIGKILL under load: every answered registration, refresh, log-out, ban and new password still holds."""
+        assert kill_and_look(server, rounds=2, seed=1) > 0
+        assert server.process.stop() == 0
+
+    @pytest.mark.long
+    def test_nothing_acknowledged_is_lost_in_two_hundred_kills(self, server: Server) -> None:
+        """The same, two hundred times."""
+        assert kill_and_look(server, rounds=200, seed=2) > 0
+        assert server.process.stop() == 0
