@@ -26,7 +26,7 @@ from watchword.server.store.intentions import (
 )
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.sql import invariants
-from watchword.server.store.sql.transaction import Overlay, Transaction, join, milliseconds
+from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join, milliseconds
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
@@ -64,6 +64,7 @@ class SqliteStore:
         now: Callable[[], datetime],
         overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
         upgrade: bool = True,
+        longest_log: int = LONGEST_LOG,
     ) -> Self:
         """Open the database at *path* (``:memory:`` for one that lives as long as the store).
 
@@ -72,11 +73,12 @@ class SqliteStore:
             now: the clock, aware and in UTC.
             overlay: what issued tokens show after a change of their user's roles.
             upgrade: apply missing migrations; without, a database that lacks some is refused.
+            longest_log: entries of the log beyond which one that kills everything takes their place.
 
         Raises:
             ConfigurationError: the file cannot be opened, is no database, or is of another version.
         """
-        engine = await Engine.open(path, now, overlay, upgrade=upgrade)
+        engine = await Engine.open(path, now, overlay, longest_log, upgrade=upgrade)
         return cls(
             users=SqlUsers(engine),
             sessions=SqlSessions(engine),
@@ -113,12 +115,19 @@ class Engine:
     reader: sqlite3.Connection
     now: Callable[[], datetime]
     overlay: Overlay
+    longest_log: int
     _watchers: set[asyncio.Event] = field(default_factory=set)
     _closed: bool = False
 
     @classmethod
     async def open(
-        cls, path: str | Path, now: Callable[[], datetime], overlay: Overlay, *, upgrade: bool
+        cls,
+        path: str | Path,
+        now: Callable[[], datetime],
+        overlay: Overlay,
+        longest_log: int,
+        *,
+        upgrade: bool,
     ) -> Self:
         """Connect, bring the schema up to date."""
         name = str(path)
@@ -134,13 +143,11 @@ class Engine:
                 watcher.set()
 
         reconnect = None if name == ":memory:" else lambda: _connect(name)
-        return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, watchers)
+        return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, longest_log, watchers)
 
     async def write(self, intention: Callable[[Transaction], T]) -> T:
         """Carry out an intention; it is durable when this returns."""
-        return await self.writer.run(
-            lambda connection: intention(Transaction(connection, self.now(), self.overlay))
-        )
+        return await self.writer.run(lambda connection: intention(self._transaction(connection)))
 
     def read(self, query: Callable[[Transaction], T]) -> T:
         """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.
@@ -195,8 +202,11 @@ class Engine:
         if self.reader is not self.writer.connection:
             self.reader.close()
 
+    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
+        return Transaction(connection, self.now(), self.overlay, self.longest_log)
+
     def _read(self, connection: sqlite3.Connection, query: Callable[[Transaction], T]) -> T:
-        transaction = Transaction(connection, self.now(), self.overlay)
+        transaction = self._transaction(connection)
         if self.path == ":memory:":
             return query(transaction)  # between two commits on the one connection there is
         try:

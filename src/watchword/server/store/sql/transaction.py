@@ -13,7 +13,17 @@ import msgspec
 from watchword.protocol.revocation_list import Entry, Kind
 from watchword.server.store.records import Origin, User
 
-__all__ = ["ENTRY_MARGIN", "Overlay", "Transaction", "datetime_of", "join", "milliseconds", "split"]
+__all__ = [
+    "ENTRY_MARGIN",
+    "LONGEST_LOG",
+    "Overlay",
+    "Transaction",
+    "datetime_of",
+    "join",
+    "maybe_datetime",
+    "milliseconds",
+    "split",
+]
 
 Overlay = Callable[[User, tuple[str, ...]], dict[str, Any]]
 """What tokens already issued to a user show after a change: (the user, the scope his roles carry) -> claims."""
@@ -32,6 +42,7 @@ class Transaction:
     connection: sqlite3.Connection
     now: datetime
     overlay: Overlay
+    longest_log: int
 
     @property
     def ms(self) -> int:
@@ -112,7 +123,7 @@ class Transaction:
         )  # fmt: skip
         # The one ``key`` entry is replaced with each change and may be as old as the installation.
         oldest = self.one("SELECT sequence FROM revocations WHERE kind <> 'key' ORDER BY sequence LIMIT 1")
-        if oldest is not None and sequence - oldest[0] >= LONGEST_LOG:
+        if oldest is not None and sequence - oldest[0] >= self.longest_log:
             self.brake(Origin())
         return int(sequence)
 
