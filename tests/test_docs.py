@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import signal
@@ -201,7 +202,41 @@ class TestPages:
             (index.parent / link.partition("#")[0]).resolve()
             for link in LINK.findall(index.read_text("utf-8"))
         }
+        # Pages that stand outside this folder are in the site by an include, found in its table of contents.
+        contents = re.findall(
+            r"^```\{toctree\}\n(.*?)^```", index.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
+        linked |= {index.parent / f"{name}.md" for block in contents for name in block.split()}
         assert {page for page in TOP.glob("docs/**/*.md") if page != index} <= linked
+
+    def test_the_site_builds(self, tmp_path: Path) -> None:
+        """The pages become a site without a warning: every link, include and reference is whole."""
+        command = [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-q",
+            "-W",
+            "--keep-going",
+            str(TOP / "docs"),
+            str(tmp_path),
+        ]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Watchword" in (tmp_path / "index.html").read_text("utf-8")
+
+    def test_the_picture_needs_nothing_from_elsewhere(self) -> None:
+        """The README's picture is drawn by a script from real output and loads no font and no image."""
+        draw = runpy.run_path(str(TOP / "docs" / "picture.py"))["draw"]
+        for picture in (
+            draw("\x1b[1;32mdead\x1b[0m at the API"),
+            (TOP / "docs" / "demo.svg").read_text("utf-8"),
+        ):
+            assert "dead" in picture
+            assert "@import" not in picture
+            assert "url(http" not in picture
 
 
 class TestConfiguration:
