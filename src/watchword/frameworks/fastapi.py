@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
-from starlette.exceptions import HTTPException, WebSocketException
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from watchword.errors import WatchwordError
 from watchword.frameworks.protection import Body, Protection, Refusal, Words
-from watchword.frameworks.starlette import authorization_of, response_of
+from watchword.frameworks.starlette import authorization_of, deny, response_of
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
 
@@ -69,7 +70,7 @@ class Protect(SecurityBase):
         """The caller of *connection*.
 
         Raises:
-            Refused: he may not; for a websocket a ``WebSocketException``, policy violation (1008).
+            Refused: he may not.
         """
         protection = self.protection
         try:
@@ -77,8 +78,6 @@ class Protect(SecurityBase):
                 authorization_of(connection), connection.scope["query_string"], connection
             )
         except WatchwordError as error:
-            if connection.scope["type"] == "websocket":
-                raise WebSocketException(1008, error.description) from None
             raise self._refused(connection, error) from None
         connection.state.principal = principal
         return principal
@@ -95,6 +94,10 @@ class Protect(SecurityBase):
 Protect.__call__.__annotations__["connection"] = HTTPConnection
 
 
-async def _answer(_: Any, refused: Exception) -> Response:
+async def _answer(connection: HTTPConnection, refused: Exception) -> Response | None:
     assert isinstance(refused, Refused)
-    return response_of(refused.refusal)
+    response = response_of(refused.refusal)
+    if not isinstance(connection, WebSocket):
+        return response
+    await deny(connection, response)
+    return None

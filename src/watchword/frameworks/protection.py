@@ -93,13 +93,11 @@ class Protection:
         if not isinstance(guard, Guard):
             raise ConfigurationError("guard: protect takes a Guard first")
         try:
-            words = parse_scope(scope if isinstance(scope, str) else " ".join(scope))
+            words = parse_scope(scope if isinstance(scope, str) else " ".join(_words("scope", scope)))
         except InvalidScope as fault:
             raise ConfigurationError(f"scope: {fault.description}") from None
-        roles = (role,) if isinstance(role, str) else tuple(role)
-        if not all(isinstance(name, str) and name for name in roles):
-            raise ConfigurationError("role: must be a text or several")
-        if fresh is not None and not fresh >= 0:
+        roles = _words("role", role)
+        if fresh is not None and (type(fresh) not in (int, float) or not fresh >= 0):
             raise ConfigurationError("fresh: must be 0 seconds or more")
         if optional and (words or roles):
             raise ConfigurationError("optional: a route that demands a scope or a role has no use for nobody")
@@ -178,6 +176,13 @@ class Protection:
             raise InsufficientScope("the caller lacks the role this takes", scope=self.scope)
         if self.scope and not principal.has_scope(*self.scope):
             raise InsufficientScope("the token lacks the scope this takes", scope=self.scope)
+
+
+def _words(name: str, given: object) -> tuple[str, ...]:
+    words = (given,) if isinstance(given, str) else given
+    if isinstance(words, Collection) and all(isinstance(word, str) and word for word in words):
+        return tuple(words)
+    raise ConfigurationError(f"{name}: must be a text or several")
 
 
 def _holds_token(query: bytes) -> bool:

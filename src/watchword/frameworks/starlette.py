@@ -24,7 +24,7 @@ from watchword.errors import ConfigurationError, WatchwordError
 from watchword.frameworks.protection import Body, Protection, Refusal, Words
 from watchword.guard.guard import Guard
 
-__all__ = ["authorization_of", "protect", "response_of"]
+__all__ = ["authorization_of", "deny", "protect", "response_of"]
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -52,11 +52,11 @@ def protect(
             raise ConfigurationError(
                 "protect: decorate a function or a method; wrap an app with frameworks.asgi"
             )
-        is_async = iscoroutinefunction(endpoint)
+        is_async = iscoroutinefunction(endpoint) or iscoroutinefunction(type(endpoint).__call__)
 
         @wraps(endpoint)
         async def guarded(*arguments: Any, **more: Any) -> Any:
-            connection: HTTPConnection = arguments[-1]
+            connection = _connection_of(arguments)
             try:
                 principal = await protection.authorize_async(
                     authorization_of(connection), connection.scope["query_string"], connection
@@ -64,7 +64,7 @@ def protect(
             except WatchwordError as error:
                 response = response_of(protection.refuse(error))
                 if isinstance(connection, WebSocket):
-                    return await _deny(connection, response)
+                    return await deny(connection, response)
                 return response
             connection.state.principal = principal
             if is_async:
@@ -74,6 +74,14 @@ def protect(
         return guarded
 
     return decorate
+
+
+def _connection_of(arguments: tuple[Any, ...]) -> HTTPConnection:
+    """The request among *arguments*: the first of a function's, the second of a method's."""
+    for argument in arguments[:2]:
+        if isinstance(argument, HTTPConnection):
+            return argument
+    raise TypeError("protect: the endpoint was called without a request")
 
 
 def authorization_of(connection: HTTPConnection) -> str | list[str] | None:
@@ -89,7 +97,8 @@ def response_of(refusal: Refusal) -> Response:
     return Response(refusal.body, refusal.status, dict(refusal.headers))
 
 
-async def _deny(websocket: WebSocket, response: Response) -> None:
+async def deny(websocket: WebSocket, response: Response) -> None:
+    """Refuse a handshake: by *response* where the server can, else by closing, policy violation."""
     if "websocket.http.response" in (websocket.scope.get("extensions") or {}):
         await websocket.send_denial_response(response)
     else:

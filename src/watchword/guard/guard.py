@@ -30,7 +30,7 @@ from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorizat
 from watchword.protocol.metadata import check_issuer_url
 
 if TYPE_CHECKING:
-    from watchword.guard.issuer import Issuer
+    from watchword.guard.feed import Feed
 
 __all__ = ["Guard", "OnStale"]
 
@@ -64,6 +64,7 @@ class Guard:
         snapshot: a file that keeps keys and revocations, so that an API starts with the server down.
         cache_size: how many verified tokens are remembered.
         clock: seconds since the epoch.
+        feed: where keys and revocations are heard in place of the issuer's URL: ``watchword.testing`` has one.
 
     Raises:
         ConfigurationError: an argument is not usable.
@@ -88,24 +89,27 @@ class Guard:
         snapshot: str | os.PathLike[str] | None = None,
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
+        feed: Feed | None = None,
     ) -> None:
         self.issuer = check_issuer_url(issuer)
         self.audience = audience
         self.max_staleness = max_staleness
         self.on_stale = on_stale
         _check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
-        self._issuer: Issuer | None = None
+        self._issuer: Feed | None = feed
         allowed = set(algorithms)
-        source: Offline | Issuer
+        source: Offline | Feed
         if keys is not None:
-            if secrets is not None or snapshot is not None:
+            if secrets is not None or snapshot is not None or feed is not None:
                 raise ConfigurationError(
-                    "keys: a guard with keys of its own takes no secrets and no snapshot"
+                    "keys: a guard with keys of its own takes no secrets, no snapshot and no feed"
                 )
             keyset = parse_keys(keys)
             # Whoever hands over a shared secret wants it used; nobody else gets HMAC.
             allowed |= {key.algorithm for key in keyset if key.symmetric}
             source = Offline(View(keyset))
+        elif feed is not None:
+            source = feed
         else:
             # Only a guard with a feed needs threads and HTTP; the import is not cheap.
             from watchword.guard.issuer import Issuer

@@ -8,7 +8,7 @@ import binascii
 from watchword.errors import InvalidToken
 from watchword.protocol.challenge import MAX_SIZE
 
-__all__ = ["parse_basic"]
+__all__ = ["format_basic", "parse_basic"]
 
 
 def parse_basic(token: str) -> tuple[str, str]:
@@ -30,3 +30,8 @@ def parse_basic(token: str) -> tuple[str, str]:
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
         raise InvalidToken("the Basic credentials are malformed")
     return user_name, password
+
+
+def format_basic(user_name: str, password: str) -> str:
+    """The token68 of a user name, in which no colon may be, and its password (RFC 7617 2)."""
+    return base64.b64encode(f"{user_name}:{password}".encode()).decode()

@@ -1,0 +1,45 @@
+"""What a guard needs of whoever tells it keys and revocations: the issuer over HTTP, or a test's own."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from watchword.guard.view import View
+
+__all__ = ["Feed"]
+
+
+class Feed(Protocol):
+    """One issuer, as a guard hears it. Nothing of it runs in a request but ``view``, ``want`` and ``age``."""
+
+    @property
+    def view(self) -> View:
+        """What is known now."""
+
+    def want(self, kid: str) -> None:
+        """Say that a token named a key nobody knows."""
+
+    def age(self) -> float:
+        """Seconds since the issuer was last heard; infinite when it never was."""
+
+    def start(self) -> None:
+        """Begin to listen, unless it listens."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the first answer, at most *seconds* from the first start."""
+
+    def refresh(self) -> None:
+        """Ask for everything now.
+
+        Raises:
+            TemporarilyUnavailable: no acceptable answer came.
+        """
+
+    def close(self) -> None:
+        """Listen no more."""
+
+    def forked(self) -> bool:
+        """Be usable in a child process; returns whether listening has to be begun again."""
+
+    def health(self) -> dict[str, Any]:
+        """State, age, cursor and the last thing that went wrong."""
