@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from watchword.server.store.records import (
     Advance,
@@ -30,6 +30,8 @@ from watchword.server.store.sql import registry, sessions, users
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
+    "Engine",
+    "Intention",
     "SqlApis",
     "SqlClients",
     "SqlMeta",
@@ -40,19 +42,23 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Intention = Callable[[Transaction], Coroutine[Any, Any, T]]
 
 
 class Engine(Protocol):
     """What runs an intention."""
 
-    async def write(self, intention: Callable[[Transaction], T]) -> T:
+    async def write(self, intention: Intention[T]) -> T:
         """In a transaction, durable on return."""
 
-    def read(self, query: Callable[[Transaction], T]) -> T:
-        """From one snapshot, at once: a look-up by key."""
+    async def read(self, query: Intention[T]) -> T:
+        """A look-up by key. What takes several statements may see a later state in the later ones."""
 
-    async def scan(self, query: Callable[[Transaction], T]) -> T:
-        """From one snapshot, beside the loop: a walk through many rows."""
+    async def snapshot(self, query: Intention[T]) -> T:
+        """A look-up whose statements all see one state."""
+
+    async def scan(self, query: Intention[T]) -> T:
+        """The same, a walk through many rows: it must not keep the loop."""
 
     def watch(self) -> AsyncIterator[None]:
         """After each commit."""
@@ -70,13 +76,13 @@ class SqlUsers:
 
     async def get(self, user_id: str) -> User | None:
         """By id."""
-        return self.engine.read(lambda tx: users.get(tx, user_id))
+        return await self.engine.read(lambda tx: users.get(tx, user_id))
 
     async def find(
         self, *, email_key: str | None = None, username_key: str | None = None
     ) -> LoginRecord | None:
         """By e-mail or user name."""
-        return self.engine.read(lambda tx: users.find(tx, email_key, username_key))
+        return await self.engine.read(lambda tx: users.find(tx, email_key, username_key))
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
         """One page."""
@@ -150,15 +156,15 @@ class SqlSessions:
 
     async def get(self, session_id: str) -> Session | None:
         """By id."""
-        return self.engine.read(lambda tx: sessions.get(tx, session_id))
+        return await self.engine.read(lambda tx: sessions.get(tx, session_id))
 
     async def live(self, session_id: str) -> Live | Refused:
         """Whether it lives, and its facts."""
-        return self.engine.read(lambda tx: sessions.live(tx, session_id))
+        return await self.engine.read(lambda tx: sessions.live(tx, session_id))
 
     async def list(self, user_id: str) -> Sequence[Session]:
         """The living ones of a user."""
-        return self.engine.read(lambda tx: sessions.list_live(tx, user_id))
+        return await self.engine.read(lambda tx: sessions.list_live(tx, user_id))
 
     async def end(
         self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None
@@ -180,7 +186,7 @@ class SqlClients:
 
     async def get(self, client_id: str) -> FirstPartyClient | None:
         """By id."""
-        return self.engine.read(lambda tx: registry.get_client(tx, client_id))
+        return await self.engine.read(lambda tx: registry.get_client(tx, client_id))
 
     async def disable(
         self, client_id: str, origin: Origin, *, disabled: bool = True
@@ -197,11 +203,11 @@ class SqlRoles:
 
     async def list(self) -> Sequence[Role]:
         """All."""
-        return self.engine.read(registry.list_roles)
+        return await self.engine.read(registry.list_roles)
 
     async def get(self, name: str) -> Role | None:
         """By name."""
-        return self.engine.read(lambda tx: registry.get_role(tx, name))
+        return await self.engine.read(lambda tx: registry.get_role(tx, name))
 
     async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
         """Make or change."""
@@ -220,11 +226,11 @@ class SqlApis:
 
     async def list(self) -> Sequence[Api]:
         """All."""
-        return self.engine.read(registry.list_apis)
+        return await self.engine.read(registry.list_apis)
 
     async def get(self, audience: str) -> Api | None:
         """By audience."""
-        return self.engine.read(lambda tx: registry.get_api(tx, audience))
+        return await self.engine.read(lambda tx: registry.get_api(tx, audience))
 
     async def add(
         self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False
@@ -249,7 +255,7 @@ class SqlOneTime:
 
     async def get(self, digest: bytes, purpose: str) -> bool:
         """Whether it could be spent."""
-        return self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
+        return await self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
 
     async def spend(self, digest: bytes, purpose: str) -> bool:
         """Spend."""
@@ -264,7 +270,7 @@ class SqlMeta:
 
     async def get(self, name: str) -> str | None:
         """By name."""
-        row = self.engine.read(lambda tx: tx.one("SELECT value FROM meta WHERE name = ?", name))
+        row = await self.engine.read(lambda tx: tx.one("SELECT value FROM meta WHERE name = ?", name))
         return None if row is None else str(row[0])
 
     async def put_new(self, name: str, value: str) -> str:

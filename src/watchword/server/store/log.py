@@ -26,7 +26,7 @@ class SqlKeys:
 
     async def list(self) -> Sequence[SigningKey]:
         """All that are not gone."""
-        return self.engine.read(keys.list_all)
+        return await self.engine.read(keys.list_all)
 
     async def add(self, key: SigningKey, origin: Origin) -> None:
         """Add."""
@@ -100,13 +100,13 @@ class SqlRevocations:
 
     async def head(self) -> Head:
         """Where the log stands."""
-        return self.engine.read(revocations.head)
+        return await self.engine.snapshot(revocations.head)
 
     async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
         """What came after."""
-        behind = self.engine.read(revocations.head).sequence - after
+        behind = (await self.engine.read(revocations.head)).sequence - after
         if behind <= _FEW:
-            return self.engine.read(lambda tx: revocations.since(tx, after, limit))
+            return await self.engine.snapshot(lambda tx: revocations.since(tx, after, limit))
         return await self.engine.scan(lambda tx: revocations.since(tx, after, limit))
 
     async def revoke_token(

@@ -48,6 +48,7 @@ def pending(connection: sqlite3.Connection) -> Sequence[Migration]:
 
 def apply(connection: sqlite3.Connection, now_ms: int) -> Sequence[Migration]:
     """Apply what is missing, all or nothing; two processes that try at once take turns at the write lock."""
+    connection.create_function("casefold", 1, _casefold, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         steps = pending(connection)
@@ -91,3 +92,7 @@ def _seed(connection: sqlite3.Connection, now_ms: int) -> None:
         " VALUES ('cli_first_party', 'First-party log-ins', ?, 0, 0, ?)",
         (now_ms, now_ms),
     )
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import migrations
 from watchword.server.store.intentions import (
+    Intention,
     SqlApis,
     SqlClients,
     SqlMeta,
@@ -27,6 +28,7 @@ from watchword.server.store.intentions import (
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.sql import invariants
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join, milliseconds
+from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
@@ -95,11 +97,11 @@ class SqliteStore:
 
     async def ready(self) -> None:
         """Prove that reading works."""
-        self.engine.read(lambda tx: tx.one("SELECT 1 FROM head"))
+        await self.engine.read(lambda tx: tx.one("SELECT 1 FROM head"))
 
     async def check(self) -> Sequence[str]:
         """Every broken rule of the data, one line each; empty when all is well."""
-        return await self.engine.scan(invariants.broken)
+        return await self.engine.scan(_broken)
 
     async def close(self) -> None:
         """Finish what was acknowledged and let go."""
@@ -145,11 +147,11 @@ class Engine:
         reconnect = None if name == ":memory:" else lambda: _connect(name)
         return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, longest_log, watchers)
 
-    async def write(self, intention: Callable[[Transaction], T]) -> T:
+    async def write(self, intention: Intention[T]) -> T:
         """Carry out an intention; it is durable when this returns."""
-        return await self.writer.run(lambda connection: intention(self._transaction(connection)))
+        return await self.writer.run(lambda connection: at_once(intention(self._transaction(connection))))
 
-    def read(self, query: Callable[[Transaction], T]) -> T:
+    async def read(self, query: Intention[T]) -> T:
         """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.
 
         Raises:
@@ -163,13 +165,17 @@ class Engine:
             self._mend()
             raise
 
-    async def scan(self, query: Callable[[Transaction], T]) -> T:
+    async def snapshot(self, query: Intention[T]) -> T:
+        """The same: every read here sees one state."""
+        return await self.read(query)
+
+    async def scan(self, query: Intention[T]) -> T:
         """The same for a query that walks through many rows: it must not keep the loop."""
         if self.path == ":memory:":
-            return self.read(query)
+            return await self.read(query)
         return await asyncio.to_thread(self.read_apart, query)
 
-    def read_apart(self, query: Callable[[Transaction], T]) -> T:
+    def read_apart(self, query: Intention[T]) -> T:
         """The same on a connection of its own, so that any thread may ask."""
         try:
             with closing(_connect_to_read(self.path)) as connection:
@@ -203,16 +209,16 @@ class Engine:
             self.reader.close()
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
-        return Transaction(connection, self.now(), self.overlay, self.longest_log)
+        return Transaction(SqliteConnection(connection), self.now(), self.overlay, self.longest_log)
 
-    def _read(self, connection: sqlite3.Connection, query: Callable[[Transaction], T]) -> T:
+    def _read(self, connection: sqlite3.Connection, query: Intention[T]) -> T:
         transaction = self._transaction(connection)
         if self.path == ":memory:":
-            return query(transaction)  # between two commits on the one connection there is
+            return at_once(query(transaction))  # between two commits on the one connection there is
         try:
             connection.execute("BEGIN")
             try:
-                return query(transaction)
+                return at_once(query(transaction))
             finally:
                 connection.execute("ROLLBACK")
         except sqlite3.Error as broken:
@@ -257,7 +263,6 @@ def _connect(path: str, *, read_only: bool = False, patience: float = 0) -> sqli
         cached_statements=256,
     )
     try:
-        connection.create_function("casefold", 1, _casefold, deterministic=True)
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -291,5 +296,7 @@ def _connect_and_prepare(path: str, now_ms: int, upgrade: bool) -> sqlite3.Conne
     return connection
 
 
-def _casefold(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
+async def _broken(tx: Transaction) -> list[str]:
+    found = [f"integrity: {row[0]}" for row in await tx.all("PRAGMA integrity_check(10)") if row[0] != "ok"]
+    found += [f"foreign key: {row[0]} {row[1]}" for row in await tx.all("PRAGMA foreign_key_check")]
+    return found + await invariants.broken(tx)

@@ -14,11 +14,11 @@ from watchword.server.store.sql.transaction import Transaction, datetime_of, mil
 __all__ = ["list_page", "sweep"]
 
 
-def list_page(
+async def list_page(
     tx: Transaction, type: str | None, user_id: str | None, cursor: str | None, limit: int
 ) -> Page[Event]:
     """One page, by keyset."""
-    where, values = ["1"], []
+    where, values = ["TRUE"], []
     for column, value in (("type", type), ("user_id", user_id)):
         if value is not None:
             where.append(f"{column} = ?")
@@ -28,7 +28,7 @@ def list_page(
             raise InvalidInput(errors=[("cursor", "is not one that a list gave")])
         where.append("id < ?")
         values.append(int(cursor))  # type: ignore[arg-type]
-    rows = tx.all(
+    rows = await tx.all(
         "SELECT id, at, type, actor, user_id, session_id, client_id, address, user_agent, detail FROM events"
         f" WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
         *values, limit + 1,
@@ -38,12 +38,14 @@ def list_page(
     )
 
 
-def sweep(tx: Transaction, before: datetime, limit: int) -> int:
+async def sweep(tx: Transaction, before: datetime, limit: int) -> int:
     """Delete old events, oldest first: the id rises with the time, so the walk stops at the first young one."""
-    rows = tx.all("SELECT id, at FROM events ORDER BY id LIMIT ?", limit)
-    old = [(id_,) for id_, at in rows if at < milliseconds(before)]
-    tx.connection.executemany("DELETE FROM events WHERE id = ?", old)
-    return len(old)
+    if not await tx.connection.turn():
+        return 0
+    return await tx.run(
+        "DELETE FROM events WHERE at < ? AND id IN (SELECT id FROM events ORDER BY id LIMIT ?)",
+        milliseconds(before), limit,
+    )  # fmt: skip
 
 
 def _read(row: tuple[Any, ...]) -> Event:

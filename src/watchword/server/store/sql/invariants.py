@@ -11,7 +11,8 @@ from watchword.server.store.sql.transaction import Transaction
 
 __all__ = ["broken"]
 
-_RECENTLY = ":now - 300000"  # an entry outlives every token by five minutes, so it stands at least so long
+_NOW = "CAST(?1 AS BIGINT)"
+_RECENTLY = f"{_NOW} - 300000"  # an entry outlives every token by five minutes, so it stands at least so long
 
 _RULES: Final = {
     "a session without its user": (
@@ -29,13 +30,13 @@ _RULES: Final = {
     "a user's version below his floor": "SELECT id FROM users WHERE version < floor",
     "a client's version below its floor": "SELECT id FROM clients WHERE version < floor",
     "a user who died without an entry": (
-        f"SELECT u.id FROM users u WHERE u.floor BETWEEN {_RECENTLY} AND :now"
+        f"SELECT u.id FROM users u WHERE u.floor BETWEEN {_RECENTLY} AND {_NOW}"
         " AND u.floor > (SELECT base FROM head)"
         " AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.id = u.id AND r.kind = 'user')"
     ),
     "a session that ended without an entry": (
         f"SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.ended_at > {_RECENTLY}"
-        " AND s.token_expires_at > :now AND s.ended_at > (SELECT base FROM head)"
+        f" AND s.token_expires_at > {_NOW} AND s.ended_at > (SELECT base FROM head)"
         " AND NOT EXISTS (SELECT 1 FROM revocations r"
         "  WHERE (r.id = s.id AND r.kind = 'session') OR (r.id = u.id AND r.kind = 'user'))"
     ),
@@ -49,37 +50,34 @@ _RULES: Final = {
 }
 
 
-def broken(tx: Transaction) -> list[str]:
+async def broken(tx: Transaction) -> list[str]:
     """Each broken rule with the first row that breaks it."""
-    found = [f"integrity: {row[0]}" for row in tx.all("PRAGMA integrity_check(10)") if row[0] != "ok"]
-    found += [f"foreign key: {row[0]} {row[1]}" for row in tx.all("PRAGMA foreign_key_check")]
+    found = []
     for rule, sql in _RULES.items():
-        row = tx.connection.execute(f"{sql} LIMIT 1", {"now": tx.ms}).fetchone()
+        row = await tx.one(f"{sql} LIMIT 1", *((tx.ms,) if _NOW in sql else ()))
         if row is not None:
             found.append(f"{rule}: {row[0]}")
-    return found + _heads(tx) + _keys(tx) + _entries(tx)
+    return found + await _heads(tx) + await _keys(tx) + await _entries(tx)
 
 
-def _heads(tx: Transaction) -> list[str]:
-    row = tx.one("SELECT count(*) FROM head")
+async def _heads(tx: Transaction) -> list[str]:
+    row = await tx.one("SELECT count(*) FROM head")
     return [] if row == (1,) else ["the log has no head"]
 
 
-def _keys(tx: Transaction) -> list[str]:
-    if tx.one("SELECT 1 FROM signing_keys WHERE purpose = 'token'") is None:
+async def _keys(tx: Transaction) -> list[str]:
+    if await tx.one("SELECT 1 FROM signing_keys WHERE purpose = 'token'") is None:
         return []  # a store that no server has opened yet
     counts: dict[Any, Any] = dict(
-        tx.all(
+        await tx.all(
             "SELECT state, count(*) FROM signing_keys WHERE purpose = 'token' AND audience = '' GROUP BY state"
         )
     )
     return [f"there is no {state} token key" for state in ("active", "next") if not counts.get(state)]
 
 
-def _entries(tx: Transaction) -> list[str]:
-    for sequence, kind, id_, body in tx.connection.execute(
-        "SELECT sequence, kind, id, body FROM revocations"
-    ):
+async def _entries(tx: Transaction) -> list[str]:
+    for sequence, kind, id_, body in await tx.all("SELECT sequence, kind, id, body FROM revocations"):
         try:
             entry = msgspec.json.decode(body, type=Entry)
         except msgspec.MsgspecError:

@@ -32,171 +32,176 @@ HOLDERS: Final = 500
 """More users of a role than this, and taking scope from it outdates every token instead of telling of each user."""
 
 
-def get_client(tx: Transaction, client_id: str) -> FirstPartyClient | None:
+async def get_client(tx: Transaction, client_id: str) -> FirstPartyClient | None:
     """By id."""
-    row = tx.one("SELECT id, name, version, floor, disabled FROM clients WHERE id = ?", client_id)
+    row = await tx.one("SELECT id, name, version, floor, disabled FROM clients WHERE id = ?", client_id)
     if row is None:
         return None
     return FirstPartyClient(id=row[0], name=row[1], version=row[2], floor=row[3], disabled=bool(row[4]))
 
 
-def disable_client(
+async def disable_client(
     tx: Transaction, client_id: str, disabled: bool, origin: Origin
 ) -> FirstPartyClient | None:
     """Disable a client, which kills its tokens and rests its sessions, or enable it again."""
-    before = get_client(tx, client_id)
+    await tx.connection.hold("SELECT 1 FROM clients WHERE id = ? FOR NO KEY UPDATE", (client_id,))
+    before = await get_client(tx, client_id)
     if before is None or before.disabled == disabled:
         return before
-    tx.run("UPDATE clients SET disabled = ? WHERE id = ?", disabled, client_id)
-    tx.record("client.disabled" if disabled else "client.enabled", origin, client_id=client_id)
+    await tx.run("UPDATE clients SET disabled = ? WHERE id = ?", disabled, client_id)
+    await tx.record("client.disabled" if disabled else "client.enabled", origin, client_id=client_id)
     if disabled:
-        version = tx.next_version(before.version)
-        tx.run("UPDATE clients SET version = ?1, floor = ?1 WHERE id = ?2", version, client_id)
-        tx.revoke("client", client_id, below=version)
-    return get_client(tx, client_id)
+        version = await tx.next_version(before.version)
+        await tx.run("UPDATE clients SET version = ?1, floor = ?1 WHERE id = ?2", version, client_id)
+        await tx.revoke("client", client_id, below=version)
+    return await get_client(tx, client_id)
 
 
-def list_roles(tx: Transaction) -> list[Role]:
+async def list_roles(tx: Transaction) -> list[Role]:
     """All roles by name."""
-    rows = tx.all("SELECT name, scope, built_in FROM roles ORDER BY name")
+    rows = await tx.all("SELECT name, scope, built_in FROM roles ORDER BY name")
     return [Role(name=name, scope=split(scope), built_in=bool(built_in)) for name, scope, built_in in rows]
 
 
-def get_role(tx: Transaction, name: str) -> Role | None:
+async def get_role(tx: Transaction, name: str) -> Role | None:
     """One role."""
-    return next((role for role in list_roles(tx) if role.name == name), None)
+    return next((role for role in await list_roles(tx) if role.name == name), None)
 
 
-def set_role(tx: Transaction, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
+async def set_role(tx: Transaction, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
     """Make or change a role; users who have it feel it at once."""
-    before = get_role(tx, name)
-    tx.run(
-        "INSERT INTO roles (name, scope, built_in) VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET scope = ?2",
+    await tx.hold_roles("UPDATE")
+    before = await get_role(tx, name)
+    await tx.run(
+        "INSERT INTO roles (name, scope, built_in) VALUES (?, ?, FALSE) ON CONFLICT (name) DO UPDATE SET scope = ?2",
         name, join(scope),
     )  # fmt: skip
     if before is None or before.scope != scope:
-        tx.record("role.set", origin, detail={"role": name, "scope": list(scope)})
+        await tx.record("role.set", origin, detail={"role": name, "scope": list(scope)})
     if before is not None and before.scope != scope:
-        _touch_holders(tx, name, origin, taken=not set(before.scope) <= set(scope))
-    found = get_role(tx, name)
+        await _touch_holders(tx, name, origin, taken=not set(before.scope) <= set(scope))
+    found = await get_role(tx, name)
     assert found is not None
     return found
 
 
-def delete_role(tx: Transaction, name: str, origin: Origin) -> bool:
+async def delete_role(tx: Transaction, name: str, origin: Origin) -> bool:
     """Delete a role and take it from its holders."""
-    before = get_role(tx, name)
+    await tx.hold_roles("UPDATE")
+    before = await get_role(tx, name)
     if before is None:
         return False
     if before.built_in:
         raise Conflict("a built-in role cannot be deleted")
-    tx.run("DELETE FROM roles WHERE name = ?", name)
-    tx.record("role.deleted", origin, detail={"role": name})
-    _touch_holders(tx, name, origin, taken=True, without=True)
+    await tx.run("DELETE FROM roles WHERE name = ?", name)
+    await tx.record("role.deleted", origin, detail={"role": name})
+    await _touch_holders(tx, name, origin, taken=True, without=True)
     return True
 
 
-def _touch_holders(tx: Transaction, name: str, origin: Origin, *, taken: bool, without: bool = False) -> None:
+async def _touch_holders(
+    tx: Transaction, name: str, origin: Origin, *, taken: bool, without: bool = False
+) -> None:
     """Let the tokens of everybody who has the role show what it carries now."""
-    rows = tx.all(
-        f"SELECT {users.COLUMNS} FROM users u WHERE instr(' ' || u.roles || ' ', ?) > 0 ORDER BY u.n",
-        f" {name} ",
-    )
+    holders = "FROM users u WHERE instr(' ' || u.roles || ' ', ?) > 0 ORDER BY u.n"
+    await tx.connection.hold(f"SELECT 1 {holders} FOR NO KEY UPDATE", (f" {name} ",))
+    rows = await tx.all(f"SELECT {users.COLUMNS} {holders}", f" {name} ")
     if len(rows) > HOLDERS:
         if without:
-            tx.run(
+            await tx.run(
                 "UPDATE users SET roles = trim(replace(' ' || roles || ' ', ?1, ' ')), updated_at = ?2"
                 " WHERE instr(' ' || roles || ' ', ?1) > 0",
                 f" {name} ", tx.ms,
             )  # fmt: skip
         if taken:  # what was added may wait for the next refresh
-            tx.brake(origin)
+            await tx.brake(origin)
         return
     for row in rows:
         user = users.read(row, tx.ms)
         roles = tuple(role for role in user.roles if role != name) if without else user.roles
-        tx.run(
+        await tx.run(
             "UPDATE users SET roles = ?, version = ?, updated_at = ? WHERE id = ?",
-            join(roles), tx.next_version(user.version), tx.ms, user.id,
+            join(roles), await tx.next_version(user.version), tx.ms, user.id,
         )  # fmt: skip
-        changed = users.get(tx, user.id)
+        changed = await users.get(tx, user.id)
         assert changed is not None
-        users.overlay_roles(tx, changed)
+        await users.overlay_roles(tx, changed)
 
 
-def list_apis(tx: Transaction) -> list[Api]:
+async def list_apis(tx: Transaction) -> list[Api]:
     """All APIs by audience."""
-    rows = tx.all("SELECT audience, scope, built_in, created_at FROM apis ORDER BY audience")
+    rows = await tx.all("SELECT audience, scope, built_in, created_at FROM apis ORDER BY audience")
     return [
         Api(audience=row[0], scope=split(row[1]), built_in=bool(row[2]), created_at=datetime_of(row[3]))
         for row in rows
     ]
 
 
-def get_api(tx: Transaction, audience: str) -> Api | None:
+async def get_api(tx: Transaction, audience: str) -> Api | None:
     """One API."""
-    return next((api for api in list_apis(tx) if api.audience == audience), None)
+    return next((api for api in await list_apis(tx) if api.audience == audience), None)
 
 
-def add_api(tx: Transaction, audience: str, scope: tuple[str, ...], origin: Origin, built_in: bool) -> Api:
+async def add_api(
+    tx: Transaction, audience: str, scope: tuple[str, ...], origin: Origin, built_in: bool
+) -> Api:
     """Add an API."""
     if not 0 < len(audience) <= 255 or not audience.isprintable() or " " in audience:
         raise InvalidInput(errors=[("audience", "must be 1 to 255 characters without spaces")])
-    if get_api(tx, audience) is not None:
-        raise Conflict("there is an API of this audience")
-    tx.run(
-        "INSERT INTO apis (audience, scope, built_in, created_at) VALUES (?, ?, ?, ?)",
+    added = await tx.run(
+        "INSERT INTO apis (audience, scope, built_in, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         audience, join(scope), built_in, tx.ms,
     )  # fmt: skip
-    tx.record("api.added", origin, detail={"audience": audience, "scope": list(scope)})
-    found = get_api(tx, audience)
+    if not added:
+        raise Conflict("there is an API of this audience")
+    await tx.record("api.added", origin, detail={"audience": audience, "scope": list(scope)})
+    found = await get_api(tx, audience)
     assert found is not None
     return found
 
 
-def delete_api(tx: Transaction, audience: str, origin: Origin) -> bool:
+async def delete_api(tx: Transaction, audience: str, origin: Origin) -> bool:
     """Delete an API."""
-    found = get_api(tx, audience)
+    found = await get_api(tx, audience)
     if found is None:
         return False
     if found.built_in:
         raise Conflict("the built-in API cannot be deleted")
-    tx.run("DELETE FROM apis WHERE audience = ?", audience)
-    tx.record("api.deleted", origin, detail={"audience": audience})
+    await tx.run("DELETE FROM apis WHERE audience = ?", audience)
+    await tx.record("api.deleted", origin, detail={"audience": audience})
     return True
 
 
-def add_one_time(
+async def add_one_time(
     tx: Transaction, digest: bytes, purpose: str, subject: str | None, expires_at: datetime
 ) -> None:
     """Keep a digest; what it replaces and what is over goes."""
-    tx.run(
-        "DELETE FROM one_time WHERE (purpose = ? AND subject IS ?) OR expires_at <= ?",
-        purpose,
-        subject,
-        tx.ms,
-    )
-    tx.run(
+    await tx.hold_head()  # of two at once one is the older
+    await tx.run(
+        "DELETE FROM one_time WHERE (purpose = ? AND coalesce(subject, '') = ?) OR expires_at <= ?",
+        purpose, subject or "", tx.ms,
+    )  # fmt: skip
+    await tx.run(
         "INSERT INTO one_time (digest, purpose, subject, expires_at) VALUES (?, ?, ?, ?)",
         digest, purpose, subject, milliseconds(expires_at),
     )  # fmt: skip
 
 
-def get_one_time(tx: Transaction, digest: bytes, purpose: str) -> bool:
+async def get_one_time(tx: Transaction, digest: bytes, purpose: str) -> bool:
     """Whether it could be spent."""
     sql = "SELECT 1 FROM one_time WHERE digest = ? AND purpose = ? AND expires_at > ?"
-    return tx.one(sql, digest, purpose, tx.ms) is not None
+    return await tx.one(sql, digest, purpose, tx.ms) is not None
 
 
-def spend_one_time(tx: Transaction, digest: bytes, purpose: str) -> bool:
+async def spend_one_time(tx: Transaction, digest: bytes, purpose: str) -> bool:
     """Spend it: the delete decides who was first."""
     sql = "DELETE FROM one_time WHERE digest = ? AND purpose = ? AND expires_at > ?"
-    return tx.run(sql, digest, purpose, tx.ms).rowcount == 1
+    return await tx.run(sql, digest, purpose, tx.ms) == 1
 
 
-def put_new(tx: Transaction, name: str, value: str) -> str:
+async def put_new(tx: Transaction, name: str, value: str) -> str:
     """Write unless there; what stands."""
-    tx.run("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", name, value)
-    row = tx.one("SELECT value FROM meta WHERE name = ?", name)
+    await tx.run("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", name, value)
+    row = await tx.one("SELECT value FROM meta WHERE name = ?", name)
     assert row is not None
     return str(row[0])

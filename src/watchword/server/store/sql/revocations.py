@@ -21,55 +21,58 @@ TOKENS_PER_SESSION: Final = 8
 _decode = msgspec.json.Decoder(Entry).decode
 
 
-def head(tx: Transaction) -> Head:
+async def head(tx: Transaction) -> Head:
     """Epoch, sequence, base, longest life and live kids."""
-    row = tx.one("SELECT epoch, sequence, base, longest_life FROM head")
+    row = await tx.one("SELECT epoch, sequence, base, longest_life FROM head")
     assert row is not None
     return Head(
         epoch=row[0],
         sequence=row[1],
         base=row[2],
         longest_life=timedelta(milliseconds=row[3]),
-        kids=keys.live_kids(tx),
+        kids=await keys.live_kids(tx),
     )
 
 
-def since(tx: Transaction, after: int, limit: int) -> tuple[Head, list[Entry]]:
+async def since(tx: Transaction, after: int, limit: int) -> tuple[Head, list[Entry]]:
     """Head first, then the entries up to it: the other way round an entry could be lost."""
-    found = head(tx)
-    rows = tx.all(
+    found = await head(tx)
+    rows = await tx.all(
         "SELECT body FROM revocations WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
         after, found.sequence, limit,
     )  # fmt: skip
     return found, [_decode(body) for (body,) in rows]
 
 
-def revoke_token(
+async def revoke_token(
     tx: Transaction, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
 ) -> None:
     """Kill one token, or its session when it is one of many; a token that is dead already costs nothing."""
     if milliseconds(expires_at) + int(ENTRY_MARGIN.total_seconds() * 1000) < tx.ms:
         return
-    if tx.one("SELECT 1 FROM revocations WHERE id = ? AND kind = 'token'", jti) is not None:
+    if session_id is not None:
+        await tx.hold_user_of(session_id)
+    await tx.hold_head()
+    if await tx.one("SELECT 1 FROM revocations WHERE id = ? AND kind = 'token'", jti) is not None:
         return
-    session = sessions.get(tx, session_id) if session_id is not None else None
+    session = await sessions.get(tx, session_id) if session_id is not None else None
     if session is not None and session.ended_at is not None:
         return
-    tx.record("token.revoked", origin, session_id=session_id, detail={"jti": jti})
-    said = tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
+    await tx.record("token.revoked", origin, session_id=session_id, detail={"jti": jti})
+    said = await tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
     if session is not None and said is not None and said[0] >= TOKENS_PER_SESSION:
-        tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
-        sessions.end(tx, session.id, "tokens_revoked", origin, None)
+        await tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
+        await sessions.end(tx, session.id, "tokens_revoked", origin, None)
         return
-    tx.revoke("token", jti, owner=session_id)
+    await tx.revoke("token", jti, owner=session_id)
 
 
-def brake(tx: Transaction, origin: Origin) -> None:
+async def brake(tx: Transaction, origin: Origin) -> None:
     """Kill every access token; sessions live."""
-    tx.brake(origin)
+    await tx.brake(origin)
 
 
-def open_epoch(
+async def open_epoch(
     tx: Transaction,
     seen: tuple[int, int],
     keys_: Sequence[SigningKey],
@@ -81,45 +84,51 @@ def open_epoch(
     All that died since the backup would live again, so everything dies: tokens by the base, refresh
     tokens by the epoch, keys because one of them may have been killed since.
     """
-    row = tx.one("SELECT epoch, sequence FROM head")
+    await tx.hold_head()
+    row = await tx.one("SELECT epoch, sequence FROM head")
     assert row is not None
     if row > seen:
         return False
-    epoch, base = max(seen[0] + 1, tx.ms), tx.version_above_all()
-    tx.run("UPDATE head SET epoch = ?, sequence = ?, base = ?", epoch, max(row[1], seen[1]), base)
+    epoch, base = max(seen[0] + 1, tx.ms), await tx.version_above_all()
+    await tx.run("UPDATE head SET epoch = ?, sequence = ?, base = ?", epoch, max(row[1], seen[1]), base)
     if not keep_sessions:
-        tx.run("UPDATE head SET oldest_epoch = epoch")
-        tx.run("UPDATE sessions SET ended_at = ?, end_reason = 'epoch' WHERE ended_at IS NULL", tx.ms)
-    tx.run("DELETE FROM revocations")
-    tx.record("epoch.opened", origin, detail={"epoch": epoch, "below": base, "keep_sessions": keep_sessions})
-    keys.renew(tx, keys_)
-    tx.revoke("issuer", below=base)
+        await tx.run("UPDATE head SET oldest_epoch = epoch")
+        await tx.run("UPDATE sessions SET ended_at = ?, end_reason = 'epoch' WHERE ended_at IS NULL", tx.ms)
+    await tx.run("DELETE FROM revocations")
+    await tx.record(
+        "epoch.opened", origin, detail={"epoch": epoch, "below": base, "keep_sessions": keep_sessions}
+    )
+    await keys.renew(tx, keys_)
+    await tx.revoke("issuer", below=base)
     return True
 
 
-def set_longest_life(tx: Transaction, life: timedelta) -> None:
+async def set_longest_life(tx: Transaction, life: timedelta) -> None:
     """Up at once; down only when the tokens of the old length are gone."""
     wanted = int(life.total_seconds() * 1000)
-    row = tx.one("SELECT longest_life, lower_life, lower_at FROM head")
+    await tx.hold_head()
+    row = await tx.one("SELECT longest_life, lower_life, lower_at FROM head")
     assert row is not None
     standing, lower, lower_at = row
     if wanted >= standing:
         if wanted > standing or lower is not None:
-            tx.run("UPDATE head SET longest_life = ?, lower_life = NULL, lower_at = NULL", wanted)
+            await tx.run("UPDATE head SET longest_life = ?, lower_life = NULL, lower_at = NULL", wanted)
     elif lower != wanted:
-        tx.run("UPDATE head SET lower_life = ?, lower_at = ?", wanted, tx.ms + standing)
+        await tx.run("UPDATE head SET lower_life = ?, lower_at = ?", wanted, tx.ms + standing)
     elif lower_at <= tx.ms:
-        tx.run("UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL")
+        await tx.run("UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL")
 
 
-def sweep(tx: Transaction, limit: int) -> int:
+async def sweep(tx: Transaction, limit: int) -> int:
     """Delete entries that no token is left for; lower the longest life when its time has come."""
-    tx.run(
+    if not await tx.connection.turn():
+        return 0
+    await tx.run(
         "UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL WHERE lower_at <= ?",
         tx.ms,
     )
-    return tx.run(
+    return await tx.run(
         "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations"
         " WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)",
         tx.ms, limit,
-    ).rowcount  # fmt: skip
+    )  # fmt: skip

@@ -55,7 +55,7 @@ _FACTS = (
     "   OR instr(' ' || s.audience || ' ', ' ' || k.audience || ' ') > 0) ORDER BY k.audience DESC LIMIT 1),"
     " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address,"
     " h.base, h.oldest_epoch"
-    " FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id JOIN head h"
+    " FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id CROSS JOIN head h"
     " WHERE s.id = ?"
 )
 _USER = _WIDTH
@@ -63,21 +63,24 @@ _CLIENT = _USER + users.WIDTH
 _REST = _CLIENT + 5
 
 
-def open_session(tx: Transaction, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | Refused:
+async def open_session(
+    tx: Transaction, new: NewSession, rules: SessionRules, origin: Origin
+) -> Opened | Refused:
     """Insert a session after reading again everything its tokens will vouch for."""
-    user = users.get(tx, new.user_id)
+    await tx.hold_user(new.user_id)
+    user = await users.get(tx, new.user_id)
     if user is None:
         return Refused(reason="unknown")
     if user.banned:
         return Refused(reason="banned")
     if new.version < user.floor:
         return Refused(reason="below_floor")
-    client = tx.one("SELECT disabled FROM clients WHERE id = ?", new.client_id)
+    client = await tx.one("SELECT disabled FROM clients WHERE id = ?", new.client_id)
     if client is None or client[0]:
         return Refused(reason="client_disabled")
-    surplus = _surplus(tx, new.user_id, rules.maximum_per_user)
+    surplus = await _surplus(tx, new.user_id, rules.maximum_per_user)
     expires_at = tx.now + rules.lifetime
-    tx.run(
+    await tx.run(
         "INSERT INTO sessions (id, user_id, client_id, version, epoch, counter, secret_digest, audience, scope, amr,"
         " auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
         " token_expires_at) VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -86,21 +89,22 @@ def open_session(tx: Transaction, new: NewSession, rules: SessionRules, origin: 
         (origin.user_agent or "")[:300] or None, tx.ms, tx.ms, milliseconds(expires_at),
         milliseconds(tx.now + rules.idle), milliseconds(tx.now + rules.access_lifetime),
     )  # fmt: skip
-    tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
-    tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
+    await tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
+    await tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
     for session_id, token_expires_at in surplus:
-        tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
-        _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
-    row = tx.one(_FACTS, new.id)
+        await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
+        await _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
+    row = await tx.one(_FACTS, new.id)
     assert row is not None
-    return Opened(live=_live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
+    return Opened(live=await _live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
 
 
-def advance(
+async def advance(
     tx: Transaction, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
 ) -> Advance:
     """Spend a refresh token: on, again, or the end of the session (RFC 9700 4.14.2)."""
-    row = tx.one(_FACTS, presented.session_id)
+    await tx.hold_user_of(presented.session_id)
+    row = await tx.one(_FACTS, presented.session_id)
     if row is None or not hmac.compare_digest(row[_REST + 3], presented.secret_digest):
         return Refused(reason="unknown")
     refusal = _refusal(tx, row)
@@ -109,25 +113,25 @@ def advance(
     if presented.epoch < row[_REST + 11]:
         return Refused(reason="epoch")
     if client_id != row[2]:
-        return _replayed(tx, row, "refresh_token_stolen", origin)
+        return await _replayed(tx, row, "refresh_token_stolen", origin)
     counter, access = row[4], milliseconds(tx.now + rules.access_lifetime)
     if presented.counter > counter or presented.epoch > row[_REST]:
-        return _replayed(tx, row, "store_rolled_back", origin)
+        return await _replayed(tx, row, "store_rolled_back", origin)
     if presented.counter < counter:
-        return _repeat(tx, row, counter - presented.counter, access, rules, origin)
-    tx.run(
+        return await _repeat(tx, row, counter - presented.counter, access, rules, origin)
+    await tx.run(
         "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2,"
-        " token_expires_at = max(token_expires_at, ?3),"
+        " token_expires_at = CASE WHEN token_expires_at > ?3 THEN token_expires_at ELSE ?3 END,"
         " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?1, spent_address = ?4"
         " WHERE id = ?5 AND counter = ?6",
         tx.ms, milliseconds(tx.now + rules.idle), access, origin.address, presented.session_id, counter,
     )  # fmt: skip
     moved = list(row)
     moved[4], moved[13], moved[15] = counter + 1, tx.ms, milliseconds(tx.now + rules.idle)
-    return Advanced(live=_live(tx, tuple(moved)))
+    return Advanced(live=await _live(tx, tuple(moved)))
 
 
-def _repeat(
+async def _repeat(
     tx: Transaction, row: tuple[Any, ...], behind: int, access: int, rules: SessionRules, origin: Origin
 ) -> Advance:
     """A counter behind the head: three tabs or a lost answer within the grace, a thief past it."""
@@ -135,9 +139,14 @@ def _repeat(
     grace = int(rules.grace.total_seconds() * 1000)
     # A clock that was set back a little must not end the sessions of everybody with two tabs.
     if spent_at is None or abs(tx.ms - spent_at) >= grace:
-        return _replayed(tx, row, "refresh_token_replayed", origin)
-    tx.run("UPDATE sessions SET token_expires_at = max(token_expires_at, ?) WHERE id = ?", access, row[0])
-    tx.record(
+        return await _replayed(tx, row, "refresh_token_replayed", origin)
+    await tx.run(
+        "UPDATE sessions SET token_expires_at = ? WHERE id = ? AND token_expires_at < ?",
+        access,
+        row[0],
+        access,
+    )
+    await tx.record(
         "refresh_token.repeated",
         origin,
         user_id=row[1],
@@ -145,33 +154,33 @@ def _repeat(
         client_id=row[2],
         detail={"first_address": row[_REST + 9], "behind": behind},
     )
-    return Advanced(live=_live(tx, row), repeated=True)
+    return Advanced(live=await _live(tx, row), repeated=True)
 
 
-def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
+async def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
     detail = {"first_address": row[_REST + 9]}
-    tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
-    _end(tx, row[0], row[1], row[_REST + 4], reason, origin)
+    await tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
+    await _end(tx, row[0], row[1], row[_REST + 4], reason, origin)
     return Replayed(session_id=row[0], reason=reason)
 
 
-def get(tx: Transaction, session_id: str) -> Session | None:
+async def get(tx: Transaction, session_id: str) -> Session | None:
     """By id, ended or not."""
-    row = tx.one(f"SELECT {_COLUMNS} FROM sessions s WHERE s.id = ?", session_id)
+    row = await tx.one(f"SELECT {_COLUMNS} FROM sessions s WHERE s.id = ?", session_id)
     return _session(row) if row else None
 
 
-def live(tx: Transaction, session_id: str) -> Live | Refused:
+async def live(tx: Transaction, session_id: str) -> Live | Refused:
     """Every fact a token of this session rests on, or why it is dead."""
-    row = tx.one(_FACTS, session_id)
+    row = await tx.one(_FACTS, session_id)
     if row is None:
         return Refused(reason="unknown")
-    return _refusal(tx, row) or _live(tx, row)
+    return _refusal(tx, row) or await _live(tx, row)
 
 
-def list_live(tx: Transaction, user_id: str) -> list[Session]:
+async def list_live(tx: Transaction, user_id: str) -> list[Session]:
     """The living sessions of a user, most recently used first."""
-    rows = tx.all(
+    rows = await tx.all(
         f"SELECT {_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ?1"
         " AND s.ended_at IS NULL AND s.expires_at > ?2 AND s.idle_expires_at > ?2 AND s.version >= u.floor"
         " ORDER BY s.last_used_at DESC, s.n DESC",
@@ -180,59 +189,66 @@ def list_live(tx: Transaction, user_id: str) -> list[Session]:
     return [_session(row) for row in rows]
 
 
-def end(tx: Transaction, session_id: str, reason: str, origin: Origin, user_id: str | None) -> Session | None:
+async def end(
+    tx: Transaction, session_id: str, reason: str, origin: Origin, user_id: str | None
+) -> Session | None:
     """End one session, also one that is over and has a token that is not."""
-    row = tx.one(
-        "SELECT user_id, token_expires_at, ended_at, min(expires_at, idle_expires_at) FROM sessions WHERE id = ?",
+    await tx.hold_user_of(session_id)
+    row = await tx.one(
+        "SELECT user_id, token_expires_at, ended_at, expires_at, idle_expires_at FROM sessions WHERE id = ?",
         session_id,
     )
     if row is None or row[2] is not None or (user_id is not None and row[0] != user_id):
         return None
-    if row[3] <= tx.ms and row[1] + LEEWAY <= tx.ms:
+    if min(row[3], row[4]) <= tx.ms and row[1] + LEEWAY <= tx.ms:
         return None
-    _end(tx, session_id, row[0], row[1], reason, origin)
-    return get(tx, session_id)
+    await _end(tx, session_id, row[0], row[1], reason, origin)
+    return await get(tx, session_id)
 
 
-def sweep(tx: Transaction, after: int, limit: int) -> tuple[int, int]:
+async def sweep(tx: Transaction, after: int, limit: int) -> tuple[int, int]:
     """Look at *limit* rows past row *after* and delete those over for the retention; (deleted, where to go on).
 
     A walk in place of an index: an index on a column that each refresh moves would cost every refresh.
     """
-    rows = tx.all(
-        "SELECT n, min(expires_at, idle_expires_at, coalesce(ended_at, expires_at)) FROM sessions WHERE n > ?"
+    if not await tx.connection.turn():
+        return 0, after
+    rows = await tx.all(
+        "SELECT n, expires_at, idle_expires_at, coalesce(ended_at, expires_at) FROM sessions WHERE n > ?"
         " ORDER BY n LIMIT ?",
         after, limit,
     )  # fmt: skip
     before = milliseconds(tx.now - RETENTION)
-    over = [n for n, over_at in rows if over_at < before]
+    over = [row[0] for row in rows if min(row[1:]) < before]
     for n in over:
-        tx.run("DELETE FROM sessions WHERE n = ?", n)
+        await tx.run("DELETE FROM sessions WHERE n = ?", n)
     return len(over), rows[-1][0] if len(rows) == limit else 0
 
 
-def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[tuple[Any, ...]]:
+async def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[tuple[Any, ...]]:
     """The least recently used sessions that must go so that one more is no more than *maximum*."""
-    return tx.all(
+    return await tx.all(
         "SELECT id, token_expires_at FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2"
-        " AND idle_expires_at > ?2 ORDER BY last_used_at DESC, n DESC LIMIT -1 OFFSET ?3",
+        " AND idle_expires_at > ?2 ORDER BY last_used_at DESC, n DESC LIMIT 1000000 OFFSET ?3",
         user_id, tx.ms, max(maximum - 1, 0),
     )  # fmt: skip
 
 
-def _end(
+async def _end(
     tx: Transaction, session_id: str, user_id: str, token_expires_at: int, reason: str, origin: Origin
 ) -> None:
-    tx.run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ?", tx.ms, reason, session_id)
-    tx.record("session.ended", origin, user_id=user_id, session_id=session_id, detail={"reason": reason})
+    await tx.run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ?", tx.ms, reason, session_id)
+    await tx.record(
+        "session.ended", origin, user_id=user_id, session_id=session_id, detail={"reason": reason}
+    )
     # With its newest token expired there is nothing left to kill.
     if token_expires_at + LEEWAY <= tx.ms:
         return
-    said = tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
+    said = await tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
     if said is not None and said[0] >= SESSIONS_PER_USER:
-        users.outdate_tokens(tx, user_id)
+        await users.outdate_tokens(tx, user_id)
     else:
-        tx.revoke("session", session_id, owner=user_id)
+        await tx.revoke("session", session_id, owner=user_id)
 
 
 def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
@@ -254,7 +270,7 @@ def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
     return None
 
 
-def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
+async def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
     user = users.read(row[_USER:_CLIENT], tx.ms)
     session = _session(row)
     client, base = row[_CLIENT:_REST], row[_REST + 10]
@@ -271,18 +287,19 @@ def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
             disabled=bool(client[4]),
         ),
         session=session,
-        granted=users.granted(tx, user.roles),
-        api_scope=_api_scope(tx, session.audience),
+        granted=await users.granted(tx, user.roles),
+        api_scope=await _api_scope(tx, session.audience),
         epoch=row[_REST],
         kid=row[_REST + 1] or "",
         base=base,
     )
 
 
-def _api_scope(tx: Transaction, audience: tuple[str, ...]) -> tuple[str, ...]:
+async def _api_scope(tx: Transaction, audience: tuple[str, ...]) -> tuple[str, ...]:
     marks = ", ".join("?" * len(audience))
     scopes = [
-        split(scope) for (scope,) in tx.all(f"SELECT scope FROM apis WHERE audience IN ({marks})", *audience)
+        split(scope)
+        for (scope,) in await tx.all(f"SELECT scope FROM apis WHERE audience IN ({marks})", *audience)
     ]
     # An API without a list of its own takes any scope.
     return tuple(dict.fromkeys(w for scope in scopes for w in scope)) if all(scopes) else ()

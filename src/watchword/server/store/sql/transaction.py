@@ -1,12 +1,15 @@
-"""What an intention works with: one connection inside a transaction, the time, the head and the log."""
+"""What an intention works with: one connection inside a transaction, the time, the head and the log.
+
+Intentions are coroutines in SQL that SQLite and PostgreSQL both read. Over SQLite they never wait; over
+PostgreSQL they wait for nothing but their own statements.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -16,7 +19,9 @@ from watchword.server.store.records import Origin, User
 __all__ = [
     "ENTRY_MARGIN",
     "LONGEST_LOG",
+    "Connection",
     "Overlay",
+    "Taken",
     "Transaction",
     "datetime_of",
     "join",
@@ -32,6 +37,40 @@ ENTRY_MARGIN: Final = timedelta(minutes=5)
 """How long an entry outlives the longest token it can matter to: leeway, and clocks that differ."""
 
 
+Row = tuple[Any, ...]
+
+
+class Taken(Exception):
+    """A name that must be unique belongs to somebody: the transaction is lost with it."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self.column = column
+
+
+class Connection(Protocol):
+    """One connection inside a transaction. Values stand in the SQL as ``?`` in order, or as ``?1``."""
+
+    def run(self, sql: str, values: Sequence[Any]) -> Coroutine[Any, Any, int]:
+        """Execute one statement; the count of rows it touched.
+
+        Raises:
+            Taken: a name belongs to somebody else.
+        """
+
+    def first(self, sql: str, values: Sequence[Any]) -> Coroutine[Any, Any, Row | None]:
+        """The first row of a query."""
+
+    def all(self, sql: str, values: Sequence[Any]) -> Coroutine[Any, Any, list[Row]]:
+        """Every row of a query."""
+
+    def hold(self, sql: str, values: Sequence[Any]) -> Coroutine[Any, Any, None]:
+        """Lock the rows that a ``SELECT ... FOR`` finds, where others may write meanwhile."""
+
+    def turn(self) -> Coroutine[Any, Any, bool]:
+        """Whether nobody else is clearing up; it is ours until the transaction ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One intention's view of the database.
@@ -39,7 +78,7 @@ class Transaction:
     ``now`` is read once, so that everything an intention writes bears one time.
     """
 
-    connection: sqlite3.Connection
+    connection: Connection
     now: datetime
     overlay: Overlay
     longest_log: int
@@ -49,36 +88,55 @@ class Transaction:
         """Now, in milliseconds since the epoch."""
         return milliseconds(self.now)
 
-    def run(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        """Execute one statement."""
-        return self.connection.execute(sql, values)
+    def run(self, sql: str, *values: Any) -> Coroutine[Any, Any, int]:
+        """Execute one statement; the count of rows it touched."""
+        return self.connection.run(sql, values)
 
-    def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+    def one(self, sql: str, *values: Any) -> Coroutine[Any, Any, Row | None]:
         """The first row of a query."""
-        row: tuple[Any, ...] | None = self.connection.execute(sql, values).fetchone()
-        return row
+        return self.connection.first(sql, values)
 
-    def all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def all(self, sql: str, *values: Any) -> Coroutine[Any, Any, list[Row]]:
         """Every row of a query."""
-        return self.connection.execute(sql, values).fetchall()
+        return self.connection.all(sql, values)
 
-    def next_version(self, version: int) -> int:
+    # Locks are taken in one order: roles, client, user, sessions, head. What is read after a lock is what stands.
+
+    def hold_roles(self, strength: Literal["UPDATE", "SHARE"]) -> Coroutine[Any, Any, None]:
+        """Let no role change until this transaction ends."""
+        return self.connection.hold(f"SELECT 1 FROM roles ORDER BY name FOR {strength}", ())
+
+    def hold_user(self, user_id: str) -> Coroutine[Any, Any, None]:
+        """Let nobody else act on this user until this transaction ends."""
+        return self.connection.hold("SELECT 1 FROM users WHERE id = ? FOR NO KEY UPDATE", (user_id,))
+
+    def hold_user_of(self, session_id: str) -> Coroutine[Any, Any, None]:
+        """The same for the user of a session."""
+        return self.connection.hold(
+            "SELECT 1 FROM users WHERE id = (SELECT user_id FROM sessions WHERE id = ?) FOR NO KEY UPDATE",
+            (session_id,),
+        )
+
+    def hold_head(self) -> Coroutine[Any, Any, None]:
+        """Let nothing else be written to the log until this transaction ends."""
+        return self.connection.hold("SELECT 1 FROM head FOR UPDATE", ())
+
+    async def next_version(self, version: int) -> int:
         """The version after *version*: it never repeats, not after a restore or a second import either.
 
         It is above the base, too: a token of a user whose row is older bears the base as his version.
         """
-        base = self.one("SELECT base FROM head")
+        base = await self.one("SELECT base FROM head")
         return max(version + 1, self.ms, base[0] + 1 if base else 0)
 
-    def version_above_all(self) -> int:
+    async def version_above_all(self) -> int:
         """A version above every one there is."""
-        row = self.one(
-            "SELECT max((SELECT coalesce(max(version), 0) FROM users),"
-            " (SELECT coalesce(max(version), 0) FROM clients))"
+        row = await self.one(
+            "SELECT (SELECT coalesce(max(version), 0) FROM users), (SELECT coalesce(max(version), 0) FROM clients)"
         )
-        return self.next_version(row[0] if row else 0)
+        return await self.next_version(max(row) if row else 0)
 
-    def revoke(
+    async def revoke(
         self,
         kind: Kind,
         id: str = "",
@@ -99,9 +157,10 @@ class Transaction:
             lasting: it never ends.
         """
         if kind == "claims":
+            await self.hold_head()
             # The newest overlay of a user says all that the older ones said.
-            self.run("DELETE FROM revocations WHERE id = ? AND kind = 'claims'", id)
-        row = self.one("UPDATE head SET sequence = sequence + 1 RETURNING sequence, longest_life")
+            await self.run("DELETE FROM revocations WHERE id = ? AND kind = 'claims'", id)
+        row = await self.one("UPDATE head SET sequence = sequence + 1 RETURNING sequence, longest_life")
         assert row is not None
         sequence, longest_life = row
         end = 0 if lasting else self.ms + longest_life + int(ENTRY_MARGIN.total_seconds() * 1000)
@@ -117,28 +176,31 @@ class Transaction:
             clients=clients,
             keys=tuple(keys),
         )
-        self.run(
+        await self.run(
             "INSERT INTO revocations (sequence, kind, id, owner, body, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
             sequence, kind, id, owner, msgspec.json.encode(entry).decode(), end,
         )  # fmt: skip
         # The one ``key`` entry is replaced with each change and may be as old as the installation.
-        oldest = self.one("SELECT sequence FROM revocations WHERE kind <> 'key' ORDER BY sequence LIMIT 1")
+        oldest = await self.one(
+            "SELECT sequence FROM revocations WHERE kind <> 'key' ORDER BY sequence LIMIT 1"
+        )
         if oldest is not None and sequence - oldest[0] >= self.longest_log:
-            self.brake(Origin())
+            await self.brake(Origin())
         return int(sequence)
 
-    def brake(self, origin: Origin) -> None:
+    async def brake(self, origin: Origin) -> None:
         """Kill every token there is: one entry says what too many would have to say.
 
         Sessions live, so clients refresh and go on; the entries that it outbids go.
         """
-        base = self.version_above_all()
-        self.run("UPDATE head SET base = ?", base)
-        self.run("DELETE FROM revocations WHERE kind <> 'key'")
-        self.record("issuer.braked", origin, detail={"below": base})
-        self.revoke("issuer", below=base)
+        await self.hold_head()
+        base = await self.version_above_all()
+        await self.run("UPDATE head SET base = ?", base)
+        await self.run("DELETE FROM revocations WHERE kind <> 'key'")
+        await self.record("issuer.braked", origin, detail={"below": base})
+        await self.revoke("issuer", below=base)
 
-    def record(
+    async def record(
         self,
         type: str,
         origin: Origin,
@@ -149,7 +211,7 @@ class Transaction:
         detail: dict[str, Any] | None = None,
     ) -> None:
         """Write an audit event."""
-        self.run(
+        await self.run(
             "INSERT INTO events (at, type, actor, user_id, session_id, client_id, address, user_agent, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             self.ms, type, origin.actor, user_id, session_id or origin.session_id, client_id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.server.store.records import LoginRecord, NewUser, Origin, Page, User, UserChange
 from watchword.server.store.sql.transaction import (
+    Taken,
     Transaction,
     datetime_of,
     join,
@@ -68,43 +68,44 @@ def read(row: tuple[Any, ...], now_ms: int) -> User:
     )
 
 
-def add(tx: Transaction, user: NewUser, origin: Origin) -> User:
+async def add(tx: Transaction, user: NewUser, origin: Origin) -> User:
     """Insert a user; his first version is the time, so that a re-import under one id starts above the old."""
-    _check_roles(tx, user.roles)
-    version = tx.next_version(0)
+    await tx.hold_roles("SHARE")
+    await _check_roles(tx, user.roles)
+    version = await tx.next_version(0)
     try:
-        tx.run(
-            "INSERT INTO users (id, email, email_key, username, username_key, name, roles, password_digest,"
+        await tx.run(
+            "INSERT INTO users (id, email, email_key, username, username_key, name, name_key, roles, password_digest,"
             " email_verified, banned, version, floor, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)",
-            user.id, user.email, user.email_key, user.username, user.username_key, user.name, join(user.roles),
-            user.password_digest, user.email_verified, version, tx.ms, tx.ms,
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, FALSE, ?, 0, ?, ?)",
+            user.id, user.email, user.email_key, user.username, user.username_key, user.name, _fold(user.name),
+            join(user.roles), user.password_digest, user.email_verified, version, tx.ms, tx.ms,
         )  # fmt: skip
-    except sqlite3.IntegrityError as taken:
+    except Taken as taken:
         raise _taken(taken) from None
-    tx.record("user.created", origin, user_id=user.id, detail={"roles": list(user.roles)})
-    return _require(tx, user.id)
+    await tx.record("user.created", origin, user_id=user.id, detail={"roles": list(user.roles)})
+    return await _require(tx, user.id)
 
 
-def get(tx: Transaction, user_id: str) -> User | None:
+async def get(tx: Transaction, user_id: str) -> User | None:
     """By id."""
-    row = tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.id = ?", user_id)
+    row = await tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.id = ?", user_id)
     return read(row, tx.ms) if row else None
 
 
-def find(tx: Transaction, email_key: str | None, username_key: str | None) -> LoginRecord | None:
+async def find(tx: Transaction, email_key: str | None, username_key: str | None) -> LoginRecord | None:
     """By e-mail or user name."""
     if email_key is not None:
-        row = tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.email_key = ?", email_key)
+        row = await tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.email_key = ?", email_key)
     else:
-        row = tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.username_key = ?", username_key)
+        row = await tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.username_key = ?", username_key)
     if row is None:
         return None
     user = read(row, tx.ms)
     return LoginRecord(user=user, version=user.version)
 
 
-def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[User]:
+async def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[User]:
     """In order of creation, by keyset."""
     after = _cursor(cursor)
     where, values = "u.n > ?", [after]
@@ -112,28 +113,31 @@ def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[U
         pattern = "%" + q.casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         where += (
             " AND (u.email_key LIKE ? ESCAPE '\\' OR u.username_key LIKE ? ESCAPE '\\'"
-            " OR casefold(u.name) LIKE ? ESCAPE '\\')"
+            " OR u.name_key LIKE ? ESCAPE '\\')"
         )
         values += [pattern] * 3  # type: ignore[list-item]
-    rows = tx.all(
+    rows = await tx.all(
         f"SELECT {COLUMNS}, u.n FROM users u WHERE {where} ORDER BY u.n LIMIT ?", *values, limit + 1
     )
     items = tuple(read(row, tx.ms) for row in rows[:limit])
     return Page(items, str(rows[limit - 1][WIDTH]) if len(rows) > limit else None)
 
 
-def count(tx: Transaction, role: str | None) -> int:
+async def count(tx: Transaction, role: str | None) -> int:
     """How many, of a role when given."""
     if role is None:
-        row = tx.one("SELECT count(*) FROM users")
+        row = await tx.one("SELECT count(*) FROM users")
     else:
-        row = tx.one("SELECT count(*) FROM users WHERE instr(' ' || roles || ' ', ?) > 0", f" {role} ")
+        row = await tx.one("SELECT count(*) FROM users WHERE instr(' ' || roles || ' ', ?) > 0", f" {role} ")
     return int(row[0]) if row else 0
 
 
-def update(tx: Transaction, user_id: str, change: UserChange, origin: Origin) -> User | None:
+async def update(tx: Transaction, user_id: str, change: UserChange, origin: Origin) -> User | None:
     """Change a user; a change of roles raises the version and writes an overlay, and kills nothing."""
-    before = get(tx, user_id)
+    if not isinstance(change.roles, UnsetType):
+        await tx.hold_roles("SHARE")
+    await tx.hold_user(user_id)
+    before = await get(tx, user_id)
     if before is None:
         return None
     names = ("email", "email_key", "username", "username_key", "name")
@@ -143,56 +147,58 @@ def update(tx: Transaction, user_id: str, change: UserChange, origin: Origin) ->
             del sets[name]
             sets.pop(f"{name}_key", None)
     if "email" in sets:
-        sets["email_verified"] = 0
+        sets["email_verified"] = False
+    if "name" in sets:
+        sets["name_key"] = _fold(sets["name"])
     if sets:
         try:
-            tx.run(
+            await tx.run(
                 f"UPDATE users SET {', '.join(f'{name} = ?' for name in sets)}, updated_at = ? WHERE id = ?",
                 *sets.values(), tx.ms, user_id,
             )  # fmt: skip
-        except sqlite3.IntegrityError as taken:
+        except Taken as taken:
             raise _taken(taken) from None
-        tx.record(
+        await tx.record(
             "user.updated",
             origin,
             user_id=user_id,
             detail={"members": sorted(set(sets) & {"email", "username", "name"})},
         )
     if not isinstance(change.roles, UnsetType) and change.roles != before.roles:
-        _check_roles(tx, change.roles)
-        version = tx.next_version(before.version)
-        tx.run(
+        await _check_roles(tx, change.roles)
+        version = await tx.next_version(before.version)
+        await tx.run(
             "UPDATE users SET roles = ?, version = ?, updated_at = ? WHERE id = ?",
             join(change.roles), version, tx.ms, user_id,
         )  # fmt: skip
-        tx.record(
+        await tx.record(
             "user.roles_changed",
             origin,
             user_id=user_id,
             detail={"from": list(before.roles), "to": list(change.roles)},
         )
-        overlay_roles(tx, _require(tx, user_id))
-    return _require(tx, user_id)
+        await overlay_roles(tx, await _require(tx, user_id))
+    return await _require(tx, user_id)
 
 
-def overlay_roles(tx: Transaction, user: User) -> None:
+async def overlay_roles(tx: Transaction, user: User) -> None:
     """Let tokens older than the user's version show what he is now."""
-    tx.revoke(
+    await tx.revoke(
         "claims",
         user.id,
         below=user.version,
-        claims=tx.overlay(user, granted(tx, user.roles)),
+        claims=tx.overlay(user, await granted(tx, user.roles)),
         clients=(FIRST_PARTY_CLIENT_ID,),
     )
 
 
-def granted(tx: Transaction, roles: tuple[str, ...]) -> tuple[str, ...]:
+async def granted(tx: Transaction, roles: tuple[str, ...]) -> tuple[str, ...]:
     """The scope that *roles* carry together."""
-    carried = {name: split(scope) for name, scope in tx.all("SELECT name, scope FROM roles")}
+    carried = {name: split(scope) for name, scope in await tx.all("SELECT name, scope FROM roles")}
     return tuple(dict.fromkeys(word for role in roles for word in carried.get(role, ())))
 
 
-def set_password(
+async def set_password(
     tx: Transaction,
     user_id: str,
     digest: str,
@@ -201,119 +207,129 @@ def set_password(
     keep_session: str | None,
 ) -> User | None:
     """Replace the digest; every session but *keep_session* ends."""
-    before = get(tx, user_id)
+    await tx.hold_user(user_id)
+    before = await get(tx, user_id)
     if before is None or (expected_version is not None and before.floor > expected_version):
         return None
-    tx.run("UPDATE users SET password_digest = ? WHERE id = ?", digest, user_id)
-    tx.record("user.password_changed", origin, user_id=user_id)
-    _kill(tx, before, "password_changed", keep_session)
-    return _require(tx, user_id)
+    await tx.run("UPDATE users SET password_digest = ? WHERE id = ?", digest, user_id)
+    await tx.record("user.password_changed", origin, user_id=user_id)
+    await _kill(tx, before, "password_changed", keep_session)
+    return await _require(tx, user_id)
 
 
-def rehash(tx: Transaction, user_id: str, old: str, new: str) -> bool:
+async def rehash(tx: Transaction, user_id: str, old: str, new: str) -> bool:
     """The same password under better settings: compare-and-set."""
     sql = "UPDATE users SET password_digest = ? WHERE id = ? AND password_digest = ?"
-    return tx.run(sql, new, user_id, old).rowcount == 1
+    return await tx.run(sql, new, user_id, old) == 1
 
 
-def ban(
+async def ban(
     tx: Transaction, user_id: str, reason: str | None, until: datetime | None, origin: Origin
 ) -> User | None:
     """Ban: no sessions, no tokens, none to come."""
-    before = get(tx, user_id)
+    await tx.hold_user(user_id)
+    before = await get(tx, user_id)
     if before is None:
         return None
-    tx.run(
-        "UPDATE users SET banned = 1, ban_reason = ?, banned_until = ? WHERE id = ?",
+    await tx.run(
+        "UPDATE users SET banned = TRUE, ban_reason = ?, banned_until = ? WHERE id = ?",
         reason, milliseconds(until) if until else None, user_id,
     )  # fmt: skip
     detail: dict[str, Any] = {"reason": reason}
     if until:
         detail["until"] = until.isoformat()
-    tx.record("user.banned", origin, user_id=user_id, detail=detail)
+    await tx.record("user.banned", origin, user_id=user_id, detail=detail)
     if not before.banned:  # else there is nothing left to kill
-        _kill(tx, before, "banned", None)
-    return _require(tx, user_id)
+        await _kill(tx, before, "banned", None)
+    return await _require(tx, user_id)
 
 
-def unban(tx: Transaction, user_id: str, origin: Origin) -> User | None:
+async def unban(tx: Transaction, user_id: str, origin: Origin) -> User | None:
     """Lift a ban; the floor stays, so what it killed stays dead."""
-    changed = tx.run(
-        "UPDATE users SET banned = 0, ban_reason = NULL, banned_until = NULL, updated_at = ? WHERE id = ? AND banned",
+    changed = await tx.run(
+        "UPDATE users SET banned = FALSE, ban_reason = NULL, banned_until = NULL, updated_at = ?"
+        " WHERE id = ? AND banned",
         tx.ms, user_id,
     )  # fmt: skip
-    if changed.rowcount:
-        tx.record("user.unbanned", origin, user_id=user_id)
-    return get(tx, user_id)
+    if changed:
+        await tx.record("user.unbanned", origin, user_id=user_id)
+    return await get(tx, user_id)
 
 
-def delete(tx: Transaction, user_id: str, origin: Origin) -> bool:
+async def delete(tx: Transaction, user_id: str, origin: Origin) -> bool:
     """Delete user and sessions; the entry outlives them."""
-    before = get(tx, user_id)
+    await tx.hold_user(user_id)
+    before = await get(tx, user_id)
     if before is None:
         return False
-    tx.run("DELETE FROM sessions WHERE user_id = ?", user_id)
-    tx.run("DELETE FROM users WHERE id = ?", user_id)
-    tx.record("user.deleted", origin, user_id=user_id)
-    tx.revoke("user", user_id, below=tx.next_version(before.version))
+    await tx.run("DELETE FROM sessions WHERE user_id = ?", user_id)
+    await tx.run("DELETE FROM users WHERE id = ?", user_id)
+    await tx.record("user.deleted", origin, user_id=user_id)
+    await tx.revoke("user", user_id, below=await tx.next_version(before.version))
     return True
 
 
-def log_out_everywhere(
+async def log_out_everywhere(
     tx: Transaction, user_id: str, reason: str, origin: Origin, keep_session: str | None
 ) -> int:
     """End every session of a user but one."""
-    before = get(tx, user_id)
+    await tx.hold_user(user_id)
+    before = await get(tx, user_id)
     if before is None:
         return 0
-    tx.record("user.logged_out_everywhere", origin, user_id=user_id, detail={"reason": reason})
-    return _kill(tx, before, reason, keep_session)
+    await tx.record("user.logged_out_everywhere", origin, user_id=user_id, detail={"reason": reason})
+    return await _kill(tx, before, reason, keep_session)
 
 
-def outdate_tokens(tx: Transaction, user_id: str) -> None:
+async def outdate_tokens(tx: Transaction, user_id: str) -> None:
     """Kill every access token of a user and none of his sessions; entries it outbids go."""
-    before = _require(tx, user_id)
-    version = tx.next_version(before.version)
-    tx.run("UPDATE users SET version = ? WHERE id = ?", version, user_id)
-    tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
-    tx.revoke("user", user_id, below=version)
+    before = await _require(tx, user_id)
+    version = await tx.next_version(before.version)
+    await tx.run("UPDATE users SET version = ? WHERE id = ?", version, user_id)
+    await tx.hold_head()
+    await tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
+    await tx.revoke("user", user_id, below=version)
 
 
-def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) -> int:
+async def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) -> int:
     """Raise version and floor, end the sessions, write the entry."""
     if keep_session is not None:
         # Only a session that lives is spared: the word must not raise one that died before.
-        kept = tx.one(
+        kept = await tx.one(
             "SELECT 1 FROM sessions WHERE id = ? AND user_id = ? AND ended_at IS NULL AND version >= ?",
             keep_session, before.id, before.floor,
         )  # fmt: skip
         keep_session = keep_session if kept else None
-    version = tx.next_version(before.version)
-    tx.run(
+    version = await tx.next_version(before.version)
+    await tx.run(
         "UPDATE users SET version = ?, floor = ?, updated_at = ? WHERE id = ?",
         version,
         version,
         tx.ms,
         before.id,
     )
-    ended = tx.run(
-        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND ended_at IS NULL AND id IS NOT ?",
-        tx.ms, reason, before.id, keep_session,
-    ).rowcount  # fmt: skip
+    ended = await tx.run(
+        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND ended_at IS NULL AND id <> ?",
+        tx.ms, reason, before.id, keep_session or "",
+    )  # fmt: skip
     if keep_session is not None:
-        tx.run("UPDATE sessions SET version = ? WHERE id = ?", version, keep_session)
-    tx.revoke("user", before.id, below=version, excepted=keep_session or "")
+        await tx.run("UPDATE sessions SET version = ? WHERE id = ?", version, keep_session)
+    await tx.revoke("user", before.id, below=version, excepted=keep_session or "")
     return ended
 
 
-def _check_roles(tx: Transaction, roles: tuple[str, ...]) -> None:
-    known = {name for (name,) in tx.all("SELECT name FROM roles")}
+async def _check_roles(tx: Transaction, roles: tuple[str, ...]) -> None:
+    known = {name for (name,) in await tx.all("SELECT name FROM roles")}
     if unknown := [role for role in roles if role not in known]:
         raise InvalidInput(errors=[("roles", f"unknown: {', '.join(unknown)[:200]}")])
 
 
-def _taken(error: sqlite3.IntegrityError) -> EmailTaken | UsernameTaken:
-    return UsernameTaken() if "username" in str(error) else EmailTaken()
+def _taken(taken: Taken) -> EmailTaken | UsernameTaken:
+    return UsernameTaken() if "username" in taken.column else EmailTaken()
+
+
+def _fold(name: str | None) -> str | None:
+    return None if name is None else name.casefold()
 
 
 def _cursor(cursor: str | None) -> int:
@@ -324,7 +340,7 @@ def _cursor(cursor: str | None) -> int:
     return int(cursor)
 
 
-def _require(tx: Transaction, user_id: str) -> User:
-    user = get(tx, user_id)
+async def _require(tx: Transaction, user_id: str) -> User:
+    user = await get(tx, user_id)
     assert user is not None
     return user

@@ -1,0 +1,4 @@
+-- A name as it is searched: folded by the program, so that every database finds the same people.
+
+ALTER TABLE users ADD COLUMN name_key TEXT;
+UPDATE users SET name_key = casefold(name);
