@@ -37,6 +37,13 @@ class TestUpgrade:
         assert file.read_text().startswith("a letter home")
 
 
+class TestEnd:
+    def test_the_file_is_whole_when_nobody_has_it_open(self, shell: Shell) -> None:
+        """Nothing is left in a write-ahead log: a copy of the one file is a copy of the data."""
+        shell.create("ada@example.com")
+        assert {file.name for file in shell.data_dir.iterdir()} == {"secret", "watchword.db"}
+
+
 class TestCheck:
     def test_all_is_well(self, shell: Shell) -> None:
         """Exit 0."""

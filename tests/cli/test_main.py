@@ -18,7 +18,7 @@ from tests.mission.stage import environment
 
 TREE = {" ".join(path): command for path, command in commands()}
 CONTRACT = """
-    serve, demo, user create, user list, user show, user ban, user unban, user role add, user role remove,
+    serve, demo, doctor, user create, user list, user show, user ban, user unban, user role add, user role remove,
     user set-password, user delete, user import, user export, role list, role set, role delete,
     api create, api list, api delete, session list, session revoke, key list, key rotate, key compromise,
     token inspect, db upgrade, db check

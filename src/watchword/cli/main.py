@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "session": ("sessions", "Who is logged in; throw them out."),
     "key": ("keys", "Signing keys: list, rotate, kill."),
     "token": ("inspect", "Read a token aloud, offline."),
+    "doctor": ("doctor", "What is unsafe or slow here, with the cure."),
     "db": ("database", "The schema and the health of the data."),
 }
 """Name -> the module of this package that holds it, and what it does."""

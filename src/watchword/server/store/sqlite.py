@@ -202,11 +202,14 @@ class Engine:
             self._watchers.discard(moved)
 
     async def close(self) -> None:
-        """Finish the writer's work and close both connections."""
+        """Finish the writer's work and close both connections.
+
+        The writer goes last, for only he can empty the write-ahead log: the file is whole then.
+        """
         self._closed = True
-        await self.writer.close()
         if self.reader is not self.writer.connection:
             self.reader.close()
+        await self.writer.close()
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(SqliteConnection(connection), self.now(), self.overlay, self.longest_log)

@@ -1,0 +1,140 @@
+"""What the doctor looks at: settings, files, the database and the machine, read once and changed by nothing."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import stat
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import process_time
+from typing import TYPE_CHECKING
+
+from watchword.errors import WatchwordError
+
+if TYPE_CHECKING:
+    from watchword.server.policies import PasswordPolicy
+    from watchword.server.settings import Settings
+    from watchword.server.store.records import SigningKey
+
+__all__ = ["DatabaseFacts", "Facts", "gather"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What stands in the database, as far as it can be read."""
+
+    path: Path
+    journal: str
+    """SQLite's journal mode."""
+    fault: str | None = None
+    """Why it cannot be used."""
+    pending: Sequence[str] = ()
+    """Steps of the schema that are missing; the rest is read only where none is."""
+    administrators: int | None = None
+    newest_at: datetime | None = None
+    """When the last thing happened, by the clock of that moment."""
+    active_key: SigningKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One server's place in the world."""
+
+    settings: Settings
+    folder: Path
+    """Where ``watchword.toml`` may lie."""
+    now: datetime
+    free_bytes: int
+    """Of the disk that holds the data."""
+    open_files: int
+    """How many files and sockets this shell lets a process have."""
+    password_cost: timedelta
+    """The time of the processor that one password costs here, hashed as the settings say."""
+    database: DatabaseFacts | None
+
+    def exposed(self, path: Path) -> str | None:
+        """The mode of *path* in words, when others than its owner have any right to it."""
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            return None
+        return stat.filemode(mode) if mode & 0o077 else None
+
+
+def gather(settings: Settings, folder: Path) -> Facts:
+    """Look at everything; what cannot be read is a fact, too."""
+    path = settings.database_path
+    return Facts(
+        settings=settings,
+        folder=folder,
+        now=datetime.now(UTC),
+        free_bytes=shutil.disk_usage(_existing(settings.data_dir)).free,
+        open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        password_cost=_password_cost(settings.passwords),
+        database=_database(path) if isinstance(path, Path) and path.is_file() else None,
+    )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    found = folder.absolute()
+    return next(one for one in (found, *found.parents) if one.is_dir())
+
+
+def _password_cost(policy: PasswordPolicy) -> timedelta:
+    import asyncio
+
+    from watchword.server.accounts.passwords import PasswordService
+
+    service = PasswordService(policy)  # the first computation, which also fetches the memory, is its own
+    try:
+        started = process_time()
+        asyncio.run(service.hash("a password that nobody has"))
+        return timedelta(seconds=process_time() - started)
+    finally:
+        service.close()
+
+
+def _database(path: Path) -> DatabaseFacts:
+    import asyncio
+    import sqlite3
+    from urllib.parse import quote
+
+    from watchword.server.store import migrations
+
+    # Opening it to write would turn the journal to WAL before anybody has seen what it was.
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            journal = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+            pending = [f"{step.number:04d}_{step.word}" for step in migrations.pending(connection)]
+        if pending:
+            return DatabaseFacts(path, journal, pending=pending)
+        return asyncio.run(_content(path, journal))
+    except sqlite3.Error as broken:
+        return DatabaseFacts(path, "unknown", f"it cannot be read: {broken}")
+    except WatchwordError as fault:
+        return DatabaseFacts(path, "unknown", fault.description.removeprefix("database: "))
+
+
+async def _content(path: Path, journal: str) -> DatabaseFacts:
+    from watchword.server.services import utc_now
+    from watchword.server.store.sqlite import SqliteStore
+
+    store = await SqliteStore.open(path, now=utc_now, upgrade=False)
+    try:
+        events = (await store.events.list(limit=1)).items
+        keys: Sequence[SigningKey] = await store.keys.list()
+        active = [key for key in keys if key.purpose == "token" and key.state == "active"]
+        return DatabaseFacts(
+            path=path,
+            journal=journal,
+            administrators=await store.users.count(role="admin"),
+            newest_at=max([event.at for event in events] + [key.created_at for key in keys], default=None),
+            active_key=active[0] if active else None,
+        )
+    finally:
+        await store.close()
