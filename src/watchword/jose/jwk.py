@@ -283,7 +283,7 @@ def _is_ours(jwk: object) -> bool:
         return False
     if isinstance(operations, list) and not any(name in operations for name in ("sign", "verify")):
         return False
-    return kty in ("RSA", "oct") or (isinstance(crv, str) and (kty, crv) in _ONLY)
+    return kty in ("RSA", "oct") or any((kty, crv) == pair for pair in _ONLY)
 
 
 _MEMBERS: Final = {

@@ -11,20 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from watchword.jose.algorithms import Algorithm
 
-__all__ = ["CURVES", "Signer", "Verifier", "hmac_signer", "hmac_verifier", "signer", "verifier"]
+__all__ = ["CURVES", "ORDERS", "Signer", "Verifier", "hmac_signer", "hmac_verifier", "signer", "verifier"]
 
 Signer = Callable[[bytes], bytes]
 Verifier = Callable[[bytes, bytes], bool]
 
 CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
-_ORDERS = {
+ORDERS = {
     "P-256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "P-384": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
-    "P-521": int(
-        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA"
-        "51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
-        16,
-    ),
+    "P-521": 2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7,
 }
 
 
@@ -71,7 +67,7 @@ def hmac_signer(algorithm: Algorithm, secret: bytes) -> Signer:
 
 def _ec_verifier(algorithm: Algorithm, key: ec.EllipticCurvePublicKey) -> Verifier:
     scheme, size, check = ec.ECDSA(algorithm.hash), algorithm.size, key.verify
-    order = _ORDERS[algorithm.curve]
+    order = ORDERS[algorithm.curve]
 
     def verify_ec(signature: bytes, message: bytes) -> bool:
         if len(signature) != 2 * size:
