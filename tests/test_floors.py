@@ -110,6 +110,8 @@ for _room, _arrows in ROOMS.items():
     if _room.startswith("server.") and _room != "server.store.records":
         _arrows |= SERVER_GROUND | {"server.store.records"}
 ROOMS["cli"] |= {"server.app", "server.store.records", "server.policies", "server.accounts", "server.store"}
+# `serve` hands uvicorn the connections of ours, which end when a client dawdles
+ROOMS["cli"].add("server.web")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
 ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 

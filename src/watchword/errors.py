@@ -13,8 +13,8 @@ The tree, so that a caller can catch as wide or as narrow as he wants::
     │       UnsupportedGrantType
     ├── ApiError ................. what the first-party API refuses (RFC 9457)
     │   └── InvalidInput, InvalidCredentials, AccountDisabled, EmailTaken, UsernameTaken, NotFound,
-    │       MethodNotAllowed, Conflict, AccessDenied, UnsupportedMediaType, ContentTooLarge,
-    │       TooManyRequests, MalformedContent
+    │       MethodNotAllowed, NotAcceptable, Conflict, AccessDenied, UnsupportedMediaType, ContentTooLarge,
+    │       HeaderFieldsTooLarge, RequestTimeout, TooManyRequests, MalformedContent
     ├── TemporarilyUnavailable ... 503: try again
     ├── ServerError .............. 500: our fault
     ├── InvalidKey ............... a key that must not be loaded (RFC 7517, 7518)
@@ -37,6 +37,7 @@ __all__ = [
     "Conflict",
     "ContentTooLarge",
     "EmailTaken",
+    "HeaderFieldsTooLarge",
     "InsufficientScope",
     "InvalidClient",
     "InvalidCredentials",
@@ -50,8 +51,10 @@ __all__ = [
     "MalformedContent",
     "MethodNotAllowed",
     "MissingCredentials",
+    "NotAcceptable",
     "NotFound",
     "OAuthError",
+    "RequestTimeout",
     "ServerError",
     "TemporarilyUnavailable",
     "TokenError",
@@ -233,6 +236,22 @@ class MethodNotAllowed(ApiError):
         self.allow = tuple(allow)
 
 
+class NotAcceptable(ApiError):
+    """The client takes none of the forms this resource has (RFC 9110 15.5.7)."""
+
+    error = "not_acceptable"
+    status = 406
+    title = "This has no form that the client accepts"
+
+
+class RequestTimeout(ApiError):
+    """The request was not complete in time (RFC 9110 15.5.9)."""
+
+    error = "request_timeout"
+    status = 408
+    title = "The request took too long to arrive"
+
+
 class Conflict(ApiError):
     """What is asked for collides with what is there."""
 
@@ -261,6 +280,14 @@ class ContentTooLarge(ApiError):
     error = "content_too_large"
     status = 413
     title = "The body is too large"
+
+
+class HeaderFieldsTooLarge(ApiError):
+    """The request's address and header fields are larger than any we take (RFC 6585 5)."""
+
+    error = "header_fields_too_large"
+    status = 431
+    title = "The header fields are too large"
 
 
 class UnsupportedMediaType(ApiError):

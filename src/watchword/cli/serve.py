@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
     for warning in settings.warnings():
         say(f"warning: {warning}")
     check_certificate(settings)
+    _allow_files()
     listener = bind(settings.host, settings.port)
     if settings.port == 0:
         # The issuer follows the port, so it must be known before anything is signed.
@@ -162,6 +163,8 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
     """A uvicorn that tells when it is ready, drains without waiting for streams, and lets us exit 0."""
     import uvicorn
 
+    from watchword.server.web.connection import connections
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -180,18 +183,30 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=connections(settings.web),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=int(settings.web.idle.total_seconds()),
         timeout_graceful_shutdown=int(settings.web.drain.total_seconds()),
         ssl_certfile=settings.values["TLS_CERT"],
         ssl_keyfile=settings.values["TLS_KEY"],
     )
     return Server(config)
+
+
+def _allow_files() -> None:
+    """Take as many connections as the system grants, not as few as it begins with."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _loop(settings: Settings) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
-from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -21,7 +20,7 @@ from watchword.errors import (
 )
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
-from watchword.protocol.challenge import www_authenticate
+from watchword.protocol.challenge import holds_token, www_authenticate
 from watchword.protocol.problem import MEDIA_TYPE, problem, simple
 from watchword.protocol.scope import parse_scope
 
@@ -155,7 +154,7 @@ class Protection:
     def _identify(
         self, header: str | bytes | Sequence[str | bytes] | None, query: bytes, request: object
     ) -> Principal | None:
-        if query and _holds_token(query):
+        if query and holds_token(query):
             raise InvalidRequest("a token does not belong in the URL")
         try:
             return self.guard.authenticate(header, request)
@@ -183,10 +182,3 @@ def _words(name: str, given: object) -> tuple[str, ...]:
     if isinstance(words, Collection) and all(isinstance(word, str) and word for word in words):
         return tuple(words)
     raise ConfigurationError(f"{name}: must be a text or several")
-
-
-def _holds_token(query: bytes) -> bool:
-    if b"access" not in query and b"%" not in query:
-        return False
-    names = (part.partition("=")[0] for part in query.decode("latin-1").replace(";", "&").split("&"))
-    return any(unquote_plus(name) == "access_token" for name in names)

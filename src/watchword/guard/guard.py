@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from watchword.errors import (
     ConfigurationError,
-    InvalidRequest,
     InvalidToken,
     MissingCredentials,
     TemporarilyUnavailable,
@@ -281,20 +280,7 @@ def _text(token: object) -> str:
 def _credentials(header: str | bytes | Sequence[str | bytes] | None) -> Credentials:
     if header is None:
         raise MissingCredentials
-    values = (header,) if isinstance(header, str | bytes) else header
-    try:
-        return parse_authorization(values)
-    except InvalidRequest:
-        if len(values) > 1 or _is_twice(values[0]):
-            raise
-        # One field that holds no credentials of any form is a bad token, not a bad request.
-        raise InvalidToken("the Authorization field is malformed") from None
-
-
-def _is_twice(value: str | bytes) -> bool:
-    value = value[:MAX_SIZE]
-    text = (value.decode("latin-1") if isinstance(value, bytes) else value).lower()
-    return any(part.lstrip().startswith(("bearer ", "basic ")) for part in text.split(",")[1:])
+    return parse_authorization((header,) if isinstance(header, str | bytes) else header)
 
 
 def _check_arguments(

@@ -5,18 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import unquote_plus
 
 import msgspec
 
-from watchword.errors import InsufficientScope, InvalidRequest, MissingCredentials, WatchwordError
+from watchword.errors import (
+    InsufficientScope,
+    InvalidRequest,
+    InvalidToken,
+    MissingCredentials,
+    WatchwordError,
+)
 
-__all__ = ["MAX_SIZE", "Credentials", "parse_authorization", "www_authenticate"]
+__all__ = ["MAX_SIZE", "Credentials", "holds_token", "parse_authorization", "www_authenticate"]
 
 MAX_SIZE: Final = 16384
 """Characters of an Authorization field that anybody looks at: an access token as the password of a Basic pair."""
 
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")
+_TWICE = re.compile(r",[ \t]*(?:bearer|basic)[ \t]", re.IGNORECASE)
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -35,28 +43,38 @@ def parse_authorization(values: Sequence[str | bytes]) -> Credentials:
     """Read the ``Authorization`` fields of one request (RFC 9110 11.6.2, RFC 6750 2.1).
 
     The one rule: exactly one field, one scheme, one space, one token68. Scheme names compare
-    without case. Anything else is refused, so that no two readers of a request differ.
+    without case. Anything else is refused, so that no two readers of a request differ: twice is a bad
+    request, one field that holds no credentials of any form is a bad token.
 
     Args:
         values: every value the request carried, in order; an empty list is a request without any.
 
     Raises:
         MissingCredentials: there is no field.
-        InvalidRequest: there is more than one, or it is too long or not of this form.
+        InvalidRequest: there is more than one, or one with two credentials in it.
+        InvalidToken: it is too long or not of this form.
     """
     if not values:
         raise MissingCredentials
     if len(values) > 1:
         raise InvalidRequest("credentials came twice")
-    value = values[0]
-    if len(value) > MAX_SIZE:
-        raise InvalidRequest("the Authorization field is too long")
+    value = values[0][: MAX_SIZE + 1]
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     scheme, space, token = value.partition(" ")
-    if not _SCHEME.match(scheme) or not space or not _TOKEN68.match(token):
-        raise InvalidRequest("the Authorization field is malformed")
+    if len(value) > MAX_SIZE or not _SCHEME.match(scheme) or not space or not _TOKEN68.match(token):
+        if _TWICE.search(value):
+            raise InvalidRequest("credentials came twice")
+        raise InvalidToken("the Authorization field is malformed")
     return Credentials(scheme.lower(), token)
+
+
+def holds_token(query: bytes) -> bool:
+    """Whether a query string names an access token, however it spells the name (RFC 6750 2.3: never do)."""
+    if b"access" not in query and b"%" not in query:
+        return False
+    names = (part.partition("=")[0] for part in query.decode("latin-1").replace(";", "&").split("&"))
+    return any(unquote_plus(name) == "access_token" for name in names)
 
 
 def www_authenticate(

@@ -81,9 +81,15 @@ class LimitPolicy:
     """How often a secret may be tried (NIST 800-63B-4 3.2.2). Only failures count."""
 
     attempts_per_account: int = 10
+    """Failures a window on one account from one network."""
     attempts_per_address: int = 100
+    """Failures a window from one address; three times as many from its neighbourhood, thirty times from everybody."""
+    failures_per_account: int = 100
+    """Failures in a row on one account from all networks; beyond it only networks its user knows may try freely."""
     registrations_per_address: int = 60
     window: timedelta = timedelta(minutes=1)
+    longest_wait: timedelta = timedelta(minutes=15)
+    """What the wait grows to, doubling with each failure after a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,18 @@ class WebPolicy:
 
     body_limit: int = 65_536
     """Bytes of a request body."""
+    head_limit: int = 32_768
+    """Bytes of a request's address and header fields."""
+    head: timedelta = timedelta(seconds=10)
+    """How long a client may take for the head of a request, from its first byte or from connecting."""
+    body: timedelta = timedelta(seconds=20)
+    """How long it may take for the body."""
+    idle: timedelta = timedelta(seconds=5)
+    """How long a connection may stand open between two requests."""
+    unread: timedelta = timedelta(seconds=30)
+    """How long a client may leave its answer unread."""
+    connections: int = 20_000
+    """Connections at once in one process; one more is refused."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     drain: timedelta = timedelta(seconds=10)

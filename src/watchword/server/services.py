@@ -20,6 +20,7 @@ from watchword.server.ephemeral.limits import Limit
 from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
+from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
 from watchword.server.settings import Settings
 from watchword.server.store.records import Origin
@@ -167,8 +168,7 @@ def _wire(
             passwords=passwords,
             issuance=issuance,
             session_policy=settings.sessions,
-            per_account=Limit(limits.attempts_per_account, limits.window, monotonic),
-            per_address=Limit(limits.attempts_per_address, limits.window, monotonic),
+            attempts=Attempts.of(limits, store.sessions, monotonic),
             token_bytes=token_bytes,
         ),
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions),

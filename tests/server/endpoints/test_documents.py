@@ -130,6 +130,7 @@ class Listener:
             "type": "http",
             "method": "GET",
             "path": "/revocations/stream",
+            "scheme": "https",
             "query_string": b"",
             "headers": headers,
             "client": ("192.0.2.9", 1),

@@ -201,6 +201,93 @@ class TestAddress:
                 assert (await http.post("/auth/login", json=body, headers=other)).status_code == 200
 
 
+class TestConfidential:
+    @pytest.mark.parametrize(
+        ("peer", "fields", "status"),
+        [
+            ("127.0.0.1", {}, 200),
+            ("127.0.0.9", {}, 200),
+            ("::1", {}, 200),
+            ("::ffff:127.0.0.1", {}, 200),
+            ("192.0.2.1", {}, 403),
+            ("192.0.2.1", {"X-Forwarded-Proto": "https"}, 403),
+            ("192.0.2.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
+            ("10.0.0.1", {}, 200),
+            ("10.0.0.1", {"X-Forwarded-Proto": "https"}, 200),
+            ("10.0.0.1", {"X-Forwarded-Proto": "http"}, 403),
+            ("10.0.0.1", {"X-Forwarded-Proto": "https, HTTP"}, 403),
+        ],
+    )
+    async def test_req_o22_plain_http_is_for_this_machine_and_trusted_proxies(
+        self, peer: str, fields: dict[str, str], status: int
+    ) -> None:
+        """A password or token that others could read on the way is not taken, whoever says that it was safe."""
+        async with open_stage(trusted_proxies="10.0.0.0/8") as stage:
+            ada = await stage.newcomer()
+            async with stage.client(peer, base_url="http://auth.example.com") as http:
+                answer = await http.get("/auth/me", headers={**ada.bearer, **fields})
+                assert answer.status_code == status, answer.text
+                if status == 403:
+                    problem(answer, 403, "access_denied")
+                for probe in ("/healthz", "/readyz"):
+                    assert (await http.get(probe, headers=fields)).status_code == 200
+            async with stage.client(peer) as https:
+                if status == 200 or peer == "192.0.2.1":
+                    assert (await https.get("/auth/me", headers={**ada.bearer})).status_code == 200
+
+    async def test_an_issuer_on_this_machine_needs_no_tls_at_its_proxy(self) -> None:
+        """A developer's proxy on loopback says ``http``, and that is right."""
+        here = "http://localhost:8080"
+        async with (
+            open_stage(issuer=here, trusted_proxies="127.0.0.1") as stage,
+            stage.client("127.0.0.1", base_url=here) as http,
+        ):
+            assert (await http.get("/", headers={"X-Forwarded-Proto": "http"})).status_code == 200
+
+
+class TestAccept:
+    @pytest.mark.parametrize(
+        ("accept", "status"),
+        [
+            (None, 200),
+            ("*/*", 200),
+            ("*", 200),
+            ("", 406),
+            ("application/json", 200),
+            ("APPLICATION/JSON; charset=utf-8", 200),
+            ("application/*;q=0.1", 200),
+            ("text/html, */*;q=0.8", 200),
+            ("text/html", 406),
+            ("application/jsonp", 406),
+            ("application/json;q=0", 406),
+            ("application/json;q=0.0, */*", 406),
+            ("*/*;q=0, application/json", 200),
+            ("application/json;q=x", 200),
+        ],
+    )
+    async def test_req_s16_a_form_that_nobody_wants_is_not_sent(
+        self, stage: Stage, accept: str | None, status: int
+    ) -> None:
+        """406 where ``Accept`` leaves nothing; a refusal is a problem document in any case."""
+        ada = await stage.newcomer()
+        headers = dict(ada.bearer)
+        if accept is not None:
+            headers["Accept"] = accept
+        answer = await stage.http.get("/auth/me", headers=headers)
+        assert answer.status_code == status, answer.text
+        if status == 406:
+            problem(answer, 406, "not_acceptable")
+
+    async def test_what_is_no_json_comes_as_it_is(self, stage: Stage) -> None:
+        """Pages, the feed and counters have one form; 204 has none."""
+        ada = await stage.newcomer()
+        headers = {**ada.bearer, "Accept": "application/json"}
+        for path in ("/", "/docs", "/metrics", "/revocations", "/static/watchword.css"):
+            assert (await stage.http.get(path, headers=headers)).status_code == 200
+        headers["Accept"] = "text/html"
+        assert (await stage.http.post("/auth/logout", headers=headers)).status_code == 204
+
+
 class TestBody:
     async def send(self, stage: Stage, chunks: int, *, announce: int | None = None) -> tuple[int, int]:
         """A chunked log-in that never ends by itself: the status, and how many chunks were read."""
@@ -224,6 +311,7 @@ class TestBody:
             "type": "http",
             "method": "POST",
             "path": "/auth/login",
+            "scheme": "https",
             "query_string": b"",
             "headers": headers,
             "client": ("192.0.2.1", 1),

@@ -209,24 +209,20 @@ class UserService:
         return _found(await self.users.set_password(user_id, await self.passwords.hash(new), origin))
 
     async def change_password(
-        self, user_id: str, current: str, new: str, *, session_id: str | None, origin: Origin
+        self, user: User, new: str, *, version: int, session_id: str | None, origin: Origin
     ) -> None:
-        """Let a user change his password: his other sessions end, this one stays.
+        """Let a user who proved himself at *version* change his password: his other sessions end, this one stays.
 
         Raises:
-            InvalidCredentials: *current* is not his password.
+            InvalidCredentials: it was changed meanwhile.
             InvalidInput: *new* may not be set.
         """
-        user = await self.users.get(user_id)
-        digest = user.password_digest if user else None
-        if not await self.passwords.verify(digest, current) or user is None:
-            raise InvalidCredentials("the current password is wrong")
         self.passwords.check(new, about=(user.email, user.name, user.username), member="new_password")
         changed = await self.users.set_password(
-            user_id,
+            user.id,
             await self.passwords.hash(new),
             origin,
-            expected_version=user.version,
+            expected_version=version,
             keep_session=session_id,
         )
         if changed is None:

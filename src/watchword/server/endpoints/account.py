@@ -7,7 +7,6 @@ from typing import Final
 
 from msgspec import UNSET
 
-from watchword.errors import InvalidCredentials
 from watchword.server.endpoints.views import (
     PasswordBody,
     ProfileBody,
@@ -57,7 +56,7 @@ async def change_me(services: Services, request: Request) -> Response:
     if body.email is not UNSET and body.email != user.email:
         recent = services.now() - request.caller.session.auth_time <= _RECENT
         if body.current_password is not None or not recent:
-            await _prove(services, request, body.current_password or "")
+            await services.login.prove(user, body.current_password or "", request.origin())
     changed = await services.users.update(
         user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
     )
@@ -86,25 +85,9 @@ async def end_session(services: Services, request: Request) -> Response:
 async def change_password(services: Services, request: Request) -> Response:
     """``POST /auth/password``: another password; the user's other sessions end."""
     body: PasswordBody = request.body
-    caller = request.caller
-    services.login.check_attempts(caller.user.id, request.origin())
-    try:
-        await services.users.change_password(
-            caller.user.id,
-            body.current_password,
-            body.new_password,
-            session_id=caller.session.id,
-            origin=request.origin(),
-        )
-    except InvalidCredentials:
-        services.login.count_attempt(caller.user.id, request.origin())
-        raise
+    user, session = request.caller.user, request.caller.session
+    await services.login.prove(user, body.current_password, request.origin())
+    await services.users.change_password(
+        user, body.new_password, version=user.version, session_id=session.id, origin=request.origin()
+    )
     return EMPTY
-
-
-async def _prove(services: Services, request: Request, password: str) -> None:
-    user, origin = request.caller.user, request.origin()
-    services.login.check_attempts(user.id, origin)
-    if not await services.passwords.verify(user.password_digest, password):
-        services.login.count_attempt(user.id, origin)
-        raise InvalidCredentials("the current password is wrong")

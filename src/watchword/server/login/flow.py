@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from watchword.errors import AccountDisabled, InvalidCredentials, InvalidInput, InvalidScope, InvalidTarget
+from watchword.errors import (
+    AccountDisabled,
+    InvalidCredentials,
+    InvalidInput,
+    InvalidScope,
+    InvalidTarget,
+    TemporarilyUnavailable,
+)
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.protocol.scope import format_scope, parse_scope
 from watchword.server.accounts.address import email_key
 from watchword.server.accounts.passwords import PasswordService
-from watchword.server.ephemeral.limits import Limit, network_of
+from watchword.server.login.attempts import Attempts
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import LoginRecord, NewSession, Opened, Origin, Refused, User
 from watchword.server.store.store import Apis, Events, Roles, Sessions, Users
@@ -45,8 +53,7 @@ class LoginFlow:
     passwords: PasswordService
     issuance: Issuance
     session_policy: SessionPolicy
-    per_account: Limit
-    per_address: Limit
+    attempts: Attempts
     token_bytes: Callable[[int], bytes] = field(repr=False)
 
     async def password(
@@ -107,13 +114,9 @@ class LoginFlow:
     async def proven(self, name: str, *, by_email: bool, password: str, origin: Origin) -> LoginRecord:
         """The user that *name* and *password* prove, and the version read with the digest.
 
-        The account's bucket has the address in its key too: whoever hammers an account from
-        elsewhere does not lock its owner out.
-
         Raises:
             InvalidCredentials, TooManyRequests, TemporarilyUnavailable: as for ``password``.
         """
-        self.check_attempts(name, origin)
         possible = len(name) <= 320 and name.isprintable()
         found = None
         if possible:
@@ -122,31 +125,34 @@ class LoginFlow:
                 if by_email
                 else await self.users.find(username_key=name)
             )
+        # One account has one count, by whichever of its names it is tried.
+        attempt = await self.attempts.admit(found.user.id if found else _nobody(name), origin)
         digest = found.user.password_digest if found else None
-        if not await self.passwords.verify(digest, password) or found is None or digest is None:
-            self.count_attempt(name, origin)
-            await self._failed(
-                found.user if found else None, "wrong_password" if found else "unknown", origin
-            )
+        matched = await self.passwords.verify(digest, password) and found is not None
+        attempt.settle(matched)
+        if not matched or found is None or digest is None:
+            reason = "wrong_password" if found else "unknown"
+            await self._failed(found.user if found else None, reason, origin)
             raise InvalidCredentials
-        self.per_account.clear(_account(name, origin))
         if self.passwords.needs_rehash(digest):
-            await self.users.rehash(found.user.id, digest, await self.passwords.hash(password))
+            # It can be done at any log-in, so this one does not fail for it.
+            with suppress(TemporarilyUnavailable):
+                await self.users.rehash(found.user.id, digest, await self.passwords.hash(password))
         return found
 
-    def check_attempts(self, name: str, origin: Origin) -> None:
-        """Whether the secret of *name* may be tried from this address; for every door that checks one.
+    async def prove(self, user: User, password: str, origin: Origin) -> None:
+        """Let a user who is logged in prove himself once more.
 
         Raises:
-            TooManyRequests: too many failed of late.
+            InvalidCredentials: *password* is not his.
+            TooManyRequests, TemporarilyUnavailable: as for ``password``.
         """
-        self.per_address.check(network_of(origin.address))
-        self.per_account.check(_account(name, origin))
-
-    def count_attempt(self, name: str, origin: Origin) -> None:
-        """A try failed."""
-        self.per_address.count(network_of(origin.address))
-        self.per_account.count(_account(name, origin))
+        attempt = await self.attempts.admit(user.id, origin)
+        matched = await self.passwords.verify(user.password_digest, password)
+        attempt.settle(matched)
+        if not matched:
+            await self._failed(user, "wrong_password", origin)
+            raise InvalidCredentials("the current password is wrong")
 
     async def _audience(self, asked: str | None) -> tuple[str, ...]:
         policy = self.issuance.claims.policy
@@ -169,7 +175,5 @@ class LoginFlow:
         )
 
 
-def _account(name: str, origin: Origin) -> str:
-    # The address is part of the key: whoever hammers from elsewhere does not lock the owner out.
-    text = f"{name}|{network_of(origin.address)}"
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _nobody(name: str) -> str:
+    return f"nobody {sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -64,7 +64,7 @@ class Introspection:
                 seen cannot administer the server.
 
         Raises:
-            MissingCredentials, InvalidRequest: there is no bearer token, or not one.
+            MissingCredentials, InvalidRequest: there are no credentials, or there are two.
             InvalidToken: it is forged, expired, revoked, or of an ended session.
             InsufficientScope: it is good and does not open this door.
         """

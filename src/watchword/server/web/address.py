@@ -1,4 +1,7 @@
-"""The address of a client: the peer's, unless the peer is a proxy we were told to believe (RFC 9700 4.13)."""
+"""Where a request comes from and by which way: what a proxy says counts when we were told to believe it.
+
+RFC 9700 4.13: anybody can write the fields of a proxy.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from watchword.server.web.request import Scope
 
-__all__ = ["client_address"]
+__all__ = ["client_address", "is_confidential"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -18,24 +21,12 @@ def client_address(trusted_proxies: Sequence[str]) -> Callable[[Scope], str | No
     With trusted proxies it walks ``X-Forwarded-For`` from the right, past the proxies, to the first
     address that is none: what stands left of it anybody could have written.
     """
-    networks: list[Network] = [ipaddress.ip_network(text) for text in trusted_proxies]
-
-    def peer(scope: Scope) -> str | None:
-        client = scope.get("client")
-        return client[0] if client else None
-
-    if not networks:
-        return peer
-
-    def is_trusted(address: str | None) -> bool:
-        try:
-            found = ipaddress.ip_address(address or "")
-        except ValueError:
-            return False
-        return any(found.version == network.version and found in network for network in networks)
+    if not trusted_proxies:
+        return _peer
+    is_trusted = _member_of(trusted_proxies)
 
     def through_proxies(scope: Scope) -> str | None:
-        address = peer(scope)
+        address = _peer(scope)
         if not is_trusted(address):
             return address
         hops = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
@@ -49,3 +40,46 @@ def client_address(trusted_proxies: Sequence[str]) -> Callable[[Scope], str | No
         return address
 
     return through_proxies
+
+
+def is_confidential(trusted_proxies: Sequence[str], *, https: bool) -> Callable[[Scope], bool]:
+    """The function that tells whether nobody between the client and us could listen.
+
+    TLS ends here, or the peer is this machine, or it is a trusted proxy that does not say that its
+    client came without. With an issuer on this machine that is no *https*, its word is not asked for.
+    """
+    is_trusted = _member_of(trusted_proxies)
+    is_here = _member_of(("127.0.0.0/8", "::1/128"))
+
+    def confidential(scope: Scope) -> bool:
+        if scope.get("scheme") == "https":
+            return True
+        address = _peer(scope)
+        if is_trusted(address):
+            if not https:
+                return True
+            said = [v for name, v in scope["headers"] if name == b"x-forwarded-proto"]
+            return b"http" not in (hop.strip().lower() for hop in b",".join(said).split(b","))
+        return address is None or is_here(address)
+
+    return confidential
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _member_of(texts: Sequence[str]) -> Callable[[str | None], bool]:
+    networks: list[Network] = [ipaddress.ip_network(text) for text in texts]
+
+    def contains(address: str | None) -> bool:
+        try:
+            found = ipaddress.ip_address(address or "")
+        except ValueError:
+            return False
+        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+            found = found.ipv4_mapped
+        return any(found.version == network.version and found in network for network in networks)
+
+    return contains

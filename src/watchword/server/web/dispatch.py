@@ -16,28 +16,26 @@ from typing import Any, Final
 
 from starlette.routing import compile_path
 
-from watchword.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError, WatchwordError
+from watchword.errors import (
+    AccessDenied,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    ServerError,
+    WatchwordError,
+)
+from watchword.protocol.challenge import holds_token
 from watchword.server.policies import WebPolicy
-from watchword.server.web.address import client_address
+from watchword.server.web.address import client_address, is_confidential
 from watchword.server.web.errors import error_response
 from watchword.server.web.observe import Observer
 from watchword.server.web.request import Receive, Request, Scope, Send, read_form, read_json
-from watchword.server.web.responses import Response
+from watchword.server.web.responses import JSON, PROTECTIONS, Response
 from watchword.server.web.route import Route
 
 __all__ = ["Dispatcher"]
 
-_SECURITY: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-resource-policy", b"same-site"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none';"
-        b" frame-ancestors 'none'",
-    ),
-)
 _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
@@ -55,11 +53,13 @@ class Dispatcher:
     _exact: dict[str, dict[str, Route]] = field(default_factory=dict, repr=False)
     _patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = field(default_factory=list, repr=False)
     _address: Callable[[Scope], str | None] = field(init=False, repr=False)
+    _confidential: Callable[[Scope], bool] = field(init=False, repr=False)
     _common: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._address = client_address(self.policy.trusted_proxies)
-        self._common = (*_SECURITY, _HSTS) if self.https else _SECURITY
+        self._confidential = is_confidential(self.policy.trusted_proxies, https=self.https)
+        self._common = (*PROTECTIONS, _HSTS) if self.https else PROTECTIONS
         patterns: dict[str, dict[str, Route]] = {}
         for route in self.routes:
             table = patterns if "{" in route.path else self._exact
@@ -103,9 +103,13 @@ class Dispatcher:
         return route
 
     async def _answer(self, route: Route, request: Request) -> Response:
+        if not route.plain and not self._confidential(request.scope):
+            raise AccessDenied("come by https; plain HTTP is for this machine and for trusted proxies")
+        if (query := request.scope["query_string"]) and holds_token(query):
+            raise InvalidRequest("a token does not belong in the URL")
+        if route.media_type == JSON and route.status != 204 and not request.accepts(JSON):
+            raise NotAcceptable
         if route.auth != "none":
-            if b"access_token=" in request.scope["query_string"]:
-                raise InvalidRequest("a token does not belong in the URL")
             request.caller = await self.services.introspection.authenticate(
                 request.header_values("authorization"), audience=route.auth
             )

@@ -81,6 +81,20 @@ class Request:
             self._headers = found
         return self._headers.get(name, ())
 
+    def accepts(self, media_type: str) -> bool:
+        """Whether the client takes *media_type*; the most specific range counts (RFC 9110 12.5.1)."""
+        values = self.header_values("accept")
+        if not values or values[0] == "*/*":
+            return True
+        ranges = {"*": 0, "*/*": 0, media_type.partition("/")[0] + "/*": 1, media_type: 2}
+        found, weight = -1, 1.0
+        for item in ",".join(values).lower().split(","):
+            name, *parameters = (part.strip() for part in item.split(";"))
+            rank = ranges.get(name, -1)
+            if rank > found:
+                found, weight = rank, _weight(parameters)
+        return found >= 0 and weight > 0
+
     @property
     def query(self) -> Mapping[str, str]:
         """The query's parameters.
@@ -174,6 +188,14 @@ async def read_form(request: Request, limit: int) -> Mapping[str, str]:
     if len(found) != len(pairs):
         raise InvalidRequest("a field came twice")
     return found
+
+
+def _weight(parameters: Sequence[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q" and re.fullmatch(r"[01](\.\d{0,3})?", value.strip()):
+            return float(value)
+    return 1.0
 
 
 def _faults(members: Mapping[str, Any], form: type) -> list[tuple[str, str]]:

@@ -34,6 +34,7 @@ class Route:
         query: names and meanings of its query parameters.
         cors: whether pages of configured origins, or of any (``public``), may call.
         tag: the chapter of the documents; empty: not in them.
+        plain: whether it may be asked without TLS from another machine: probes, which tell nothing.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Route:
     cors: Literal["none", "configured", "public"] = "configured"
     media_type: str = "application/json"
     tag: str = ""
+    plain: bool = False
 
     @property
     def statuses(self) -> tuple[int, ...]:
@@ -58,6 +60,8 @@ class Route:
         found = {self.status, 400, 500, 503, *self.faults}
         if self.auth != "none":
             found |= {401, 403} if self.auth == "admin" else {401}
+        if self.media_type == "application/json" and self.status != 204:
+            found.add(406)
         if self.body is not None or self.form:
-            found |= {413, 415, 422} if not self.form else {413, 415}
+            found |= {408, 413, 415, 422} if not self.form else {408, 413, 415}
         return tuple(sorted(found))

@@ -1,0 +1,186 @@
+"""One connection: how long its client may take, how large a head may be, and what is no HTTP (RFC 9112).
+
+The server that runs us closes connections that idle between two requests and nothing else, so a client
+that sends a byte a minute would hold its place for ever (slow loris). Here each phase has a deadline.
+"""
+
+from __future__ import annotations
+
+from asyncio import Transport
+from asyncio.events import TimerHandle
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, Literal, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from watchword.errors import (
+    HeaderFieldsTooLarge,
+    InvalidRequest,
+    RequestTimeout,
+    TemporarilyUnavailable,
+    WatchwordError,
+)
+from watchword.server.policies import WebPolicy
+from watchword.server.web.errors import error_response
+from watchword.server.web.responses import PROTECTIONS
+
+__all__ = ["connections"]
+
+_LINGER: Final = 2.0
+"""Seconds in which a client that is still sending may fetch its last answer: a close at once would destroy it."""
+
+
+def connections(policy: WebPolicy) -> type[HttpToolsProtocol]:
+    """What uvicorn makes of each connection under *policy*."""
+    return cast("type[HttpToolsProtocol]", partial(_Connection, policy))
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn offers no other way in than its class; its callbacks come in the order of the methods here.
+
+    In *head* and *body* the client owes us bytes; *ready* means a whole request has been read. Deadlines are
+    touched when a piece of a request comes alone, so that a request in one piece pays nothing for them.
+    """
+
+    def __init__(self, policy: WebPolicy, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._policy = policy
+        self._phase: Literal["head", "body", "ready"] = "ready"
+        self._received = 0
+        self._owed: Literal["", "head", "body"] = ""
+        self._deadline: TimerHandle | None = None
+        self._unread: TimerHandle | None = None
+        self._fault: WatchwordError | None = None
+        self._over = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._policy.connections:
+            self._refuse(TemporarilyUnavailable("too many connections"))
+        else:
+            self._expect("head")
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return
+        self._received += len(data)
+        super().data_received(data)
+        if self._phase == "ready":
+            # Line breaks before a request are no request yet: whoever sends only them owes us a head.
+            idle = (self.cycle is None or self.cycle.response_complete) and not self.timeout_keep_alive_task
+            self._expect("head" if idle else "")
+        else:
+            self._expect(self._phase)
+        if self._phase != "head":
+            self._received = 0
+        elif self._received > self._policy.head_limit:
+            self._refuse(HeaderFieldsTooLarge())
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._phase = "head"
+
+    def on_headers_complete(self) -> None:
+        if self._received > self._policy.head_limit and self._head_size() > self._policy.head_limit:
+            self._fail(HeaderFieldsTooLarge())
+        version = self.parser.get_http_version()
+        hosts = [1 for name, _ in self.headers if name == b"host"]
+        if version not in ("1.0", "1.1"):
+            self._fail(InvalidRequest("this is not HTTP/1.1"))
+        if len(hosts) > 1 or (not hosts and version == "1.1"):
+            # Nothing is made of the host here; a request that two readers may take for two hosts is no request.
+            self._fail(InvalidRequest("a request names one host"))
+        super().on_headers_complete()
+        self._phase = "body"
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._phase = "ready"
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self._later(self._policy.unread, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for timer in (self._deadline, self._unread):
+            if timer is not None:
+                timer.cancel()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _fail(self, fault: WatchwordError) -> None:
+        # The parser ends at an exception of a callback and comes back by ``send_400_response``.
+        self._fault = fault
+        raise fault
+
+    def _expect(self, owed: Literal["", "head", "body"]) -> None:
+        if owed == self._owed:
+            return
+        self._owed = owed
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if owed:
+            span = self._policy.head if owed == "head" else self._policy.body
+            self._deadline = self._later(span, self._late)
+
+    def _later(self, span: timedelta, call: Callable[[], None]) -> TimerHandle:
+        return self.loop.call_later(span.total_seconds(), call)
+
+    def _late(self) -> None:
+        if self._received or self._phase != "ready":
+            self._refuse(RequestTimeout())
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: WatchwordError) -> None:
+        """Answer with *error* where no other answer has begun, and close."""
+        if self._over or self.transport.is_closing():
+            return
+        self._over = True
+        self._expect("")
+        cycle = self.cycle
+        pending = cycle is not None and not cycle.response_complete
+        # An answer out of turn, or a second one, would be taken for that of another request.
+        if pending:
+            silent = cycle.response_started or self._phase == "head" or bool(self.pipeline)
+        else:
+            silent = cycle is not None and self._phase == "body"
+        if not silent:
+            self._write(error)
+        if pending:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if silent or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.abort)
+
+    def _write(self, error: WatchwordError) -> None:
+        response = error_response(error)
+        fields = [
+            *self.server_state.default_headers,
+            (b"content-type", response.media_type.encode()),
+            (b"content-length", b"%d" % len(response.body)),
+            (b"connection", b"close"),
+            *((name.lower().encode(), value.encode()) for name, value in response.headers.items()),
+            *PROTECTIONS,
+        ]
+        status = HTTPStatus(response.status)
+        head = b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode())
+        lines = b"".join(b"%s: %s\r\n" % (name, value) for name, value in fields)
+        self.transport.write(head + lines + b"\r\n" + response.body)
