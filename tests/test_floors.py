@@ -50,7 +50,8 @@ ROOMS: dict[str, set[str]] = {
     "server.web": {"server.policies"},  # body limits, origins and trusted peers come from the policies
     "server.ephemeral": {"server.policies"},
     "server.parsing": set(),  # how a setting's text is read
-    "server.settings": {"server.parsing", "server.policies"},
+    "server.sources": set(),  # where settings stand
+    "server.settings": {"server.parsing", "server.sources", "server.policies"},
     "server.aliases": set(),  # an ASGI wrapper: it knows paths and members, no room
     # the domain: it alone touches the store
     "server.keys": {"server.store", "server.policies"},

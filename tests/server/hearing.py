@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.server.stage import ISSUER, Stage
 from watchword.errors import InvalidToken
+from watchword.guard.derived_key import RootSecrets
 from watchword.guard.knowledge import Knowledge
 from watchword.guard.principal import Principal
 from watchword.guard.verifier import Verifier
@@ -18,10 +19,11 @@ LEEWAY = 240
 class Hearing:
     """The guard of one audience, without its thread: it hears when a test says so."""
 
-    def __init__(self, stage: Stage, audience: str = "api") -> None:
+    def __init__(self, stage: Stage, audience: str = "api", secrets: tuple[str, ...] = ()) -> None:
         self.stage = stage
+        roots = RootSecrets.parse(secrets, issuer=ISSUER, audience=audience) if secrets else None
         self.known = Knowledge(
-            ISSUER, clock=lambda: stage.clock.now().timestamp(), monotonic=stage.clock.monotonic
+            ISSUER, roots=roots, clock=lambda: stage.clock.now().timestamp(), monotonic=stage.clock.monotonic
         )
         self.verifier = Verifier(
             self,

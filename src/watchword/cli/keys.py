@@ -8,6 +8,7 @@ import click
 
 from watchword.cli.output import show_json, show_record, show_table
 from watchword.cli.store import Place, origin, place_options
+from watchword.errors import NotFound
 
 if TYPE_CHECKING:
     from watchword.server.keys.ring import Rotation
@@ -23,22 +24,24 @@ def key() -> None:
 
 
 @key.command("list")
+@click.option("--feed", is_flag=True, help="The keys that sign the revocation feed.")
 @place_options
-def list_keys(place: Place, as_json: bool) -> None:
+def list_keys(place: Place, as_json: bool, feed: bool) -> None:
     """Show the keys and where each is in its life."""
 
     async def act(services: Services) -> list[SigningKey]:
-        return list(await services.keys.list())
+        return list(await services.keys.list("feed" if feed else "token"))
 
     keys = place.run(act)
     if as_json:
         show_json([_view(one) for one in keys])
         return
     show_table(
-        ("STATE", "ALGORITHM", "KID", "CREATED", "ACTIVE", "RETIRED", "GONE"),
+        ("STATE", "FOR", "ALGORITHM", "KID", "CREATED", "ACTIVE", "RETIRED", "GONE"),
         [
             (
                 one.state,
+                one.audience or one.purpose,
                 one.algorithm,
                 one.kid,
                 one.created_at,
@@ -53,14 +56,31 @@ def list_keys(place: Place, as_json: bool) -> None:
 
 
 @key.command()
-@click.option("--algorithm", metavar="A", help="ES256, RS256, PS256 or EdDSA. Default: as the waiting key.")
+@click.option(
+    "--algorithm", metavar="A", help="ES256, RS256, PS256, Ed25519 or HS256. Default: as the waiting key."
+)
+@click.option(
+    "--audience", metavar="A", help="The API whose keys are meant. Default: the one of a plain log-in."
+)
+@click.option("--feed", is_flag=True, help="The key that signs the revocation feed.")
 @click.option("--now", is_flag=True, help="At once, for an incident: verifiers may not know the key yet.")
 @place_options
-def rotate(place: Place, as_json: bool, algorithm: str | None, now: bool) -> None:
+def rotate(
+    place: Place, as_json: bool, algorithm: str | None, audience: str | None, feed: bool, now: bool
+) -> None:
     """Let the waiting key take over, and say when it does. Tokens of the old one stay good."""
 
     async def act(services: Services) -> Rotation:
-        return await services.keys.rotate(algorithm=algorithm, immediately=now, origin=origin())
+        issuer = services.introspection.policy.issuer
+        if audience not in (None, issuer) and await services.store.apis.get(audience) is None:
+            raise NotFound(f"there is no API {audience}")
+        return await services.keys.rotate(
+            purpose="feed" if feed else "token",
+            audience=audience,
+            algorithm=algorithm,
+            immediately=now,
+            origin=origin(),
+        )
 
     rotation = place.run(act)
     if as_json:

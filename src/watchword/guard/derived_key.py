@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import Any, Self
 
 from watchword.errors import ConfigurationError, InvalidKey
 from watchword.jose.jwk import Key
 from watchword.jose.weakness import check_secret
+from watchword.protocol.key_derivation import SIZE, derive
 
 __all__ = ["RootSecrets", "derive"]
-
-_SIZE: Final = 32
-
-
-def derive(root: bytes, *, issuer: str, audience: str, number: int) -> Key:
-    """Key *number* of the root secret of one audience; its kid is the thumbprint (RFC 5869, 7638)."""
-    info = f"{issuer}|{audience}|{number}".encode()
-    return Key.from_secret(HKDF(hashes.SHA256(), _SIZE, None, info).derive(root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +33,7 @@ class RootSecrets:
         roots = tuple(one.encode() if isinstance(one, str) else one for one in given)
         try:
             for root in roots:
-                check_secret(root, _SIZE)
+                check_secret(root, SIZE)
         except InvalidKey as refused:
             raise ConfigurationError(f"secrets: {refused.description}") from None
         if not roots:

@@ -54,7 +54,8 @@ class Guard:
         issuer: the authorization server's URL: the ``iss`` demanded, byte by byte, and where keys and feed are.
         audience: the value that ``aud`` must hold.
         keys: a key set; with it the guard works offline: no thread, no feed, no revocation.
-        secrets: the root secrets shared with the server, for HS256; a second one replaces a leaked first.
+        secrets: the root secrets shared with the server, for HS256, which is then allowed beside
+            *algorithms*; a second one replaces a leaked first.
         algorithms: the allow-list; a token never widens it.
         leeway: seconds of clock difference forgiven, at most 240.
         max_staleness: seconds of silence after which the feed counts as stale.
@@ -114,7 +115,7 @@ class Guard:
             from watchword.guard.issuer import Issuer
 
             if secrets is not None:
-                allowed = {"HS256"}
+                allowed |= {"HS256"}
             source = self._issuer = Issuer.create(
                 self.issuer,
                 audience,

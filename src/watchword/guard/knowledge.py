@@ -29,7 +29,7 @@ class Knowledge:
 
     Args:
         issuer: the ``iss`` of every message.
-        roots: the root secrets in HS256 mode; public keys then count for nothing.
+        roots: the root secrets shared with the issuer; public keys count beside them.
         clock: seconds since the epoch.
         monotonic: the clock nobody sets.
     """
@@ -59,6 +59,8 @@ class Knowledge:
         self._clock = clock
         self._monotonic = monotonic
         self._keys: dict[str, Key] = {}
+        self._foreign: set[str] = set()
+        """Announced keys that are of no use here: another API's."""
         self._head = (0, 0, 0.0)
         self._heard_at = -math.inf
         self._signer: str | None = None
@@ -102,7 +104,7 @@ class Knowledge:
     @property
     def lacks_keys(self) -> bool:
         """Whether a key lives that is not known here."""
-        return any(kid not in self._keys for kid in self.kids)
+        return any(kid not in self._keys and kid not in self._foreign for kid in self.kids)
 
     def sweep(self) -> int:
         """Forget entries that no token is left for."""
@@ -208,16 +210,21 @@ class Knowledge:
             kid = jwk.get("kid")
             if not isinstance(kid, str) or kid in self._keys:
                 continue  # a kid never gets another key: cached tokens hang on the object
-            key = self._roots.key(jwk) if self._roots is not None else _public_key(jwk)
-            if key is not None:
+            roots = self._roots if jwk.get("kty") == "oct" else None
+            key = roots.key(jwk) if roots is not None else _public_key(jwk)
+            if key is None:
+                self._foreign.add(kid)
+            else:
                 self._keys[key.kid] = key
                 self.published[key.kid] = dict(jwk)
-        if len(self._keys) > _MAX_KEYS:
+        if len(self._keys) + len(self._foreign) > _MAX_KEYS:
+            self._foreign &= set(self.kids)
             self._keys = {kid: key for kid, key in self._keys.items() if kid in self.kids}
             self.published = {kid: jwk for kid, jwk in self.published.items() if kid in self._keys}
 
     def _look(self, *, heard: bool = False) -> None:
-        live = KeySet(self._keys[kid] for kid in dict.fromkeys(self.kids) if kid in self._keys)
+        keys = (self._keys[kid] for kid in dict.fromkeys(self.kids) if kid in self._keys)
+        live = KeySet(keys, mixed=self._roots is not None)
         cold = self.view.cold and not heard
         self.view = View(live, self.table, cold=cold, longest_life=self.longest_life)
 

@@ -181,8 +181,13 @@ class KeySet:
 
     __slots__ = ("_keys", "headers")
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[Key], *, mixed: bool = False) -> None:
         """Take *keys* in order.
+
+        Args:
+            keys: each of another ``kid``.
+            mixed: shared secrets and public keys may stand side by side: for one who shares a secret with
+                the issuer and knows which key is which.
 
         Raises:
             InvalidKey: two have one ``kid``, or shared secrets and public keys are mixed.
@@ -192,7 +197,7 @@ class KeySet:
             if key.kid in found:
                 raise InvalidKey("two keys of the set have one kid")
             found[key.kid] = key
-        if len({key.symmetric for key in found.values()}) > 1:
+        if not mixed and len({key.symmetric for key in found.values()}) > 1:
             raise InvalidKey("the set mixes shared secrets and public keys")
         self._keys = found
         self.headers: dict[bytes, Header] = {}

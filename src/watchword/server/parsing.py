@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
+from watchword.errors import InvalidKey
+from watchword.jose.weakness import check_secret
+
 __all__ = [
     "format_span",
     "parse_boolean",
@@ -16,7 +19,9 @@ __all__ = [
     "parse_count",
     "parse_list",
     "parse_networks",
+    "parse_optional_span",
     "parse_port",
+    "parse_secrets",
     "parse_span",
     "parse_text",
 ]
@@ -52,6 +57,26 @@ def format_span(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     unit = next(unit for unit, size in reversed(_UNITS.items()) if seconds % size == 0)
     return f"{seconds // _UNITS[unit]}{unit}"
+
+
+def parse_optional_span(text: str) -> timedelta | None:
+    """The same, or ``never``."""
+    return None if text == "never" else parse_span(text)
+
+
+def parse_secrets(text: str) -> Mapping[str, tuple[str, ...]]:
+    """``AUDIENCE=SECRET`` items divided by white space or commas; what comes later is newer."""
+    found: dict[str, tuple[str, ...]] = {}
+    for item in re.split(r"[\s,]+", text.strip()) if text.strip() else ():
+        audience, _, secret = item.partition("=")
+        if not audience or not secret:
+            raise ValueError("must be AUDIENCE=SECRET items")
+        try:
+            check_secret(secret.encode(), 32)
+        except InvalidKey as refused:
+            raise ValueError(f"{audience}: {refused.description}") from None
+        found[audience] = (*found.get(audience, ()), secret)
+    return MappingProxyType(found)
 
 
 def parse_count(least: int, most: int) -> Callable[[str], int]:

@@ -99,6 +99,10 @@ class KeyPolicy:
     algorithm: str = "ES256"
     publication: timedelta = timedelta(seconds=60)
     """A key signs only after it has been in the served key set this long: the ``max-age`` of the JWKS."""
+    rotation: timedelta | None = timedelta(days=90)
+    """How long a key signs before the waiting one takes over by itself; ``None``: until somebody asks."""
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Root secrets shared with an API, by audience, the newest last: what its HS256 keys are derived from."""
 
 
 @dataclass(frozen=True, slots=True)

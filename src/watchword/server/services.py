@@ -17,6 +17,7 @@ from watchword.server.accounts.sessions import SessionService
 from watchword.server.accounts.setup import SetupService
 from watchword.server.accounts.users import UserService
 from watchword.server.ephemeral.limits import Limit
+from watchword.server.keys.maker import KeyMaker
 from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
@@ -27,6 +28,7 @@ from watchword.server.store.records import Origin
 from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Store
 from watchword.server.tokens.claims import Claims
+from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.introspection import Introspection
 from watchword.server.tokens.issuance import Issuance
 from watchword.server.tokens.refresh import RefreshTokenService
@@ -116,7 +118,8 @@ async def open_services(
             await store.revocations.set_longest_life(access.lifetime)
             if await store.apis.get(access.audience) is None:
                 await store.apis.add(access.audience, (), Origin(), built_in=True)
-        ring = KeyRing(store.keys, sealing, settings.keys, now)
+        maker = KeyMaker(sealing, settings.keys, access.issuer, now)
+        ring = KeyRing(store.keys, maker, settings.keys, access.audience, now)
         await ring.start()
         services = _wire(settings, store, sealing, claims, ring, now, token_bytes, monotonic)
         await services.feed.start()
@@ -152,7 +155,12 @@ def _wire(
     users = UserService(store.users, passwords, settings.registration, token_bytes)
     limits = settings.limits
     feed = RevocationFeed(
-        store.revocations, ring, claims.policy.issuer, settings.feed, now, sealing.derive("feed cursor")
+        store.revocations,
+        ring,
+        claims.policy.issuer,
+        settings.feed,
+        now,
+        CursorCodec(sealing.derive("feed cursor")),
     )
     return Services(
         store=store,

@@ -6,7 +6,6 @@ the default. No other module reads the environment.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,15 +24,16 @@ from watchword.server.parsing import (
     parse_count,
     parse_list,
     parse_networks,
+    parse_optional_span,
     parse_port,
+    parse_secrets,
     parse_span,
     parse_text,
 )
+from watchword.server.sources import FILE, read_environment, read_toml
 
 __all__ = ["FILE", "ROWS", "Row", "Settings"]
 
-FILE: Final = "watchword.toml"
-PREFIX: Final = "WATCHWORD_"
 MIN_SECRET: Final = 32
 
 
@@ -69,6 +69,19 @@ ROWS: Final[Sequence[Row]] = (
         parse_choice("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
         "ES256",
         "The algorithm of new signing keys",
+    ),
+    Row(
+        "KEY_ROTATION",
+        parse_optional_span,
+        "90d",
+        "How long a key signs before the next takes over; never: by hand",
+    ),
+    Row(
+        "API_SECRETS",
+        parse_secrets,
+        "",
+        "Secrets shared with an API, for HS256: AUDIENCE=SECRET, the newest of an audience last",
+        True,
     ),
     Row("ACCESS_TOKEN_TTL", parse_span, "10m", "How long an access token lives; at most 24h"),
     Row("REFRESH_TOKEN_TTL", parse_span, "180d", "How long a session lives, whatever happens"),
@@ -145,8 +158,8 @@ class Settings:
         """
         texts: dict[str, tuple[str, str]] = {}
         if folder is not None and (folder / FILE).exists():
-            texts |= {name: (text, FILE) for name, text in _read_toml(folder / FILE).items()}
-        texts |= _read_environment(environ or {})
+            texts |= {name: (text, FILE) for name, text in read_toml(folder / FILE, _BY_NAME).items()}
+        texts |= read_environment(environ or {}, _BY_NAME)
         for name, text in (flags or {}).items():
             if text is not None:
                 if name.upper() not in _BY_NAME:
@@ -182,6 +195,8 @@ class Settings:
         life = self.values["ACCESS_TOKEN_TTL"]
         if not timedelta(seconds=1) <= life <= timedelta(hours=24):
             raise ConfigurationError("access_token_ttl: must be between 1s and 24h")
+        if self.values["KEY_ROTATION"] is not None and self.values["KEY_ROTATION"] < timedelta(hours=1):
+            raise ConfigurationError("key_rotation: must be never, or 1h or longer")
         if life > min(self.values["REFRESH_TOKEN_TTL"], self.values["SESSION_IDLE_TTL"]):
             raise ConfigurationError("access_token_ttl: must not be longer than a session may live")
         if self.values["WORKERS"] > 1:
@@ -275,7 +290,11 @@ class Settings:
     @property
     def keys(self) -> policies.KeyPolicy:
         """How signing keys come and go."""
-        return policies.KeyPolicy(algorithm=self.values["SIGNING_ALGORITHM"])
+        return policies.KeyPolicy(
+            algorithm=self.values["SIGNING_ALGORITHM"],
+            rotation=self.values["KEY_ROTATION"],
+            secrets=self.values["API_SECRETS"],
+        )
 
     @property
     def feed(self) -> policies.FeedPolicy:
@@ -323,61 +342,6 @@ def _parse(row: Row, text: str, source: str) -> Any:
         return row.parse(text)
     except ValueError as fault:
         raise ConfigurationError(f"{row.name.lower()}: {fault} (from {source})") from None
-
-
-def _read_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    for variable, text in environ.items():
-        if not variable.startswith(PREFIX):
-            continue
-        name = variable.removeprefix(PREFIX)
-        if name in _BY_NAME:
-            found[name] = (text, variable)
-        elif name.removesuffix("_FILE") in _BY_NAME and name.endswith("_FILE"):
-            if (
-                name.removesuffix("_FILE") not in found
-                and f"{PREFIX}{name.removesuffix('_FILE')}" not in environ
-            ):
-                found[name.removesuffix("_FILE")] = (_read_file(text, variable), variable)
-        elif name not in _FOREIGN:
-            raise ConfigurationError(f"{variable}: there is no such setting")
-    return found
-
-
-_FOREIGN: Final = frozenset(("VECTORS", "TEST_DATABASE", "TEST_REDIS", "TOKEN"))
-"""Variables of ours that are no settings of the server: tests and the command-line client read them."""
-
-
-def _read_file(path: str, variable: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as broken:
-        raise ConfigurationError(f"{variable}: cannot read the file: {type(broken).__name__}") from None
-
-
-def _read_toml(path: Path) -> dict[str, str]:
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
-        raise ConfigurationError(f"{path.name}: cannot be read: {broken}") from None
-    texts = {}
-    for name, value in found.items():
-        if name.upper() not in _BY_NAME or name != name.lower():
-            raise ConfigurationError(f"{path.name}: there is no setting {name}")
-        texts[name.upper()] = _toml_text(name, value)
-    return texts
-
-
-def _toml_text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ",".join(value)
-    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-        return ",".join(f"{key}={item}" for key, item in value.items())
-    if isinstance(value, str | int):
-        return str(value)
-    raise ConfigurationError(f"{name}: must be a text, a number, a list or a table of texts (from {FILE})")
 
 
 def _show(value: Any) -> str:

@@ -90,16 +90,27 @@ async def delete_api(services: Services, request: Request) -> Response:
 
 
 async def list_keys(services: Services, request: Request) -> Response:
-    """``GET /admin/v1/keys``: the signing keys and their states."""
-    return json_response(KeyList(items=tuple(key_view(key) for key in await services.keys.list())))
+    """``GET /admin/v1/keys``: the signing keys and their states; ``purpose=feed`` for those of the feed."""
+    purpose = request.query.get("purpose", "token")
+    if purpose not in ("token", "feed"):
+        raise InvalidInput(errors=[("purpose", "must be token or feed")])
+    keys = await services.keys.list("feed" if purpose == "feed" else "token")
+    return json_response(KeyList(items=tuple(key_view(key) for key in keys)))
 
 
 async def rotate_keys(services: Services, request: Request) -> Response:
     """``POST /admin/v1/keys/rotate``: let the waiting key take over, and say when it does."""
     body: RotateBody = request.body or RotateBody()
+    issuer = services.introspection.policy.issuer
+    if body.audience not in (None, issuer) and await services.store.apis.get(body.audience) is None:
+        raise InvalidInput(errors=[("audience", "there is no such API")])
     try:
         rotation = await services.keys.rotate(
-            algorithm=body.algorithm, immediately=body.now, origin=request.origin()
+            purpose=body.purpose,
+            audience=body.audience,
+            algorithm=body.algorithm,
+            immediately=body.now,
+            origin=request.origin(),
         )
     except InvalidKey as fault:
         raise InvalidInput(errors=[("algorithm", fault.description)]) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -141,6 +141,8 @@ class KeyView(Struct, frozen=True, kw_only=True):
     """A signing key: its public side and where it is in its life."""
 
     kid: str
+    purpose: str
+    audience: str | None
     algorithm: str
     state: str
     created_at: datetime
@@ -157,8 +159,10 @@ class KeyList(Struct, frozen=True, kw_only=True):
 
 
 class RotateBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rotation; ``now`` is for an incident."""
+    """A rotation; ``now`` is for an incident, ``audience`` for an API with keys of its own."""
 
+    purpose: Literal["token", "feed"] = "token"
+    audience: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     algorithm: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
     now: bool = False
 
@@ -226,6 +230,8 @@ def key_view(key: SigningKey) -> KeyView:
     """A key, without its private part."""
     return KeyView(
         kid=key.kid,
+        purpose=key.purpose,
+        audience=key.audience or None,
         algorithm=key.algorithm,
         state=key.state,
         created_at=key.created_at,

@@ -57,26 +57,35 @@ def metadata_document(services: Services) -> dict[str, Any]:
 
 async def revocations(services: Services, request: Request) -> Response:
     """``GET /revocations``: the feed as one signed message; with ``after`` what came since."""
-    after = request.query.get("after")
+    after = _after(request)
     if after is not None:
-        if not after.isascii() or not after.isdigit() or len(after) > 18:
-            raise InvalidRequest("after must be a sequence")
-        return Response(200, services.feed.delta(int(after)), _JWT, {"Cache-Control": "no-cache"})
+        return Response(200, services.feed.delta(after), _JWT, {"Cache-Control": "no-cache"})
     snapshot = services.feed.snapshot()
     headers = {"Cache-Control": "public, max-age=1", "ETag": snapshot.etag}
-    if request.header("if-none-match") == snapshot.etag:
+    asked = (tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(","))
+    if snapshot.etag in asked:
         return Response(304, media_type="", headers=headers)
     return Response(200, snapshot.body, _JWT, headers)
 
 
 async def stream(services: Services, request: Request) -> Response:
-    """``GET /revocations/stream``: the feed as server-sent events; ``Last-Event-ID`` resumes."""
+    """``GET /revocations/stream``: the feed as server-sent events; ``Last-Event-ID`` or ``after`` resumes."""
+    after = _after(request)
     return Response(
         200,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        stream=services.feed.stream(request.header("last-event-id")),
+        stream=services.feed.stream(request.header("last-event-id"), after=after or 0),
     )
+
+
+def _after(request: Request) -> int | None:
+    after = request.query.get("after")
+    if after is None:
+        return None
+    if not after.isascii() or not after.isdigit() or len(after) > 18:
+        raise InvalidRequest("after must be a sequence")
+    return int(after)
 
 
 async def healthz(services: Services, request: Request) -> Response:

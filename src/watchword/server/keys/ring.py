@@ -10,21 +10,22 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from watchword.errors import InvalidKey, NotFound, ServerError, TemporarilyUnavailable
-from watchword.jose.algorithms import ASYMMETRIC
 from watchword.jose.jwk import Key, KeySet
-from watchword.server.keys.sealing import Sealing
+from watchword.server.keys.maker import HS256, KeyMaker, Purpose, Ring
 from watchword.server.policies import KeyPolicy
 from watchword.server.store.records import Origin, SigningKey
 from watchword.server.store.store import Keys
 
 __all__ = ["KeyRing", "Rotation"]
 
-FEED_ALGORITHM = "ES256"
+_ORDER: Final = {"active": 0, "next": 1, "retired": 2, "compromised": 3}
+_FEED: Final[Ring] = ("feed", "")
+_ISSUER: Final[Ring] = ("token", "")
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +41,22 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
 class KeyRing:
     """The issuer's signing keys, opened.
 
-    One ``next`` token key is always published, so that a rotation signs with a key that every
-    verifier has already seen (feed document, section 7).
+    One ``next`` key is always published, so that a rotation signs with a key that every verifier has
+    already seen (feed document, section 7). An API may have a ring of its own, whose keys sign all
+    its tokens; only there a shared secret may sign.
+
+    Args:
+        keys: the store's keys.
+        maker: makes and opens them.
+        policy: when they come and go.
+        audience: the API whose ring is meant where none is named.
+        now: the clock.
     """
 
     keys: Keys
-    sealing: Sealing
+    maker: KeyMaker
     policy: KeyPolicy
+    audience: str
     now: Callable[[], datetime]
     _records: tuple[SigningKey, ...] = ()
     _private: dict[str, Key] = field(default_factory=dict, repr=False)
@@ -62,39 +72,49 @@ class KeyRing:
             ConfigurationError: ``SECRET`` does not open them.
         """
         await self.reload()
-        for purpose, states in (("token", ("active", "next")), ("feed", ("active",))):
+        states: tuple[Literal["active", "next"], ...] = ("active", "next")
+        for ring in (_ISSUER, _FEED):
             for state in states:
-                if not any(key.purpose == purpose and key.state == state for key in self._records):
-                    await self.keys.add(await self._make(purpose, state), Origin())  # type: ignore[arg-type]
+                if self._find(ring, state) is None:
+                    await self.keys.add(await self.maker.make(ring, state), Origin())
         await self.reload()
+        for waiting in [record for record in self._records if record.state == "next"]:
+            if self.maker.is_outdated(waiting):
+                await self._replace(waiting, waiting.algorithm, Origin())
 
     async def reload(self) -> None:
         """Read the keys again: after a change here, by another process or at the command line."""
         async with self._loading:
-            records = tuple(await self.keys.list())
-            private = {}
-            for record in records:
-                if record.state != "compromised":
-                    private[record.kid] = self._private.get(record.kid) or self._open(record)
+            records = tuple(sorted(await self.keys.list(), key=lambda r: (_ORDER[r.state], r.created_at)))
+            private = {
+                record.kid: self._private.get(record.kid) or self.maker.open(record)
+                for record in records
+                if record.state != "compromised"
+            }
             self._records, self._private, self._jwks = records, private, b""
-            tokens = [r for r in records if r.purpose == "token" and r.state != "compromised"]
             self._published = KeySet(
-                private[r.kid] for r in sorted(tokens, key=lambda r: (_ORDER[r.state], r.created_at))
+                private[record.kid]
+                for record in records
+                if record.purpose == "token" and record.kid in private and record.algorithm != HS256
             )
+            # A feed key that was followed by another counts nowhere; nothing of it needs checking later.
             self._feed = tuple(
-                private[r.kid]
-                for r in sorted((r for r in records if r.purpose == "feed"), key=lambda r: _ORDER[r.state])
-                if r.kid in private
+                private[record.kid]
+                for record in records
+                if record.purpose == "feed" and record.state in ("active", "next")
             )
 
     @property
     def keyset(self) -> KeySet:
-        """The keys under which an access token may live: next, active and retired."""
+        """The public keys under which an access token may live: next, active and retired.
+
+        Shared secrets are not among them: they open no door of the server's own.
+        """
         return self._published
 
     def jwks(self) -> dict[str, Any]:
         """The public key set (RFC 7517 5); symmetric keys are never in it."""
-        return {"keys": [key.public_jwk() for key in self._published if not key.symmetric]}
+        return self._published.public_jwks()
 
     def jwks_bytes(self) -> bytes:
         """The public key set as JSON, made once for each change."""
@@ -103,7 +123,7 @@ class KeyRing:
         return self._jwks
 
     def feed_jwks(self) -> dict[str, Any]:
-        """The public keys of the revocation feed: a set of their own."""
+        """The public keys of the revocation feed, the waiting one included: a set of their own."""
         return {"keys": [key.public_jwk() for key in self._feed]}
 
     @property
@@ -125,31 +145,46 @@ class KeyRing:
             raise ServerError("the active signing key is not in the ring")
         return key
 
-    async def list(self) -> Sequence[SigningKey]:
-        """The token keys, as they stand in the store."""
-        return [key for key in await self.keys.list() if key.purpose == "token"]
+    async def list(self, purpose: Purpose = "token") -> Sequence[SigningKey]:
+        """The keys of one purpose, as they stand in the store."""
+        return [key for key in await self.keys.list() if key.purpose == purpose]
 
     async def rotate(
-        self, *, algorithm: str | None = None, immediately: bool = False, origin: Origin
+        self,
+        *,
+        purpose: Purpose = "token",
+        audience: str | None = None,
+        algorithm: str | None = None,
+        immediately: bool = False,
+        origin: Origin,
     ) -> Rotation:
         """Let the waiting key take over, once verifiers have had time to see it, or *immediately*.
 
         With *algorithm* other than the waiting key's, a waiting key of that algorithm is made first
         and must wait its time in public.
 
+        Args:
+            purpose: ``token``, or ``feed`` for the key that signs the feed.
+            audience: the API whose keys are meant, or the issuer for its own. By default the ones that
+                sign what a plain log-in gets.
+            algorithm: what signs next. ``HS256`` gives the API keys of its own.
+            immediately: an incident: verifiers without a feed may not know the key yet.
+            origin: who asks.
+
         Raises:
-            InvalidKey: the algorithm is not one for signing tokens.
+            InvalidKey: the algorithm is not one for signing here.
             TemporarilyUnavailable: another rotation won the race; ask again.
         """
         await self.reload()
-        waiting = self._one("next")
-        if algorithm is not None and waiting.algorithm != algorithm:
-            successor = await self._make("token", "next", algorithm)
-            if not await self.keys.replace_waiting(waiting.kid, successor, origin):
-                raise TemporarilyUnavailable("another rotation is under way")
+        ring = self._ring(purpose, audience, algorithm)
+        waiting = self._find(ring, "next")
+        if waiting is None:
+            await self.keys.add(await self.maker.make(ring, "next", algorithm), origin)
             await self.reload()
-            waiting = self._one("next")
-        retiring = self._one("active").kid
+            waiting = self._require(ring, "next")
+        if (algorithm or waiting.algorithm) != waiting.algorithm or self.maker.is_outdated(waiting):
+            waiting = await self._replace(waiting, algorithm or waiting.algorithm, origin)
+        retiring = self._find(ring, "active") or self._require(_ISSUER, "active")
         seen_at = waiting.created_at + self.policy.publication
         active_at = self.now() if immediately else max(seen_at, self.now())
         if active_at <= self.now():
@@ -157,72 +192,93 @@ class KeyRing:
         else:
             await self.keys.schedule(waiting.kid, active_at, origin)
             await self.reload()
-        return Rotation(kid=waiting.kid, algorithm=waiting.algorithm, active_at=active_at, retiring=retiring)
+        return Rotation(
+            kid=waiting.kid, algorithm=waiting.algorithm, active_at=active_at, retiring=retiring.kid
+        )
 
     async def compromise(self, kid: str, origin: Origin) -> SigningKey:
         """Kill a key and every token under it; the waiting key becomes active in the same transaction.
 
         Raises:
-            NotFound: there is no such token key.
+            NotFound: there is no such key, or it is dead already.
         """
         await self.reload()
-        found = next((r for r in self._records if r.kid == kid and r.purpose == "token"), None)
+        found = next((record for record in self._records if record.kid == kid), None)
         if found is None:
             raise NotFound("there is no such key")
-        killed = await self.keys.compromise(kid, await self._make("token", "next"), origin)
+        ring = (found.purpose, found.audience)
+        waiting = self._find(ring, "next") or found
+        killed = await self.keys.compromise(
+            kid, await self.maker.make(ring, "next", waiting.algorithm), origin
+        )
         if killed is None:
             raise NotFound("there is no such key")
         await self.reload()
         return killed
 
+    async def fresh(self) -> Sequence[SigningKey]:
+        """An active and a waiting key for every ring: for a store from the past, whose keys nobody can trust."""
+        await self.reload()
+        made = []
+        for record in self._records:
+            if record.state in ("active", "next"):
+                ring = (record.purpose, record.audience)
+                made.append(await self.maker.make(ring, record.state, record.algorithm))
+        return made
+
     async def tick(self) -> None:
-        """Carry out a scheduled rotation that is due, and forget keys whose last token has expired."""
-        waiting = next((r for r in self._records if r.purpose == "token" and r.state == "next"), None)
-        if waiting is not None and waiting.active_at is not None and waiting.active_at <= self.now():
-            await self._activate(waiting, Origin())
+        """Carry out the rotations that are due, and forget keys whose last token has expired."""
+        for waiting in [record for record in self._records if record.state == "next"]:
+            if self._is_due(waiting):
+                await self._activate(waiting, Origin())
         if await self.keys.sweep():
             await self.reload()
 
-    async def _activate(self, waiting: SigningKey, origin: Origin) -> None:
-        successor = await self._make("token", "next", waiting.algorithm)
-        won = await self.keys.activate(waiting.kid, successor, origin)
-        await self.reload()
-        if not won and self._one("active").kid != waiting.kid:
-            raise TemporarilyUnavailable("another rotation is under way")
-
-    def _one(self, state: str) -> SigningKey:
-        for record in self._records:
-            if record.purpose == "token" and record.state == state:
-                return record
-        raise ServerError(f"the ring has no {state} key")
-
-    def _open(self, record: SigningKey) -> Key:
-        jwk = msgspec.json.decode(self.sealing.open(record.sealed, record.kid))
-        return Key.parse(jwk, algorithm=record.algorithm)
-
-    async def _make(
-        self,
-        purpose: Literal["token", "feed"],
-        state: Literal["next", "active"],
-        algorithm: str | None = None,
-    ) -> SigningKey:
-        name = FEED_ALGORITHM if purpose == "feed" else algorithm or self.policy.algorithm
-        if name not in ASYMMETRIC:
-            raise InvalidKey(f"{name} is not an algorithm this server signs with")
-        key = await asyncio.to_thread(Key.generate, name)  # RSA takes its time
+    def _is_due(self, waiting: SigningKey) -> bool:
         now = self.now()
-        return SigningKey(
-            kid=key.kid,
-            purpose=purpose,
-            algorithm=name,
-            state=state,
-            public_jwk=key.public_jwk(),
-            sealed=self.sealing.seal(msgspec.json.encode(key.private_jwk()), key.kid),
-            created_at=now,
-            active_at=now if state == "active" else None,
-            retired_at=None,
-            gone_at=None,
+        if waiting.active_at is not None:
+            return waiting.active_at <= now
+        active = self._find((waiting.purpose, waiting.audience), "active")
+        if self.policy.rotation is None or active is None or active.active_at is None:
+            return False
+        return (
+            max(active.active_at + self.policy.rotation, waiting.created_at + self.policy.publication) <= now
         )
 
+    async def _activate(self, waiting: SigningKey, origin: Origin) -> None:
+        ring = (waiting.purpose, waiting.audience)
+        successor = await self.maker.make(ring, "next", waiting.algorithm)
+        won = await self.keys.activate(waiting.kid, successor, origin)
+        await self.reload()
+        if not won and self._require(ring, "active").kid != waiting.kid:
+            raise TemporarilyUnavailable("another rotation is under way")
 
-_ORDER = {"active": 0, "next": 1, "retired": 2, "compromised": 3}
+    async def _replace(self, waiting: SigningKey, algorithm: str, origin: Origin) -> SigningKey:
+        ring = (waiting.purpose, waiting.audience)
+        successor = await self.maker.make(ring, "next", algorithm)
+        if not await self.keys.replace_waiting(waiting.kid, successor, origin):
+            raise TemporarilyUnavailable("another rotation is under way")
+        await self.reload()
+        return self._require(ring, "next")
+
+    def _ring(self, purpose: Purpose, audience: str | None, algorithm: str | None) -> Ring:
+        if purpose == "feed":
+            if algorithm is not None:
+                raise InvalidKey("the algorithm of the feed's key is not chosen")
+            return _FEED
+        if audience is None:
+            own = algorithm == HS256 or self._find(("token", self.audience), "next") is not None
+            return ("token", self.audience) if own else _ISSUER
+        return _ISSUER if audience == self.maker.issuer else ("token", audience)
+
+    def _find(self, ring: Ring, state: str) -> SigningKey | None:
+        for record in self._records:
+            if (record.purpose, record.audience) == ring and record.state == state:
+                return record
+        return None
+
+    def _require(self, ring: Ring, state: str) -> SigningKey:
+        found = self._find(ring, state)
+        if found is None:
+            raise ServerError(f"the ring has no {state} key")
+        return found

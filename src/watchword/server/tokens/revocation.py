@@ -1,28 +1,42 @@
 """The revocation feed: the log, signed and sent to every guard.
 
 One background task reads the log after each commit that moved it, signs one message and hands the
-same bytes to every listener. A listener that falls behind is dropped, never buffered without bound:
-it comes back and resumes from its cursor.
+same bytes to every listener.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from watchword.errors import TemporarilyUnavailable
+from watchword.errors import TemporarilyUnavailable, WatchwordError
 from watchword.protocol import revocation_list
-from watchword.protocol.revocation_list import Entry, RevocationList
+from watchword.protocol.revocation_list import RevocationList
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
-from watchword.server.store.records import Head
+from watchword.server.store.records import Head, Origin
 from watchword.server.store.store import Revocations
+from watchword.server.tokens.cursor import CursorCodec
+from watchword.server.tokens.kept import Kept
+from watchword.server.tokens.listeners import Listeners
 
 __all__ = ["RevocationFeed", "Snapshot"]
+
+_log = logging.getLogger("watchword.server")
+
+_PAGE: Final = 50_000
+"""Entries read from the log at once."""
+_PIECE: Final = 65_536
+"""Bytes handed to a stream at once, so that a large snapshot waits here and not in the socket's buffer."""
+_REPLIES: Final = 64
+"""Signed deltas remembered: a fleet that comes back after a restart asks for the same few."""
+_BREATH: Final = 20e-6
+"""Seconds of rest for each listener after an event: commits in a storm share a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,7 @@ class RevocationFeed:
         issuer: the ``iss`` of every message.
         policy: heartbeat and queue.
         now: the clock.
-        cursor_key: makes cursors that nobody else can.
+        cursors: writes and reads the places of listeners.
     """
 
     log: Revocations
@@ -51,20 +65,26 @@ class RevocationFeed:
     issuer: str
     policy: FeedPolicy
     now: Callable[[], datetime]
-    cursor_key: bytes = field(repr=False)
-    _entries: dict[int, Entry] = field(default_factory=dict, repr=False)
+    cursors: CursorCodec
+    _listeners: Listeners = field(init=False)
+    _kept: Kept = field(default_factory=Kept)
     _head: Head | None = None
     _read_at: float = 0
     """Seconds since the epoch, taken before the head was last read: the ``iat`` of what is sent."""
     _snapshot: Snapshot | None = None
     _snapshot_at: float = 0
-    _tokens: set[str] = field(default_factory=set, repr=False)
-    _listeners: set[asyncio.Queue[bytes | None]] = field(default_factory=set, repr=False)
+    _snapshot_frame: bytes = b""
+    _replies: dict[int, bytes] = field(default_factory=dict, repr=False)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._listeners = Listeners(self.policy.queue)
 
     async def start(self) -> None:
         """Read the log once, so that the first answer is complete."""
-        await self._read()
+        async with self._reading:
+            await self._read()
 
     async def run(self) -> None:
         """Follow the log until cancelled: an event after each commit, a heartbeat in silence.
@@ -80,8 +100,14 @@ class RevocationFeed:
                         await moved.wait()
                 woken = moved.is_set()
                 moved.clear()
-                with suppress(TemporarilyUnavailable):
+                try:
                     await self._tell(heartbeat=not woken)
+                except TemporarilyUnavailable:
+                    continue
+                except WatchwordError as fault:
+                    _log.error("the revocation feed is silent: %s", fault.description)
+                    await asyncio.sleep(1)
+                await asyncio.sleep(_BREATH * len(self._listeners))
         finally:
             watcher.cancel()
 
@@ -92,9 +118,7 @@ class RevocationFeed:
     def close(self) -> None:
         """End every stream, so that a drain need not wait for them."""
         self._closed = True
-        for queue in list(self._listeners):
-            _drop(queue)
-        self._listeners.clear()
+        self._listeners.close()
 
     @property
     def closed(self) -> bool:
@@ -118,7 +142,7 @@ class RevocationFeed:
 
     def is_token_revoked(self, jti: str) -> bool:
         """Whether this one token was revoked by its ``jti``."""
-        return jti in self._tokens
+        return jti in self._kept.tokens
 
     def snapshot(self) -> Snapshot:
         """Every kept entry, signed; made again when the log moved or the last one is a heartbeat old."""
@@ -129,30 +153,75 @@ class RevocationFeed:
             head = self._known
             body = self._sign(0, whole=True).encode()
             self._snapshot = Snapshot(body, f'"{head.epoch}-{head.sequence}-{int(self._read_at)}"')
-            self._snapshot_at = self._read_at
+            self._snapshot_at, self._snapshot_frame = self._read_at, self._frame(body)
         return self._snapshot
 
     def delta(self, after: int) -> bytes:
         """Every kept entry past *after*, signed; a cursor from the future gets the whole."""
         if not 0 < after <= self._known.sequence:
             return self.snapshot().body
-        return self._sign(after).encode()
+        found = self._replies.get(after)
+        if found is None:
+            found = self._sign(after).encode()
+            if len(self._replies) < _REPLIES:
+                self._replies[after] = found
+        return found
 
-    async def stream(self, last_event_id: str | None = None) -> AsyncIterator[bytes]:
-        """Server-sent events from the cursor on: first what was missed, then each message as it happens."""
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(self.policy.queue)
-        after = self._cursor(last_event_id)
-        self._listeners.add(queue)
+    async def stream(self, last_event_id: str | None = None, *, after: int = 0) -> AsyncIterator[bytes]:
+        """Server-sent events from a place on: first what was missed, then each message as it happens.
+
+        Args:
+            last_event_id: the ``id`` of the last event heard; it wins over *after*.
+            after: a sequence that the listener already has from somewhere else.
+
+        Raises:
+            TemporarilyUnavailable: the log cannot be read.
+        """
+        cursor = self.cursors.parse(last_event_id)
+        if cursor is not None:
+            after = await self._resume(cursor)
+        elif last_event_id is not None:
+            after = 0
+        # Joined before the first message is built: nothing falls between the two.
+        queue = self._listeners.join()
         try:
-            # Joined before the first message is built: nothing falls between the two.
-            yield self._frame(self._sign(after) if after else self.snapshot().body.decode())
-            while not self._closed:
-                frame = await queue.get()
-                if frame is None:
-                    return
-                yield frame
+            for piece in _pieces(self._first(after)):
+                yield piece
+            while not self._closed and (frame := await queue.get()) is not None:
+                for piece in _pieces(frame):
+                    yield piece
         finally:
-            self._listeners.discard(queue)
+            self._listeners.leave(queue)
+
+    def _first(self, after: int) -> bytes:
+        if 0 < after <= self._known.sequence:
+            return self._frame(self.delta(after))
+        self.snapshot()
+        return self._snapshot_frame
+
+    async def _resume(self, cursor: tuple[int, int]) -> int:
+        """Where a listener goes on; 0, the whole, when he comes from another epoch.
+
+        Raises:
+            TemporarilyUnavailable: the log cannot be read.
+        """
+        if cursor > (self._known.epoch, self._known.sequence):
+            # Another node may have written it just now; if not, the store has gone back.
+            await self._tell(heartbeat=False)
+            async with self._reading:
+                if cursor > (self._known.epoch, self._known.sequence):
+                    await self._begin_anew(cursor)
+            await self._tell(heartbeat=False)
+        return cursor[1] if cursor[0] == self._known.epoch else 0
+
+    async def _begin_anew(self, seen: tuple[int, int]) -> None:
+        """Open an epoch above what was *seen*: all that died since would live again otherwise."""
+        if await self.log.open_epoch(seen, await self.ring.fresh(), Origin()):
+            _log.error(
+                "the store has gone back behind entry %d of epoch %d: a new epoch begins, every token is dead",
+                seen[1],
+                seen[0],
+            )
 
     async def _watch(self, moved: asyncio.Event) -> None:
         while True:
@@ -162,47 +231,40 @@ class RevocationFeed:
             await asyncio.sleep(0.1)
 
     async def _tell(self, *, heartbeat: bool) -> None:
-        before = self._known
-        await self._read()
-        head = self._known
-        if not heartbeat and head == before:
-            return
-        if not self._listeners:
-            return
-        after = before.sequence if before.epoch == head.epoch else 0
-        frame = self._frame(self._sign(after, whole=after == 0))
-        for queue in list(self._listeners):
-            try:
-                queue.put_nowait(frame)
-            except asyncio.QueueFull:
-                self._listeners.discard(queue)
-                _drop(queue)
+        async with self._reading:
+            before = self._known
+            await self._read()
+            head = self._known
+            if (not heartbeat and head == before) or not len(self._listeners):
+                return
+            if before.epoch == head.epoch:
+                frame = self._frame(self._sign(before.sequence).encode())
+            else:
+                self.snapshot()
+                frame = self._snapshot_frame
+            self._listeners.tell(frame)
 
     async def _read(self) -> None:
         read_at = self.now().timestamp()
-        known = self._head
-        head, entries = await self.log.since(known.sequence if known else 0)
-        if known is not None and head.epoch != known.epoch:
-            self._entries.clear()
-            self._tokens.clear()
-            head, entries = await self.log.since(0)
-        if known is None or head.kids != known.kids or head.epoch != known.epoch:
+        known, kept = self._head, self._kept
+        keys_at = kept.keys_at
+        while True:
+            head, entries = await self.log.since(kept.last, _PAGE)
+            if known is not None and (head.epoch, head.sequence) < (known.epoch, known.sequence):
+                await self._begin_anew((known.epoch, known.sequence))
+            elif kept.epoch != head.epoch:
+                kept = Kept(head.epoch)
+            else:
+                kept.add(entries)
+                if len(entries) < _PAGE:
+                    break
+        if known is None or head.kids != known.kids or kept.keys_at != keys_at:
             await self.ring.reload()
-        for entry in entries:
-            self._entries[entry.sequence] = entry
-            if entry.kind == "token":
-                self._tokens.add(entry.id)
-        if known is None or head != known:
+        if head != known:
             self._snapshot = None
-        self._head, self._read_at = head, read_at
-        self._forget(read_at)
-
-    def _forget(self, now: float) -> None:
-        dead = [sequence for sequence, entry in self._entries.items() if entry.exp and entry.exp < now]
-        for sequence in dead:
-            entry = self._entries.pop(sequence)
-            if entry.kind == "token":
-                self._tokens.discard(entry.id)
+        kept.forget(read_at)
+        self._kept, self._head, self._read_at = kept, head, read_at
+        self._replies.clear()
 
     @property
     def _known(self) -> Head:
@@ -211,48 +273,28 @@ class RevocationFeed:
         return self._head
 
     def _sign(self, after: int, *, whole: bool = False) -> str:
-        head = self._known
-        return revocation_list.sign(
-            RevocationList(
-                iss=self.issuer,
-                epoch=head.epoch,
-                after=after,
-                sequence=head.sequence,
-                iat=round(self._read_at, 3),
-                kids=head.kids,
-                base=head.base,
-                longest_life=int(head.longest_life.total_seconds()),
-                entries=tuple(self._entries[s] for s in sorted(self._entries) if s > after),
-                feed_keys=tuple(self.ring.feed_jwks()["keys"]) if whole else (),
-            ),
-            self.ring.feed_key,
+        head, entries = self._known, self._kept.past(after)
+        # Whoever hears that keys moved hears which ones sign the feed, the waiting one included.
+        announced = whole or any(entry.kind == "key" for entry in entries)
+        message = RevocationList(
+            iss=self.issuer,
+            epoch=head.epoch,
+            after=after,
+            sequence=head.sequence,
+            iat=round(self._read_at, 3),
+            kids=head.kids,
+            base=head.base,
+            longest_life=int(head.longest_life.total_seconds()),
+            entries=entries,
+            feed_keys=tuple(self.ring.feed_jwks()["keys"]) if announced else (),
         )
+        return revocation_list.sign(message, self.ring.feed_key)
 
-    def _frame(self, message: str) -> bytes:
-        return f"id: {self._cursor_text()}\nevent: revocations\ndata: {message}\n\n".encode()
-
-    def _cursor_text(self) -> str:
-        head = self._known
-        return f"{head.epoch}.{head.sequence}.{self._cursor_mac(head.epoch, head.sequence)}"
-
-    def _cursor(self, text: str | None) -> int:
-        """The sequence a cursor stands for; 0 where it is none of ours, of another epoch or from the future."""
-        head = self._known
-        parts = (text or "").split(".")
-        if len(parts) != 3 or not parts[0].isdecimal() or not parts[1].isdecimal() or len(text or "") > 80:
-            return 0
-        epoch, sequence = int(parts[0]), int(parts[1])
-        if not hmac.compare_digest(
-            self._cursor_mac(epoch, sequence).encode(), parts[2].encode("utf-8", "replace")
-        ):
-            return 0
-        return sequence if epoch == head.epoch and sequence <= head.sequence else 0
-
-    def _cursor_mac(self, epoch: int, sequence: int) -> str:
-        return hmac.digest(self.cursor_key, f"{epoch}.{sequence}".encode(), "sha256")[:12].hex()
+    def _frame(self, message: bytes) -> bytes:
+        cursor = self.cursors.mint(self._known.epoch, self._known.sequence)
+        return b"id: %b\nevent: revocations\ndata: %b\n\n" % (cursor.encode(), message)
 
 
-def _drop(queue: asyncio.Queue[bytes | None]) -> None:
-    while not queue.empty():
-        queue.get_nowait()
-    queue.put_nowait(None)
+def _pieces(frame: bytes) -> Iterator[bytes]:
+    for start in range(0, len(frame), _PIECE):
+        yield frame[start : start + _PIECE]

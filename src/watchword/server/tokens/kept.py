@@ -1,0 +1,72 @@
+"""The entries of the log that guards may still need, in memory and in order."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable
+from operator import attrgetter
+
+from watchword.protocol.revocation_list import Entry
+
+__all__ = ["Kept"]
+
+
+class Kept:
+    """The kept entries of one epoch.
+
+    What asks for the newest few costs those few, whatever the log holds: an event goes out after
+    each commit, and a million entries may lie before it.
+    """
+
+    __slots__ = ("_entries", "_keys", "epoch", "last", "tokens")
+
+    def __init__(self, epoch: int = 0) -> None:
+        self.epoch = epoch
+        self._entries: deque[Entry] = deque()
+        self._keys: Entry | None = None
+        self.last = 0
+        self.tokens: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._entries) + (self._keys is not None)
+
+    @property
+    def keys_at(self) -> int:
+        """The sequence at which the signing keys last changed."""
+        return 0 if self._keys is None else self._keys.sequence
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Append what the log gave, in its order; what is known already is passed over."""
+        for entry in entries:
+            if entry.sequence <= self.last:
+                continue
+            self.last = entry.sequence
+            if entry.kind == "key":
+                self._keys = entry
+                continue
+            if entry.kind == "issuer":  # it outbids all before it
+                self._entries.clear()
+                self.tokens.clear()
+            elif entry.kind == "token":
+                self.tokens.add(entry.id)
+            self._entries.append(entry)
+
+    def past(self, after: int) -> tuple[Entry, ...]:
+        """The entries past *after*."""
+        found = []
+        for entry in reversed(self._entries):
+            if entry.sequence <= after:
+                break
+            found.append(entry)
+        found.reverse()
+        if self._keys is not None and self._keys.sequence > after:
+            insort(found, self._keys, key=attrgetter("sequence"))
+        return tuple(found)
+
+    def forget(self, now: float) -> None:
+        """Drop the oldest whose time is over; one that ends out of turn waits for those before it."""
+        while self._entries and 0 < self._entries[0].exp < now:
+            entry = self._entries.popleft()
+            if entry.kind == "token":
+                self.tokens.discard(entry.id)
