@@ -23,7 +23,7 @@ from watchword.server.settings import Settings
 from watchword.server.store.sql.transaction import milliseconds
 from watchword.server.tokens.refresh_token import SECRET_SIZE, secret_digest
 
-__all__ = ["HASH", "PASSWORD", "People", "populated_server"]
+__all__ = ["HASH", "PASSWORD", "People", "fill", "populated_server"]
 
 PASSWORD: Final = "nine-slow-lanterns"
 _SECRET: Final = bytes(range(SECRET_SIZE))
@@ -68,9 +68,14 @@ def populated_server(
     port = free_port()
     with TemporaryDirectory(prefix="watchword-bench-") as folder:
         where = Path(folder)
-        people = asyncio.run(_fill(where / "data", f"http://127.0.0.1:{port}", users, sample, profile))
+        people = fill(where / "data", f"http://127.0.0.1:{port}", users=users, sample=sample, profile=profile)
         with started_server(name, where, port, PASSWORD_HASH=profile, **settings) as server:
             yield server, people
+
+
+def fill(data_dir: Path, issuer: str, *, users: int, sample: int = 1, profile: str = "test") -> People:
+    """Make the database of a server of *issuer*: *users* users of one session each."""
+    return asyncio.run(_fill(data_dir, issuer, users, sample, profile))
 
 
 async def _fill(data_dir: Path, issuer: str, users: int, sample: int, profile: str) -> People:
