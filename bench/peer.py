@@ -60,7 +60,12 @@ def server(profile):
         tokens = [log_in(PORT, n)["refresh_token"] for n in range(64)]
         return [
             login,
-            Op("refresh", raw("POST", "/auth/token", '{"refresh_token":"@@"}', JSON), tokens, '"refresh_token":"'),
+            Op(
+                "refresh",
+                raw("POST", "/auth/token", '{"refresh_token":"@@"}', JSON),
+                tokens,
+                '"refresh_token":"',
+            ),
             Op("jwks", raw("GET", "/.well-known/jwks.json")),
             Op("discovery", raw("GET", "/.well-known/oauth-authorization-server")),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -213,3 +214,15 @@ class TestHealth:
         assert line in answer.text
         assert "canary" not in answer.text
         assert "watchword_feed_listeners 0.0" in answer.text
+
+    async def test_times_are_counted_in_buckets(self, stage: Stage) -> None:
+        """Cumulative, over every method and status of a route, as Prometheus wants a histogram."""
+        await stage.http.get("/auth/me")
+        await stage.http.patch("/auth/me", json={})
+        text = (await stage.http.get("/metrics")).text
+        marks = re.findall(r'seconds_bucket\{le="([^"]+)",route="/auth/me"\} (\S+)', text)
+        counts = [float(count) for _, count in marks]
+        assert [bound for bound, _ in marks] == ["0.001", "0.005", "0.02", "0.1", "0.5", "2.0", "+Inf"]
+        assert counts == sorted(counts)
+        assert counts[-1] == 2
+        assert 'watchword_request_seconds_count{route="/auth/me"} 2.0' in text

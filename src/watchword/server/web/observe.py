@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from watchword.server.web.request import Request
 from watchword.server.web.route import Route
+from watchword.server.web.tally import Tally
 
 __all__ = ["Observer", "make_logger"]
 
@@ -59,21 +60,10 @@ class Observer:
     logger: Any
     log_requests: bool
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    _requests: Counter = field(init=False, repr=False)
-    _seconds: Histogram = field(init=False, repr=False)
-    _children: dict[tuple[str, str, int], tuple[Any, Any]] = field(default_factory=dict, repr=False)
+    _tally: Tally = field(default_factory=Tally, repr=False)
 
     def __post_init__(self) -> None:
-        self._requests = Counter(
-            "watchword_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
-        )
-        self._seconds = Histogram(
-            "watchword_request_seconds",
-            "Time to answer",
-            ("route",),
-            buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2),
-            registry=self.registry,
-        )
+        self.registry.register(self._tally)
 
     def gauges(self, gauges: Mapping[str, tuple[str, Any]]) -> None:
         """Add gauges that are read when asked for: name -> (meaning, function)."""
@@ -84,12 +74,7 @@ class Observer:
         """Tell of an answer."""
         path = route.path if route else "(none)"
         method = route.method if route else "(other)"
-        children = self._children.get((method, path, status))
-        if children is None:
-            children = (self._requests.labels(method, path, str(status)), self._seconds.labels(path))
-            self._children[method, path, status] = children
-        children[0].inc()
-        children[1].observe(seconds)
+        self._tally.add(method, path, status, seconds)
         if self.log_requests:
             self.logger.info(
                 "request",
