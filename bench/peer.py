@@ -18,7 +18,12 @@ from urllib.request import Request, urlopen
 TOP, PYTHON = os.environ["BENCH_TOP"], os.environ["BENCH_PYTHON"]
 PEOPLE = 4_000
 PHRASE = "nine-slow-lanterns"
-FILL = "import sys; from bench.people import fill; fill(sys.argv[1], sys.argv[2], users=int(sys.argv[3]), profile=sys.argv[4])"
+FILL = """
+import sys
+from pathlib import Path
+from bench.people import fill
+fill(Path(sys.argv[1]), sys.argv[2], users=int(sys.argv[3]), profile=sys.argv[4])
+"""
 LOOP = "http://127.0.0.1"
 
 

@@ -72,10 +72,15 @@ class Aliases:
 
     app: App
     aliases: tuple[Alias, ...] = TUTORIALS
+    _by_request: dict[tuple[str, str], Alias] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = {(alias.method, alias.path): alias for alias in self.aliases}
+        object.__setattr__(self, "_by_request", found)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
-        alias = self._find(scope) if scope["type"] == "http" else None
+        alias = self._by_request.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if alias is None:
             await self.app(scope, receive, send)
             return
@@ -86,12 +91,6 @@ class Aliases:
             scope["headers"] = _with_length(scope["headers"], len(renamed))
             receive = _once(renamed, receive)
         await self.app(scope, receive, _reshaping(alias, send))
-
-    def _find(self, scope: Message) -> Alias | None:
-        for alias in self.aliases:
-            if alias.path == scope["path"] and alias.method == scope["method"]:
-                return alias
-        return None
 
 
 async def _read(receive: Receive) -> bytes:

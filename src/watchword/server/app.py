@@ -46,7 +46,6 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server that runs us."""
         if scope["type"] == "http":
-            scope.setdefault("state", {}).update(observer=self.observer, routes=self.dispatch.routes)
             await self._aliased(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)

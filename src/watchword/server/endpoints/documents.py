@@ -103,5 +103,6 @@ async def readyz(services: Services, request: Request) -> Response:
 
 async def metrics(services: Services, request: Request) -> Response:
     """``GET /metrics``: everything counted, in the text form of Prometheus."""
-    observer = request.scope["state"]["observer"]
-    return Response(200, observer.metrics(), "text/plain; version=0.0.4; charset=utf-8", NO_STORE)
+    return Response(
+        200, request.dispatcher.observer.metrics(), "text/plain; version=0.0.4; charset=utf-8", NO_STORE
+    )

@@ -59,7 +59,7 @@ async def openapi(services: Services, request: Request) -> Response:
 
 def _routes(request: Request) -> Sequence[Route]:
     # The table names these pages, so it reaches them with the request and not by an import.
-    routes: Sequence[Route] = request.scope["state"]["routes"]
+    routes: Sequence[Route] = request.dispatcher.routes
     return routes
 
 

@@ -37,6 +37,8 @@ from watchword.server.web.route import Route
 __all__ = ["Dispatcher"]
 
 _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_KINDS: Final = 256
+"""Kinds of answers whose fields are remembered; entity tags and waits make new ones for ever."""
 _METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
 
@@ -55,6 +57,7 @@ class Dispatcher:
     _address: Callable[[Scope], str | None] = field(init=False, repr=False)
     _confidential: Callable[[Scope], bool] = field(init=False, repr=False)
     _common: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False)
+    _heads: dict[tuple[Any, ...], Sequence[tuple[bytes, bytes]]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self._address = client_address(self.policy.trusted_proxies)
@@ -70,7 +73,7 @@ class Dispatcher:
         """Answer one request."""
         started = perf_counter()
         name = self.token_bytes(8).hex()
-        request = Request(scope["method"], scope["path"], scope, receive, self._address(scope), name)
+        request = Request(scope["method"], scope["path"], scope, receive, self._address(scope), name, self)
         route: Route | None = None
         try:
             methods, request.params = self._find(request.path)
@@ -120,16 +123,12 @@ class Dispatcher:
         return await route.endpoint(self.services, request)
 
     async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
-        headers = [(b"content-type", response.media_type.encode())] if response.media_type else []
-        headers += [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()
-        ]
-        headers.append((b"x-request-id", request.id.encode()))
-        headers += self._common
-        headers += self._cors(request, route)
+        headers = [*self._head(response), (b"x-request-id", request.id.encode())]
+        if origins := request.header_values("origin"):
+            headers += self._cors(origins[0], request, route)
         if response.stream is None:
             if response.status != 204 and response.status != 304:
-                headers.append((b"content-length", str(len(response.body)).encode()))
+                headers.append((b"content-length", b"%d" % len(response.body)))
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             body = b"" if request.method == "HEAD" else response.body
             await send({"type": "http.response.body", "body": body})
@@ -139,10 +138,23 @@ class Dispatcher:
             await _pump(response, request.receive, send)
         await send({"type": "http.response.body", "body": b""})
 
-    def _cors(self, request: Request, route: Route | None) -> list[tuple[bytes, bytes]]:
-        origins = request.header_values("origin")
-        if not origins:
-            return []
+    def _head(self, response: Response) -> Sequence[tuple[bytes, bytes]]:
+        """The fields of an answer that follow from what kind it is; there are few kinds, so each is encoded once."""
+        kind = (response.media_type, *response.headers.items())
+        head = self._heads.get(kind)
+        if head is None:
+            named = [("Content-Type", response.media_type)] if response.media_type else []
+            named += response.headers.items()
+            head = (
+                *((name.lower().encode(), value.encode("latin-1")) for name, value in named),
+                *self._common,
+            )
+            if len(self._heads) >= _KINDS:
+                self._heads.clear()
+            self._heads[kind] = head
+        return head
+
+    def _cors(self, origin: str, request: Request, route: Route | None) -> list[tuple[bytes, bytes]]:
         asked = route
         if asked is None and request.method == "OPTIONS":
             method = request.header_values("access-control-request-method")
@@ -154,9 +166,9 @@ class Dispatcher:
             return []
         if asked.cors == "public":
             return [(b"access-control-allow-origin", b"*")]
-        if origins[0] not in self.policy.cors_origins:
+        if origin not in self.policy.cors_origins:
             return [(b"vary", b"Origin")]
-        fields = [(b"access-control-allow-origin", origins[0].encode("latin-1")), (b"vary", b"Origin")]
+        fields = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
         if request.method == "OPTIONS":
             fields += [
                 (b"access-control-allow-methods", asked.method.encode()),

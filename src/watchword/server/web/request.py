@@ -43,11 +43,11 @@ class Request:
         path: the path, decoded once.
         params: the parts of the path that the route names.
         query: the query's parameters; one that repeats is refused.
-        headers: the fields by lower-case name; of a repeated one all values.
         body: what ``read_json`` or ``read_form`` made of the body.
         caller: who calls, where the route demands it (an ``introspection.Caller``).
         address: the client's address.
         id: our name for this request, in its answer and in the log; never taken from the client.
+        dispatcher: who answers it: what describes the server itself reads its routes and counts.
     """
 
     method: str
@@ -56,10 +56,11 @@ class Request:
     receive: Receive = field(repr=False)
     address: str | None
     id: str = ""
+    dispatcher: Any = field(default=None, repr=False)
     params: Mapping[str, str] = field(default_factory=dict)
     body: Any = field(default=None, repr=False)
     caller: Any = None
-    _headers: dict[str, list[str]] | None = field(default=None, repr=False)
+    _fields: dict[bytes, bytes] | None = field(default=None, repr=False)
 
     def header(self, name: str) -> str | None:
         """The one value of a field; ``None`` when it is absent.
@@ -74,12 +75,16 @@ class Request:
 
     def header_values(self, name: str) -> Sequence[str]:
         """Every value of a field."""
-        if self._headers is None:
-            found: dict[str, list[str]] = {}
-            for raw, value in self.scope["headers"]:
-                found.setdefault(raw.decode("latin-1"), []).append(value.decode("latin-1"))
-            self._headers = found
-        return self._headers.get(name, ())
+        raw: Sequence[tuple[bytes, bytes]] = self.scope["headers"]
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = dict(raw)
+        wanted = name.encode()
+        if len(fields) < len(raw):
+            # Some field repeats, and the dict holds its last value alone.
+            return [value.decode("latin-1") for found, value in raw if found == wanted]
+        value = fields.get(wanted)
+        return () if value is None else (value.decode("latin-1"),)
 
     def accepts(self, media_type: str) -> bool:
         """Whether the client takes *media_type*; the most specific range counts (RFC 9110 12.5.1)."""
