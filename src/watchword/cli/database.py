@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from watchword.cli.backup import backup
 from watchword.cli.output import say, show_json
 from watchword.cli.store import Place, place_options
 from watchword.errors import ConfigurationError
@@ -99,6 +100,9 @@ def _pending(path: Path) -> Sequence[Migration]:
             return migrations.pending(connection)
     except sqlite3.Error as broken:
         raise ConfigurationError(f"database: cannot open it: {broken}") from None
+
+
+db.add_command(backup)
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,0 +1,103 @@
+"""A copy of an embedded database while it is written to: one moment of it, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from watchword.errors import ConfigurationError, TemporarilyUnavailable
+from watchword.server.store.sql import invariants
+from watchword.server.store.sql.transaction import Transaction
+
+__all__ = ["Progress", "check", "copy", "overwrite"]
+
+Progress = Callable[[int, int], None]
+"""Called with the pages that are done and how many there are."""
+
+_PAGES: Final = 512
+_PATIENCE: Final = 10.0
+
+
+def copy(source: Path, target: Path, progress: Progress) -> None:
+    """Copy the database *source* to the new file *target*, mode 0600, beside whoever writes.
+
+    Raises:
+        ConfigurationError: *target* is there already, or one of the two cannot be used.
+    """
+    if target.exists():
+        raise ConfigurationError(f"{target} is there already; a backup overwrites nothing")
+    part = target.with_name(f".{target.name}.part")
+    try:
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        with closing(_connect(source)) as reading, closing(_connect(part)) as writing:
+            # A reader's snapshot stands still, so that no writer makes the copy begin again.
+            reading.execute("BEGIN")
+            reading.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            reading.backup(writing, pages=_PAGES, progress=_told(progress))
+            # One file, without a log beside it, is what people copy and keep.
+            writing.execute("PRAGMA journal_mode = DELETE")
+        _sync(part)
+        os.link(part, target)
+    except FileExistsError:
+        raise ConfigurationError(f"{target} is there already; a backup overwrites nothing") from None
+    except (OSError, sqlite3.Error) as broken:
+        raise ConfigurationError(f"the copy failed: {broken}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    _sync(target.parent)
+
+
+def check(path: Path, now: datetime) -> Sequence[str]:
+    """Every broken rule of the data in a copy, one line each; the file is only read.
+
+    Raises:
+        ConfigurationError: it is no database of this program.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as reading:
+            return invariants.broken(Transaction(reading, now, lambda user, granted: {}, longest_log=0))
+    except sqlite3.Error as broken:
+        raise ConfigurationError(f"{path} is no database of this program: {broken}") from None
+
+
+def overwrite(source: Path, target: Path, progress: Progress) -> None:
+    """Put the contents of *source* in the place of those of *target*, in one transaction, beside its readers.
+
+    Raises:
+        TemporarilyUnavailable: somebody writes and does not let go; nothing was changed.
+        ConfigurationError: one of the two cannot be used; nothing was changed.
+    """
+    try:
+        with closing(_connect(source)) as reading, closing(_connect(target)) as writing:
+            reading.backup(writing, pages=_PAGES, progress=_told(progress))
+    except sqlite3.OperationalError as broken:
+        if broken.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise TemporarilyUnavailable("the database is written to and cannot be replaced now") from None
+        raise ConfigurationError(f"the database cannot be replaced: {broken}") from None
+    except sqlite3.Error as broken:
+        raise ConfigurationError(f"the database cannot be replaced: {broken}") from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
+
+
+def _told(progress: Progress) -> Callable[[int, int, int], None]:
+    def tell(_: int, remaining: int, total: int) -> None:
+        progress(total - remaining, total)
+
+    return tell
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
