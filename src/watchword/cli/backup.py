@@ -23,13 +23,14 @@ def backup(place: Place, as_json: bool, file: Path) -> None:
     The master key is not in it: keep a copy of that apart. An existing FILE is not overwritten.
     Exit 1 when a rule of the data is broken in the copy.
     """
+    import asyncio
+
     from watchword.server.services import utc_now
-    from watchword.server.store.backup import check, copy
+    from watchword.server.store.backup import back_up
 
     source = place.require_database(place.settings())
     with progress("Copying") as tell:
-        copy(source, file, tell)
-    problems = check(file, utc_now())
+        problems = asyncio.run(back_up(source, file, now=utc_now, progress=tell))
     report: dict[str, Any] = {"file": str(file), "bytes": file.stat().st_size, "problems": problems}
     if as_json:
         show_json(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -9,13 +10,11 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store.sql import invariants
-from watchword.server.store.sql.transaction import Transaction
+from watchword.server.store.sqlite import SqliteStore
 
-__all__ = ["Progress", "check", "copy", "overwrite"]
+__all__ = ["Progress", "back_up", "copy", "overwrite"]
 
 Progress = Callable[[int, int], None]
 """Called with the pages that are done and how many there are."""
@@ -24,46 +23,54 @@ _PAGES: Final = 512
 _PATIENCE: Final = 10.0
 
 
-def copy(source: Path, target: Path, progress: Progress) -> None:
-    """Copy the database *source* to the new file *target*, mode 0600, beside whoever writes.
+async def back_up(
+    source: Path, target: Path, *, now: Callable[[], datetime], progress: Progress
+) -> Sequence[str]:
+    """Copy the database *source* to the new file *target*, mode 0600, beside whoever writes, and check the copy.
+
+    Returns:
+        every broken rule of the data in it, one line each.
 
     Raises:
         ConfigurationError: *target* is there already, or one of the two cannot be used.
     """
-    if target.exists():
-        raise ConfigurationError(f"{target} is there already; a backup overwrites nothing")
     part = target.with_name(f".{target.name}.part")
+    if target.exists():
+        raise _there_already(target)
     try:
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-        with closing(_connect(source)) as reading, closing(_connect(part)) as writing:
-            # A reader's snapshot stands still, so that no writer makes the copy begin again.
-            reading.execute("BEGIN")
-            reading.execute("SELECT 1 FROM sqlite_schema").fetchone()
-            reading.backup(writing, pages=_PAGES, progress=_told(progress))
-            # One file, without a log beside it, is what people copy and keep.
-            writing.execute("PRAGMA journal_mode = DELETE")
+        await asyncio.to_thread(copy, source, part, progress)
+        store = await SqliteStore.open(part, now=now, upgrade=False)
+        try:
+            problems = await store.check()
+        finally:
+            await store.close()
+        with closing(_connect(part)) as settled:
+            # One file, without a log beside it, is what people move and keep.
+            settled.execute("PRAGMA journal_mode = DELETE")
         _sync(part)
         os.link(part, target)
+        _sync(target.parent)
     except FileExistsError:
-        raise ConfigurationError(f"{target} is there already; a backup overwrites nothing") from None
+        raise _there_already(target) from None
     except (OSError, sqlite3.Error) as broken:
         raise ConfigurationError(f"the copy failed: {broken}") from None
     finally:
         part.unlink(missing_ok=True)
-    _sync(target.parent)
+    return problems
 
 
-def check(path: Path, now: datetime) -> Sequence[str]:
-    """Every broken rule of the data in a copy, one line each; the file is only read.
+def copy(source: Path, target: Path, progress: Progress) -> None:
+    """Copy one moment of *source* into the empty file *target*.
 
     Raises:
-        ConfigurationError: it is no database of this program.
+        sqlite3.Error, OSError: one of them cannot be used.
     """
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as reading:
-            return invariants.broken(Transaction(reading, now, lambda user, granted: {}, longest_log=0))
-    except sqlite3.Error as broken:
-        raise ConfigurationError(f"{path} is no database of this program: {broken}") from None
+    with closing(_connect(source)) as reading, closing(_connect(target)) as writing:
+        # A reader's snapshot stands still, so that no writer makes the copy begin again.
+        reading.execute("BEGIN")
+        reading.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        reading.backup(writing, pages=_PAGES, progress=_told(progress))
 
 
 def overwrite(source: Path, target: Path, progress: Progress) -> None:
@@ -86,6 +93,10 @@ def overwrite(source: Path, target: Path, progress: Progress) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
+
+
+def _there_already(target: Path) -> ConfigurationError:
+    return ConfigurationError(f"{target} is there already; a backup overwrites nothing")
 
 
 def _told(progress: Progress) -> Callable[[int, int, int], None]:
