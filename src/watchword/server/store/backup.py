@@ -35,24 +35,17 @@ async def back_up(
         ConfigurationError: *target* is there already, or one of the two cannot be used.
     """
     part = target.with_name(f".{target.name}.part")
-    if target.exists():
-        raise _there_already(target)
     try:
-        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        await asyncio.to_thread(_begin, part, target)
         await asyncio.to_thread(copy, source, part, progress)
         store = await SqliteStore.open(part, now=now, upgrade=False)
         try:
             problems = await store.check()
         finally:
             await store.close()
-        with closing(_connect(part)) as settled:
-            # One file, without a log beside it, is what people move and keep.
-            settled.execute("PRAGMA journal_mode = DELETE")
-        _sync(part)
-        os.link(part, target)
-        _sync(target.parent)
+        await asyncio.to_thread(_settle, part, target)
     except FileExistsError:
-        raise _there_already(target) from None
+        raise ConfigurationError(f"{target} is there already; a backup overwrites nothing") from None
     except (OSError, sqlite3.Error) as broken:
         raise ConfigurationError(f"the copy failed: {broken}") from None
     finally:
@@ -95,8 +88,19 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
 
 
-def _there_already(target: Path) -> ConfigurationError:
-    return ConfigurationError(f"{target} is there already; a backup overwrites nothing")
+def _begin(part: Path, target: Path) -> None:
+    if target.exists():
+        raise FileExistsError(target)
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+
+
+def _settle(part: Path, target: Path) -> None:
+    with closing(_connect(part)) as settled:
+        # One file, without a log beside it, is what people move and keep.
+        settled.execute("PRAGMA journal_mode = DELETE")
+    _sync(part)
+    os.link(part, target)
+    _sync(target.parent)
 
 
 def _told(progress: Progress) -> Callable[[int, int, int], None]:
