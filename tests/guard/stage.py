@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from watchword import Guard
 from watchword.jose.jwk import Key
@@ -84,6 +85,12 @@ def kill(sequence: int, kind: Any, id: str = "", **members: Any) -> Entry:
     return Entry(sequence=sequence, kind=kind, id=id, **members)
 
 
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class PretendIssuer:
     """An issuer over HTTP on loopback: metadata, keys, snapshot, delta and stream, counted by path."""
@@ -101,6 +108,11 @@ class PretendIssuer:
     """A snapshot to answer with instead of the true one."""
     redirect: str | None = None
     streaming: bool = True
+    answering: threading.Event = field(default_factory=_set)
+    """Cleared, it keeps those waiting who ask with a nonce."""
+    questions: int = 0
+    down: set[str] = field(default_factory=set)
+    """Paths that answer 503."""
     asked: Counter[str] = field(default_factory=Counter)
     listeners: list[queue.Queue[str | None]] = field(default_factory=list)
     resumed: list[str | None] = field(default_factory=list)
@@ -152,6 +164,9 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             issuer.asked[path] += 1
+            if path in issuer.down:
+                self.send_error(503)
+                return
             if issuer.redirect is not None:
                 self.send_response(302)
                 self.send_header("Location", issuer.redirect)
@@ -165,8 +180,13 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
                 keys = [key.public_jwk() for key in issuer.token_keys]
                 self.answer(json.dumps({"keys": keys}).encode())
             elif path == "/revocations":
-                after = int(query.removeprefix("after=") or 0)
-                self.answer((issuer.snapshot or issuer.message(after)).encode())
+                asked = dict(parse_qsl(query))
+                nonce = asked.get("nonce", "")
+                issuer.questions += bool(nonce)
+                if nonce and not issuer.answering.wait(10):
+                    return
+                message = issuer.message(int(asked.get("after", 0)), nonce=nonce)
+                self.answer((issuer.snapshot or message).encode())
             elif path == "/revocations/stream" and issuer.streaming:
                 self.stream()
             else:

@@ -46,7 +46,8 @@ def protect(
         guard: who verifies.
         scope: words that the token's scope must hold, all of them.
         role: roles of which the caller must have one.
-        fresh: seconds; how old the guard's news of revocations may be.
+        fresh: seconds; how old the guard's news of revocations may be: when it is older, the issuer is asked,
+            and without its answer the request is refused (503); 0: for each request.
         optional: whether a caller without credentials comes in; ``principal`` is then ``None``.
         body: the form of a refusal: ``problem`` (RFC 9457) or ``simple``.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -18,6 +18,7 @@ from watchword.errors import (
     TokenError,
     WatchwordError,
 )
+from watchword.guard.credentials import Header
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
 from watchword.protocol.challenge import holds_token, www_authenticate
@@ -61,7 +62,8 @@ class Protection:
         guard: who verifies.
         scope: the words that the token's scope must hold, all of them.
         role: the roles of which the caller must have one; empty: none is asked for.
-        fresh: seconds; how old the guard's news of revocations may be; ``None``: no more than the guard says.
+        fresh: seconds; how old the guard's news of revocations may be: when it is older, the issuer is asked;
+            0: for each request. ``None``: no question is ever asked.
         optional: whether a caller without credentials comes in, as nobody.
         body: the form of a refusal: a problem document, or ``{"error", "message"}``.
     """
@@ -104,10 +106,11 @@ class Protection:
             raise ConfigurationError("body: must be problem or simple")
         return cls(guard, words, roles, fresh, optional, body)
 
-    def authorize(
-        self, header: str | bytes | Sequence[str | bytes] | None, query: bytes = b"", request: object = None
-    ) -> Principal | None:
+    def authorize(self, header: Header, query: bytes = b"", request: object = None) -> Principal | None:
         """Who is calling, when he may; ``None`` for a caller without credentials where that is allowed.
+
+        Only a route with ``fresh``, or a guard that introspects when stale, ever waits for an answer of
+        the issuer; and only for a caller whose token is good by what is known already.
 
         Args:
             header: the value of ``Authorization``, every value where there were several, ``None`` without one.
@@ -119,22 +122,31 @@ class Protection:
             TemporarilyUnavailable: what the guard knows is too old for this route.
             InsufficientScope: he may not.
         """
-        principal = self._identify(header, query, request)
-        if principal is not None:
-            self._check(principal)
-        return principal
+        try:
+            return self._decide(header, query, request)
+        except TemporarilyUnavailable:
+            if not self._may_ask:
+                raise
+        self.guard.confirm()
+        return self._decide(header, query, request, confirmed=True)
 
     async def authorize_async(
-        self, header: str | bytes | Sequence[str | bytes] | None, query: bytes = b"", request: object = None
+        self, header: Header, query: bytes = b"", request: object = None
     ) -> Principal | None:
-        """As ``authorize``; what has to be waited for, at the very first use, does not hold up the event loop.
+        """As ``authorize``; what has to be waited for does not hold up the event loop.
 
         Raises:
             MissingCredentials, InvalidToken, InvalidRequest, TemporarilyUnavailable, InsufficientScope: as
                 ``authorize``.
         """
         await self.guard.ready()
-        return self.authorize(header, query, request)
+        try:
+            return self._decide(header, query, request)
+        except TemporarilyUnavailable:
+            if not self._may_ask:
+                raise
+        await self.guard.confirm_async()
+        return self._decide(header, query, request, confirmed=True)
 
     def refuse(self, error: WatchwordError) -> Refusal:
         """The answer that *error* becomes: status, challenge, document."""
@@ -151,24 +163,32 @@ class Protection:
         headers.append(("Content-Length", str(len(encoded))))
         return Refusal(error.status, tuple(headers), encoded)
 
-    def _identify(
-        self, header: str | bytes | Sequence[str | bytes] | None, query: bytes, request: object
+    @property
+    def _may_ask(self) -> bool:
+        return self.fresh is not None or self.guard.on_stale == "introspect"
+
+    def _decide(
+        self, header: Header, query: bytes, request: object, *, confirmed: bool = False
     ) -> Principal | None:
         if query and holds_token(query):
             raise InvalidRequest("a token does not belong in the URL")
         try:
-            return self.guard.authenticate(header, request)
+            principal = self.guard.authenticate(header, request)
         except MissingCredentials:
             if self.optional:
                 return None
             raise
-
-    def _check(self, principal: Principal) -> None:
         if self.fresh is not None:
-            self.guard.check_fresh(self.fresh)
+            # News asked for after the request came is as fresh as any can be, 0 seconds included.
+            if not confirmed:
+                self.guard.check_fresh(self.fresh)
         elif self.role:
             # An administrator's rights are the last to be believed on old news.
             self.guard.check_fresh()
+        self._check_rights(principal)
+        return principal
+
+    def _check_rights(self, principal: Principal) -> None:
         # The boolean claim `admin` says the same as the role of that name, and no other.
         granted = principal.has_role(*self.role) or (_ADMIN in self.role and principal.is_admin)
         if self.role and not granted:

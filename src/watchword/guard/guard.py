@@ -12,12 +12,8 @@ import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from watchword.errors import (
-    ConfigurationError,
-    InvalidToken,
-    MissingCredentials,
-    TemporarilyUnavailable,
-)
+from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
+from watchword.guard.credentials import Header, credentials_of, text_of
 from watchword.guard.offline import Offline, parse_keys
 from watchword.guard.principal import Principal
 from watchword.guard.verifier import Verifier
@@ -25,7 +21,7 @@ from watchword.guard.view import View
 from watchword.jose.algorithms import ALGORITHMS
 from watchword.jose.jwk import KeySet
 from watchword.protocol.basic import parse_basic
-from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorization
+from watchword.protocol.challenge import MAX_SIZE
 from watchword.protocol.metadata import check_issuer_url
 
 if TYPE_CHECKING:
@@ -37,6 +33,9 @@ OnStale = Literal["accept", "reject", "introspect"]
 
 MAX_LEEWAY: Final = 240
 """Seconds. A revocation is kept five minutes past the last token it is for; a leeway must end before."""
+
+PATIENCE: Final = 2.0
+"""Seconds that a request may wait for the issuer's answer, where it asks at all."""
 
 _FIRST_WAIT: Final = 3.0
 _MAX_CACHE: Final = 10_000_000
@@ -59,8 +58,9 @@ class Guard:
         algorithms: the allow-list; a token never widens it.
         leeway: seconds of clock difference forgiven, at most 240.
         max_staleness: seconds of silence after which the feed counts as stale.
-        on_stale: what then happens: ``accept`` goes on with what is known; ``reject`` answers 503, and so
-            does ``introspect`` here, where nothing may be asked over the network.
+        on_stale: what then happens: ``accept`` goes on with what is known, ``reject`` refuses (503),
+            ``introspect`` has the faces and ``authenticate_async`` ask the issuer first and refuses when
+            there is no answer; ``verify`` and ``authenticate``, which never ask, refuse at once.
         snapshot: a file that keeps keys and revocations, so that an API starts with the server down.
         cache_size: how many verified tokens are remembered.
         clock: seconds since the epoch.
@@ -121,6 +121,7 @@ class Guard:
                 audience,
                 secrets=secrets,
                 max_staleness=max_staleness,
+                patience=PATIENCE,
                 snapshot=snapshot,
                 clock=clock,
             )
@@ -157,13 +158,12 @@ class Guard:
         """
         if not self._begun:
             self._begin()
+        principal = self._verify(token if type(token) is str else text_of(token))
         if self._strict:
             self.check_fresh()
-        return self._verify(token if type(token) is str else _text(token))
+        return principal
 
-    def authenticate(
-        self, header: str | bytes | Sequence[str | bytes] | None, request: object = None
-    ) -> Principal:
+    def authenticate(self, header: Header, request: object = None) -> Principal:
         """The principal of an ``Authorization`` value: ``Bearer``, or a temporary ``Basic`` pair (RFC 6750, 7617).
 
         Args:
@@ -180,7 +180,7 @@ class Guard:
             token = header[7:]
             if token in self._verifier:
                 return self.verify(token)
-        credentials = _credentials(header)
+        credentials = credentials_of(header)
         if credentials.scheme == "bearer":
             return self.verify(credentials.token)
         if credentials.scheme != "basic":
@@ -188,19 +188,26 @@ class Guard:
         user_name, password = parse_basic(credentials.token)
         if not self._begun:
             self._begin()
+        principal = self._verify(password, user_name)
         if self._strict:
             self.check_fresh()
-        return self._verify(password, user_name)
+        return principal
 
-    async def authenticate_async(
-        self, header: str | bytes | Sequence[str | bytes] | None, request: object = None
-    ) -> Principal:
-        """As ``authenticate``; the wait of the very first use does not hold up the event loop.
+    async def authenticate_async(self, header: Header, request: object = None) -> Principal:
+        """As ``authenticate``; under ``on_stale="introspect"`` a stale guard asks the issuer before it refuses.
+
+        Nothing that is waited for holds up the event loop.
 
         Raises:
             MissingCredentials, InvalidRequest, InvalidToken, TemporarilyUnavailable: as ``authenticate``.
         """
         await self.ready()
+        try:
+            return self.authenticate(header, request)
+        except TemporarilyUnavailable:
+            if self.on_stale != "introspect":
+                raise
+        await self.confirm_async()
         return self.authenticate(header, request)
 
     async def ready(self) -> None:
@@ -211,10 +218,10 @@ class Guard:
             await asyncio.to_thread(self._begin)
 
     def check_fresh(self, within: float | None = None) -> None:
-        """Check that the feed was heard within *within* seconds, by default ``max_staleness``.
+        """Check that the feed was heard within *within* seconds, by default ``max_staleness``; no I/O.
 
-        Routes that name a role or a freshness ask this, whatever ``on_stale`` says. An offline guard
-        has no feed that could be stale.
+        Routes that name a role ask this, whatever ``on_stale`` says. An offline guard has no feed that
+        could be stale.
 
         Raises:
             TemporarilyUnavailable: it was not.
@@ -225,6 +232,41 @@ class Guard:
             self._begin()
         if self._issuer.age() > (self.max_staleness if within is None else within):
             raise TemporarilyUnavailable("what is known of revocations is too old")
+
+    def confirm(self) -> None:
+        """Ask the issuer now whether anything was revoked, and wait for the answer, for two seconds at most.
+
+        Callers at the same time share one question, asked after the last of them came. When this
+        returns, a verification knows of every revocation that was answered before this was called.
+
+        Raises:
+            TemporarilyUnavailable: there was no answer, so that nothing new can be known.
+        """
+        if self._issuer is None:
+            return
+        if not self._begun:
+            self._begin()
+        try:
+            self._issuer.confirm().result(PATIENCE)
+        except (TimeoutError, TemporarilyUnavailable) as fault:
+            raise _unconfirmed(fault) from fault
+
+    async def confirm_async(self) -> None:
+        """As ``confirm``, without holding up the event loop.
+
+        Raises:
+            TemporarilyUnavailable: as ``confirm``.
+        """
+        if self._issuer is None:
+            return
+        await self.ready()
+        import asyncio
+
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wrap_future(self._issuer.confirm())
+        except (TimeoutError, TemporarilyUnavailable) as fault:
+            raise _unconfirmed(fault) from fault
 
     def health(self) -> dict[str, Any]:
         """How the feed is: ``state age epoch sequence entries kids alarms error``, and ``cached`` tokens.
@@ -269,19 +311,12 @@ class Guard:
         self._begun = True
 
 
-def _text(token: object) -> str:
-    if isinstance(token, bytes):
-        # What is no ASCII is refused where every token is read, and so is what is still too long.
-        return token[: MAX_SIZE + 1].decode("latin-1")
-    if isinstance(token, str):
-        return str(token)
-    raise InvalidToken("the token is not a text")
-
-
-def _credentials(header: str | bytes | Sequence[str | bytes] | None) -> Credentials:
-    if header is None:
-        raise MissingCredentials
-    return parse_authorization((header,) if isinstance(header, str | bytes) else header)
+def _unconfirmed(fault: TimeoutError | TemporarilyUnavailable) -> TemporarilyUnavailable:
+    """What the client may read; why the issuer did not answer is for ``health`` and the log."""
+    why = "in time" if isinstance(fault, TimeoutError) else "as it should"
+    return TemporarilyUnavailable(
+        f"this needs fresh news of revocations, and the issuer did not answer {why}"
+    )
 
 
 def _check_arguments(

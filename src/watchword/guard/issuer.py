@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets as entropy
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Self
 
 from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
+from watchword.guard.asking import Asking
 from watchword.guard.derived_key import RootSecrets
 from watchword.guard.knowledge import Knowledge
 from watchword.guard.snapshot import Kept, SnapshotFile
@@ -49,6 +52,7 @@ class Issuer:
         url: the issuer's URL.
         knowledge: what it said so far.
         transport: how it is asked.
+        prompt: the same, for questions that a request waits for.
         max_staleness: seconds of silence after which the feed counts as stale.
         file: where snapshots are kept.
         monotonic: the clock nobody sets.
@@ -60,6 +64,7 @@ class Issuer:
         *,
         knowledge: Knowledge,
         transport: Transport,
+        prompt: Transport,
         max_staleness: float,
         file: SnapshotFile | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -67,6 +72,8 @@ class Issuer:
         self._url = url
         self._knowledge = knowledge
         self._transport = transport
+        self._prompt = prompt
+        self._questions = Asking(self._ask, monotonic=monotonic)
         self._max_staleness = max_staleness
         self._file = file
         self._monotonic = monotonic
@@ -92,6 +99,7 @@ class Issuer:
         *,
         secrets: bytes | str | Iterable[bytes | str] | None,
         max_staleness: float,
+        patience: float,
         snapshot: str | os.PathLike[str] | None,
         clock: Callable[[], float],
     ) -> Self:
@@ -105,6 +113,7 @@ class Issuer:
             url,
             knowledge=Knowledge(url, roots=roots, clock=clock, monotonic=time.monotonic),
             transport=Transport(),
+            prompt=Transport(timeout=patience, patience=patience),
             max_staleness=max_staleness,
             file=None if snapshot is None else SnapshotFile(Path(snapshot), url),
         )
@@ -151,6 +160,10 @@ class Issuer:
         self._answered.set()
         self._keep()
 
+    def confirm(self) -> Future[None]:
+        """Ask for what is new, together with all who ask at the same time; done when it is known here."""
+        return self._questions.begin()
+
     def close(self) -> None:
         """End the thread and keep what is known."""
         self._closing.set()
@@ -170,6 +183,7 @@ class Issuer:
         self._started_at = None
         self._knowledge.forked()
         self._transport.forked()
+        self._questions.forked()
         return had_thread
 
     def health(self) -> dict[str, Any]:
@@ -241,6 +255,32 @@ class Issuer:
         self._error = None
         self._tend()
 
+    def _ask(self) -> None:
+        """Ask what is new with a nonce, so that no cache on the way and no clock can pass off old news."""
+        if self._closing.is_set():
+            raise TemporarilyUnavailable("the guard is closed")
+        for attempt in (1, 2):
+            if not self._metadata:
+                self._read_metadata()
+            question = self._knowledge.question(entropy.token_urlsafe(12))
+            url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
+            body = self._prompt.get(
+                f"{url}?after={self._knowledge.sequence}&nonce={question.nonce}",
+                limit=revocation_list.MAX_SIZE,
+                accept="application/jwt",
+            )
+            try:
+                self._knowledge.confirm(body, question)
+                break
+            except InvalidToken:
+                # Perhaps under a feed key that was published since.
+                self._metadata = {}
+                if attempt == 2:
+                    raise
+        if self._keys_at < 0 or self._knowledge.lacks_keys:
+            self._read_keys()
+        self._answered.set()
+
     def _tend(self) -> None:
         now = self._monotonic()
         if self._wanted or self._knowledge.lacks_keys:
@@ -276,8 +316,13 @@ class Issuer:
         at = self._monotonic()
         if not now and at - self._keys_at < KEYS_INTERVAL:
             return
-        self._keys_at, self._wanted = at, False
-        keys = self._document(self._endpoint("jwks_uri", JWKS_PATH)).get("keys")
+        before, self._keys_at, self._wanted = self._keys_at, at, False
+        try:
+            keys = self._document(self._endpoint("jwks_uri", JWKS_PATH)).get("keys")
+        except TemporarilyUnavailable:
+            # Without any key nothing can be verified, so the first set is asked for until it comes.
+            self._keys_at = before if before < 0 else at - KEYS_INTERVAL + LONGEST_PAUSE
+            raise
         if isinstance(keys, list):
             self._knowledge.add_keys(jwk for jwk in keys if isinstance(jwk, dict))
 

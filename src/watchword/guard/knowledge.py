@@ -6,9 +6,9 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
-from watchword.errors import InvalidKey, InvalidToken
+from watchword.errors import InvalidKey, InvalidToken, TemporarilyUnavailable
 from watchword.guard.derived_key import RootSecrets
 from watchword.guard.revocations import Table
 from watchword.guard.view import View
@@ -16,12 +16,20 @@ from watchword.jose.jwk import Key, KeySet
 from watchword.protocol import revocation_list
 from watchword.protocol.revocation_list import RevocationList
 
-__all__ = ["Accepted", "Knowledge"]
+__all__ = ["Accepted", "Knowledge", "Question"]
 
 Accepted = Literal["fresh", "old", "gap"]
 
 _log = logging.getLogger("watchword.guard")
 _MAX_KEYS: Final = 256
+
+
+class Question(NamedTuple):
+    """What was sent along with a question, and when, by both clocks: one stands still while a machine sleeps."""
+
+    nonce: str
+    wall: float
+    monotonic: float
 
 
 class Knowledge:
@@ -63,6 +71,8 @@ class Knowledge:
         """Announced keys that are of no use here: another API's."""
         self._head = (0, 0, 0.0)
         self._heard_at = -math.inf
+        self._confirmed = Question("", -math.inf, -math.inf)
+        self._iat_epoch = 0
         self._signer: str | None = None
         self._lock = threading.Lock()
 
@@ -70,11 +80,33 @@ class Knowledge:
         """Seconds since the issuer was last heard.
 
         The larger of what the two clocks say: the wall clock sees messages that were held back, the
-        monotonic one sees silence even where the wall clock is set wrong.
+        monotonic one sees silence even where the wall clock is set wrong. An answer to a question needs
+        no such care: it is younger than the question.
         """
         if self.view.cold:
             return math.inf
-        return max(self._clock() - self.iat, self._monotonic() - self._heard_at, 0.0)
+        wall, now, confirmed = self._clock(), self._monotonic(), self._confirmed
+        heard = max(wall - self.iat, now - self._heard_at, 0.0)
+        return min(heard, max(wall - confirmed.wall, now - confirmed.monotonic, 0.0))
+
+    def question(self, nonce: str) -> Question:
+        """A question to be asked now."""
+        return Question(nonce, self._clock(), self._monotonic())
+
+    def confirm(self, text: str | bytes, question: Question) -> None:
+        """Merge the answer to *question*.
+
+        Raises:
+            InvalidToken: as ``accept``.
+            TemporarilyUnavailable: it answers another question, or says less than is known.
+        """
+        with self._lock:
+            message, signer = self._parse(text)
+            if self._merge(message, signer) != "fresh":
+                raise TemporarilyUnavailable("the issuer says less than it has said before")
+            if message.nonce != question.nonce:
+                raise TemporarilyUnavailable("the issuer answered another question")
+            self._confirmed = question
 
     def accept(self, text: str | bytes) -> Accepted:
         """Merge one message of the feed.
@@ -166,7 +198,7 @@ class Knowledge:
         if message.epoch > self.epoch:
             if self.epoch:
                 _log.warning("revocation feed of %s: epoch %d begins", self.issuer, message.epoch)
-            self.epoch, self.sequence, self.iat = message.epoch, 0, 0.0
+            self.epoch, self.sequence = message.epoch, 0
         for entry in message.entries:
             self.table.merge(entry)
             self._learn(entry.keys)
@@ -187,8 +219,8 @@ class Knowledge:
             self.alarm(f"sequence {message.sequence} after sequence {self.sequence}")
             return "old"
         self.sequence = message.sequence
-        if message.iat > self.iat:
-            self.iat, self._heard_at = message.iat, self._monotonic()
+        if (message.epoch, message.iat) > (self._iat_epoch, self.iat):
+            self._iat_epoch, self.iat, self._heard_at = message.epoch, message.iat, self._monotonic()
         return "fresh"
 
     def _count_signer(self, kid: str, *, newer: bool) -> bool:

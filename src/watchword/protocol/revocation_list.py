@@ -16,10 +16,11 @@ from watchword.jose import jws
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.jose.jwk import Key, KeySet
 
-__all__ = ["KINDS", "MAX_SIZE", "TYP", "Entry", "RevocationList", "parse", "sign"]
+__all__ = ["KINDS", "MAX_NONCE", "MAX_SIZE", "TYP", "Entry", "RevocationList", "parse", "sign"]
 
 TYP: Final = "watchword-revocations+jwt"
 MAX_SIZE: Final = 256 * 1024 * 1024
+MAX_NONCE: Final = 64
 
 Kind = Literal["session", "token", "user", "client", "claims", "key", "issuer"]
 KINDS: Final = ("session", "token", "user", "client", "claims", "key", "issuer")
@@ -64,6 +65,8 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         base: tokens made from versions below it are dead.
         longest_life: seconds; a token with a longer life is refused.
         feed_keys: in a snapshot: the public keys that sign this feed now and next.
+        nonce: what the one who asked for this message sent along: it was made after his question, whatever
+            clocks and caches lie between.
     """
 
     iss: str
@@ -76,6 +79,7 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     longest_life: int = 0
     entries: tuple[Entry, ...] = ()
     feed_keys: tuple[dict[str, Any], ...] = ()
+    nonce: str = ""
 
 
 def sign(message: RevocationList, key: Key) -> str:

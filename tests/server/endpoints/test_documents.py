@@ -114,6 +114,24 @@ class TestRevocations:
         future = await parse_feed(stage, (await stage.http.get("/revocations?after=999999")).text)
         assert future.after == 0
 
+    async def test_a_nonce_is_answered_with_what_is_true_now(self, stage: Stage) -> None:
+        """The log is read for the question, not for the next heartbeat; the answer names the question."""
+        ada = await stage.newcomer()
+        before = stage.services.feed.sequence
+        await stage.http.post("/auth/logout", headers=ada.bearer)
+        answer = await stage.http.get(f"/revocations?after={before}&nonce=q-1")
+        assert answer.headers["cache-control"] == "no-store"
+        feed = await parse_feed(stage, answer.text)
+        assert (feed.nonce, feed.after, feed.sequence) == ("q-1", before, before + 1)
+        assert [entry.id for entry in feed.entries] == [ada.session_id]
+        whole = await parse_feed(stage, (await stage.http.get("/revocations?after=0&nonce=q-2")).text)
+        assert (whole.nonce, whole.after) == ("q-2", 0)
+
+    @pytest.mark.parametrize("nonce", ["", "é", "%00", "x" * 65])
+    async def test_a_nonce_that_is_no_short_text_is_refused(self, stage: Stage, nonce: str) -> None:
+        """It is signed, so it stays small and plain."""
+        problem(await stage.http.get(f"/revocations?after=0&nonce={nonce}"), 400, "invalid_request")
+
     @pytest.mark.parametrize("after", ["-1", "x", "1e3", "٣", "9" * 30, "", "1&after=2"])
     async def test_a_cursor_that_is_no_number_is_refused(self, stage: Stage, after: str) -> None:
         """400, and never 500."""

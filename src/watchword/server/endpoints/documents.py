@@ -12,6 +12,7 @@ from watchword.protocol.metadata import (
     REVOCATIONS_PATH,
     REVOCATIONS_STREAM_PATH,
 )
+from watchword.protocol.revocation_list import MAX_NONCE
 from watchword.server.services import Services
 from watchword.server.web.request import Request
 from watchword.server.web.responses import NO_STORE, Response, json_response
@@ -56,10 +57,15 @@ def metadata_document(services: Services) -> dict[str, Any]:
 
 
 async def revocations(services: Services, request: Request) -> Response:
-    """``GET /revocations``: the feed as one signed message; with ``after`` what came since."""
+    """``GET /revocations``: the feed as one signed message; ``after``: what came since; ``nonce``: as of now."""
     after = _after(request)
     if after is not None:
-        return Response(200, services.feed.delta(after), _JWT, {"Cache-Control": "no-cache"})
+        nonce = request.query.get("nonce")
+        if nonce is None:
+            return Response(200, services.feed.delta(after), _JWT, {"Cache-Control": "no-cache"})
+        if not nonce.isascii() or not nonce.isprintable() or not 0 < len(nonce) <= MAX_NONCE:
+            raise InvalidRequest(f"nonce must be up to {MAX_NONCE} characters of ASCII")
+        return Response(200, await services.feed.answer(after, nonce), _JWT, NO_STORE)
     snapshot = services.feed.snapshot()
     headers = {"Cache-Control": "public, max-age=1", "ETag": snapshot.etag}
     asked = (tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(","))

@@ -167,6 +167,16 @@ class RevocationFeed:
                 self._replies[after] = found
         return found
 
+    async def answer(self, after: int, nonce: str) -> bytes:
+        """Every kept entry past *after* as the log stands now, signed together with the asker's *nonce*.
+
+        Raises:
+            TemporarilyUnavailable: the log cannot be read.
+        """
+        await self._tell(heartbeat=False)
+        known = 0 < after <= self._known.sequence
+        return self._sign(after if known else 0, whole=not known, nonce=nonce).encode()
+
     async def stream(self, last_event_id: str | None = None, *, after: int = 0) -> AsyncIterator[bytes]:
         """Server-sent events from a place on: first what was missed, then each message as it happens.
 
@@ -272,7 +282,7 @@ class RevocationFeed:
             raise TemporarilyUnavailable("the revocation log has not been read yet")
         return self._head
 
-    def _sign(self, after: int, *, whole: bool = False) -> str:
+    def _sign(self, after: int, *, whole: bool = False, nonce: str = "") -> str:
         head, entries = self._known, self._kept.past(after)
         # Whoever hears that keys moved hears which ones sign the feed, the waiting one included.
         announced = whole or any(entry.kind == "key" for entry in entries)
@@ -287,6 +297,7 @@ class RevocationFeed:
             longest_life=int(head.longest_life.total_seconds()),
             entries=entries,
             feed_keys=tuple(self.ring.feed_jwks()["keys"]) if announced else (),
+            nonce=nonce,
         )
         return revocation_list.sign(message, self.ring.feed_key)
 

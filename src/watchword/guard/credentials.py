@@ -1,0 +1,40 @@
+"""What a request says of its caller, as a guard takes it in: texts, bytes, one value or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from watchword.errors import InvalidToken, MissingCredentials
+from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorization
+
+__all__ = ["Header", "credentials_of", "text_of"]
+
+Header = str | bytes | Sequence[str | bytes] | None
+"""The value of ``Authorization``, every value where there were several, ``None`` without one."""
+
+
+def text_of(token: object) -> str:
+    """A token as text.
+
+    Raises:
+        InvalidToken: it is none.
+    """
+    if isinstance(token, bytes):
+        # What is no ASCII is refused where every token is read, and so is what is still too long.
+        return token[: MAX_SIZE + 1].decode("latin-1")
+    if isinstance(token, str):
+        return str(token)
+    raise InvalidToken("the token is not a text")
+
+
+def credentials_of(header: Header) -> Credentials:
+    """The one pair of scheme and token of a request.
+
+    Raises:
+        MissingCredentials: there is none.
+        InvalidRequest: there is more than one.
+        InvalidToken: what stands there has no known form.
+    """
+    if header is None:
+        raise MissingCredentials
+    return parse_authorization((header,) if isinstance(header, str | bytes) else header)
