@@ -114,14 +114,19 @@ TWICE = invalid_request("credentials came twice")
 IN_URL = invalid_request("a token does not belong in the URL")
 NO_ROLE = insufficient("the caller lacks the role this takes")
 NO_SCOPE = insufficient("the token lacks the scope this takes", "pay")
-STALE = Refuse(
-    503,
-    None,
-    problem(
-        503, "temporarily_unavailable", "Not available right now", "what is known of revocations is too old"
-    ),
-    retry_after="1",
-)
+
+
+def too_old(detail: str) -> Refuse:
+    return Refuse(
+        503,
+        None,
+        problem(503, "temporarily_unavailable", "Not available right now", detail),
+        retry_after="1",
+    )
+
+
+STALE = too_old("what is known of revocations is too old")
+UNCONFIRMED = too_old("this needs fresh news of revocations, and the issuer did not answer")
 
 
 def simple(status: int, challenge: str, error: str, message: str) -> Refuse:
@@ -272,7 +277,7 @@ CASES = [
     ),
     # how fresh the guard's news must be
     Case("fresh: live", Let(), bearer(), "/fresh"),
-    Case("fresh: stale", STALE, bearer(), "/fresh", then=deaf),
+    Case("fresh: stale", UNCONFIRMED, bearer(), "/fresh", then=deaf),
     Case("fresh: stale, and no credentials", MISSING, path="/fresh", then=deaf),
     Case("role: stale", STALE, bearer(roles=["admin"]), "/admin", then=deaf),
     Case("neither: stale", Let(), bearer(), then=deaf),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from watchword.guard.view import View
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Feed"]
 
@@ -34,6 +37,9 @@ class Feed(Protocol):
         Raises:
             TemporarilyUnavailable: no acceptable answer came.
         """
+
+    def confirm(self) -> Future[None]:
+        """Ask what is new; done when every revocation before this call is known, or with why that cannot be."""
 
     def close(self) -> None:
         """Listen no more."""

@@ -37,6 +37,7 @@ MAX_LEEWAY: Final = 240
 PATIENCE: Final = 2.0
 """Seconds that a request may wait for the issuer's answer, where it asks at all."""
 
+_UNCONFIRMED: Final = "this needs fresh news of revocations, and the issuer did not answer"
 _FIRST_WAIT: Final = 3.0
 _MAX_CACHE: Final = 10_000_000
 
@@ -249,7 +250,7 @@ class Guard:
         try:
             self._issuer.confirm().result(PATIENCE)
         except (TimeoutError, TemporarilyUnavailable) as fault:
-            raise _unconfirmed(fault) from fault
+            raise TemporarilyUnavailable(_UNCONFIRMED) from fault
 
     async def confirm_async(self) -> None:
         """As ``confirm``, without holding up the event loop.
@@ -266,7 +267,7 @@ class Guard:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.wrap_future(self._issuer.confirm())
         except (TimeoutError, TemporarilyUnavailable) as fault:
-            raise _unconfirmed(fault) from fault
+            raise TemporarilyUnavailable(_UNCONFIRMED) from fault
 
     def health(self) -> dict[str, Any]:
         """How the feed is: ``state age epoch sequence entries kids alarms error``, and ``cached`` tokens.
@@ -309,14 +310,6 @@ class Guard:
         self._issuer.start()
         self._issuer.wait(_FIRST_WAIT)
         self._begun = True
-
-
-def _unconfirmed(fault: TimeoutError | TemporarilyUnavailable) -> TemporarilyUnavailable:
-    """What the client may read; why the issuer did not answer is for ``health`` and the log."""
-    why = "in time" if isinstance(fault, TimeoutError) else "as it should"
-    return TemporarilyUnavailable(
-        f"this needs fresh news of revocations, and the issuer did not answer {why}"
-    )
 
 
 def _check_arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
 
 from watchword.errors import TemporarilyUnavailable
@@ -57,6 +58,17 @@ class Ear:
         """
         if self.silent:
             raise TemporarilyUnavailable("the pretend issuer is silent")
+
+    def confirm(self) -> Future[None]:
+        """As ``refresh``; done at once."""
+        answer: Future[None] = Future()
+        try:
+            self.refresh()
+        except TemporarilyUnavailable as silent:
+            answer.set_exception(silent)
+        else:
+            answer.set_result(None)
+        return answer
 
     def close(self) -> None:
         """There is nothing to end."""
