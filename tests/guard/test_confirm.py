@@ -94,6 +94,17 @@ class TestConfirm:
         with pytest.raises(TemporarilyUnavailable):
             guard.confirm()
 
+    def test_a_new_epoch_is_asked_for_from_its_beginning(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """The cursor of the store that was replaced says nothing about the new one."""
+        text = token(issuer)
+        issuer.revoke("session", "ses_8")
+        until(lambda: guard.health()["sequence"] == 1)
+        issuer.epoch = 2
+        issuer.log = [kill(1, "session", "ses_1"), kill(2, "session", "ses_7")]
+        guard.confirm()
+        with pytest.raises(InvalidToken):
+            guard.verify(text)
+
     def test_it_needs_no_clock(self, issuer: PretendIssuer, guard: Guard) -> None:
         """The issuer's clock is behind: its news looks old, its answer is young all the same."""
         issuer.now = lambda: time.time() - 25

@@ -270,13 +270,17 @@ class Issuer:
                 accept="application/jwt",
             )
             try:
-                self._knowledge.confirm(body, question)
-                break
+                outcome = self._knowledge.confirm(body, question)
             except InvalidToken:
                 # Perhaps under a feed key that was published since.
                 self._metadata = {}
                 if attempt == 2:
                     raise
+                continue
+            if outcome == "fresh":
+                break
+            if outcome == "old" or attempt == 2:
+                raise TemporarilyUnavailable("the issuer says less than it has said before")
         if self._keys_at < 0 or self._knowledge.lacks_keys:
             self._read_keys()
         self._answered.set()

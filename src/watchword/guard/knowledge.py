@@ -93,20 +93,21 @@ class Knowledge:
         """A question to be asked now."""
         return Question(nonce, self._clock(), self._monotonic())
 
-    def confirm(self, text: str | bytes, question: Question) -> None:
-        """Merge the answer to *question*.
+    def confirm(self, text: str | bytes, question: Question) -> Accepted:
+        """Merge the answer to *question*, and return the same as ``accept``.
 
         Raises:
             InvalidToken: as ``accept``.
-            TemporarilyUnavailable: it answers another question, or says less than is known.
+            TemporarilyUnavailable: it answers another question.
         """
         with self._lock:
             message, signer = self._parse(text)
-            if self._merge(message, signer) != "fresh":
-                raise TemporarilyUnavailable("the issuer says less than it has said before")
+            outcome = self._merge(message, signer)
             if message.nonce != question.nonce:
                 raise TemporarilyUnavailable("the issuer answered another question")
-            self._confirmed = question
+            if outcome == "fresh":
+                self._confirmed = question
+            return outcome
 
     def accept(self, text: str | bytes) -> Accepted:
         """Merge one message of the feed.
