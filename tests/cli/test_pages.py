@@ -15,7 +15,7 @@ class TestPages:
     def test_the_page_of_commands_is_made_from_them(self) -> None:
         """docs/cli.md is what ``python docs/commands.py`` writes."""
         made = runpy.run_path(str(DOCS / "commands.py"))["page"]()
-        assert (DOCS / "cli.md").read_text("utf-8") == made
+        assert (DOCS / "cli.md").read_text("utf-8") == made, "run: python docs/commands.py"
         assert "### watchword user role add" in made
 
     def test_every_check_is_documented(self) -> None:

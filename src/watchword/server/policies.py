@@ -16,6 +16,7 @@ __all__ = [
     "LimitPolicy",
     "PasswordPolicy",
     "RegistrationPolicy",
+    "RetentionPolicy",
     "SessionPolicy",
     "WebPolicy",
 ]
@@ -112,6 +113,18 @@ class FeedPolicy:
     heartbeat: timedelta = timedelta(seconds=5)
     queue: int = 256
     """Messages a slow listener may lie behind before it is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """How long what is over is kept, and how it goes: a little each second, never a long transaction."""
+
+    events: timedelta = timedelta(days=365)
+    sessions: timedelta = timedelta(days=30)
+    batch: int = 500
+    """Rows of one transaction."""
+    batches: int = 10
+    """Transactions a second, at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from watchword.errors import ConfigurationError, WatchwordError
@@ -23,6 +23,7 @@ from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
+from watchword.server.policies import RetentionPolicy
 from watchword.server.settings import Settings
 from watchword.server.store.records import Origin
 from watchword.server.store.sqlite import SqliteStore
@@ -36,8 +37,6 @@ from watchword.server.tokens.refresh_token import RefreshTokenCodec
 from watchword.server.tokens.revocation import RevocationFeed
 
 __all__ = ["Services", "open_services"]
-
-_SWEEP_BATCH = 500
 
 
 def utc_now() -> datetime:
@@ -61,13 +60,21 @@ class Services:
     setup: SetupService
     registrations: Limit
     now: Callable[[], datetime]
-    retention: timedelta
+    retention: RetentionPolicy
 
     async def run_jobs(self) -> None:
         """Follow the log, rotate keys that are due, clear what is over; until cancelled."""
         async with asyncio.TaskGroup() as jobs:
             jobs.create_task(self.feed.run())
             jobs.create_task(self._tick())
+
+    async def tick(self) -> None:
+        """One round of what runs by itself: rotate keys that are due, clear a bounded part of what is over."""
+        await self.keys.tick()
+        kept, now = self.retention, self.now()
+        await _sweep(kept, self.store.revocations.sweep)
+        await _sweep(kept, lambda limit: self.store.sessions.sweep(now - kept.sessions, limit))
+        await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))
 
     async def close(self) -> None:
         """End streams and threads, and let the store finish what it acknowledged."""
@@ -80,10 +87,14 @@ class Services:
             await asyncio.sleep(1)
             # The database may be away for a while; the next tick tries again.
             with suppress(WatchwordError):
-                await self.keys.tick()
-                await self.store.revocations.sweep(_SWEEP_BATCH)
-                await self.store.sessions.sweep(_SWEEP_BATCH)
-                await self.store.events.sweep(self.now() - self.retention, _SWEEP_BATCH)
+                await self.tick()
+
+
+async def _sweep(policy: RetentionPolicy, sweep: Callable[[int], Awaitable[int]]) -> None:
+    """Delete batch after batch while whole ones are found; others write in between."""
+    for _ in range(policy.batches):
+        if await sweep(policy.batch) < policy.batch:
+            return
 
 
 @asynccontextmanager

@@ -114,6 +114,7 @@ ROWS: Final[Sequence[Row]] = (
     ),
     Row("REGISTRATIONS_PER_ADDRESS", parse_count(0, 1_000_000), "60", "Registrations a minute and address"),
     Row("EVENT_RETENTION", parse_span, "365d", "How long the audit log is kept"),
+    Row("SESSION_RETENTION", parse_span, "30d", "How long a session that is over is kept"),
     Row("CORS_ORIGINS", parse_list, "", "Origins whose pages may call the API, separated by commas"),
     Row("TRUSTED_PROXIES", parse_networks, "", "Addresses or networks whose X-Forwarded-For is believed"),
     Row(
@@ -309,9 +310,9 @@ class Settings:
         )
 
     @property
-    def retention(self) -> timedelta:
-        """How long the audit log is kept."""
-        return self.values["EVENT_RETENTION"]  # type: ignore[no-any-return]
+    def retention(self) -> policies.RetentionPolicy:
+        """How long what is over is kept."""
+        return policies.RetentionPolicy(self.values["EVENT_RETENTION"], self.values["SESSION_RETENTION"])
 
     def warnings(self) -> Sequence[str]:
         """What is allowed and not wise, one line each."""

@@ -172,9 +172,11 @@ class SqlSessions:
         """End one."""
         return await self.engine.write(lambda tx: sessions.end(tx, session_id, reason, origin, user_id))
 
-    async def sweep(self, limit: int) -> int:
+    async def sweep(self, before: datetime, limit: int) -> int:
         """Walk on through the table and delete what is over."""
-        deleted, self._walked = await self.engine.write(lambda tx: sessions.sweep(tx, self._walked, limit))
+        deleted, self._walked = await self.engine.write(
+            lambda tx: sessions.sweep(tx, before, self._walked, limit)
+        )
         return deleted
 
 

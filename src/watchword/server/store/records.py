@@ -93,6 +93,9 @@ class NewUser(Record, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ("user",)
     password_digest: str | None = None
     email_verified: bool = False
+    banned: bool = False
+    ban_reason: str | None = None
+    banned_until: datetime | None = None
 
 
 class UserChange(Record, frozen=True, kw_only=True):

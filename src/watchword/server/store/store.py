@@ -147,8 +147,8 @@ class Sessions(Protocol):
     ) -> Session | None:
         """End one session (of *user_id*, when given). ``None``: there is no such living session."""
 
-    async def sweep(self, limit: int) -> int:
-        """Delete up to *limit* sessions that ended or expired over the retention ago; how many went."""
+    async def sweep(self, before: datetime, limit: int) -> int:
+        """Look at the next *limit* sessions and delete those that ended or expired before *before*; how many went."""
 
 
 class Clients(Protocol):

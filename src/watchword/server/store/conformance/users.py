@@ -27,6 +27,18 @@ async def a_user_is_found_by_every_name(exam: Exam) -> None:
     assert await users.find(username_key="nobody") is None
 
 
+async def a_user_may_come_in_banned(exam: Exam) -> None:
+    """He is banned from the first moment, not after a second one, and until the time that was said."""
+    until = exam.clock.now() + timedelta(hours=1)
+    ada = await exam.user(banned=True, ban_reason="left us", banned_until=until)
+    assert (ada.banned, ada.ban_reason, ada.banned_until) == (True, "left us", until)
+    assert await exam.store.sessions.open(exam.new_session(ada), RULES, ORIGIN) == Refused(reason="banned")
+    exam.clock.forward(hours=1)
+    found = await exam.store.users.get(ada.id)
+    assert found is not None
+    assert not found.banned
+
+
 async def text_of_any_kind_is_kept_or_finds_nobody(exam: Exam) -> None:
     """A name of any script comes back as it was; a NUL neither breaks a look-up nor finds anybody."""
     name = "Zoë 王 🦜 'quoted' \\ %_"
@@ -316,6 +328,7 @@ async def a_digest_is_never_shown(exam: Exam) -> None:
 
 CASES: Final[tuple[Case, ...]] = (
     a_user_is_found_by_every_name,
+    a_user_may_come_in_banned,
     text_of_any_kind_is_kept_or_finds_nobody,
     e_mail_and_user_name_belong_to_one,
     unknown_roles_are_refused,

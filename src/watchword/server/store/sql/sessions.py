@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +35,6 @@ from watchword.server.store.sql.transaction import (
 
 __all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"]
 
-RETENTION: Final = timedelta(days=30)
 """How long the row of an ended session is kept for the audit."""
 
 LEEWAY: Final = int(ENTRY_MARGIN.total_seconds() * 1000)
@@ -206,8 +205,8 @@ async def end(
     return await get(tx, session_id)
 
 
-async def sweep(tx: Transaction, after: int, limit: int) -> tuple[int, int]:
-    """Look at *limit* rows past row *after* and delete those over for the retention; (deleted, where to go on).
+async def sweep(tx: Transaction, before: datetime, after: int, limit: int) -> tuple[int, int]:
+    """Look at *limit* rows past row *after* and delete those over *before*; (deleted, where to go on).
 
     A walk in place of an index: an index on a column that each refresh moves would cost every refresh.
     """
@@ -218,8 +217,7 @@ async def sweep(tx: Transaction, after: int, limit: int) -> tuple[int, int]:
         " ORDER BY n LIMIT ?",
         after, limit,
     )  # fmt: skip
-    before = milliseconds(tx.now - RETENTION)
-    over = [row[0] for row in rows if min(row[1:]) < before]
+    over = [row[0] for row in rows if min(row[1:]) < milliseconds(before)]
     for n in over:
         await tx.run("DELETE FROM sessions WHERE n = ?", n)
     return len(over), rows[-1][0] if len(rows) == limit else 0

@@ -76,10 +76,11 @@ async def add(tx: Transaction, user: NewUser, origin: Origin) -> User:
     try:
         await tx.run(
             "INSERT INTO users (id, email, email_key, username, username_key, name, name_key, roles, password_digest,"
-            " email_verified, banned, version, floor, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, FALSE, ?, 0, ?, ?)",
+            " email_verified, banned, ban_reason, banned_until, version, floor, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
             user.id, user.email, user.email_key, user.username, user.username_key, user.name, _fold(user.name),
-            join(user.roles), user.password_digest, user.email_verified, version, tx.ms, tx.ms,
+            join(user.roles), user.password_digest, user.email_verified, user.banned, user.ban_reason,
+            milliseconds(user.banned_until) if user.banned_until else None, version, tx.ms, tx.ms,
         )  # fmt: skip
     except Taken as taken:
         raise _taken(taken) from None
