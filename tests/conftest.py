@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests import databases
 from tests.vectors.corpus import MISSING, folder
 
 collect_ignore: list[str] = [] if folder() is not None else ["vectors"]
@@ -21,3 +23,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what was left out: other people's vectors are not in this tree."""
     if collect_ignore:
         terminalreporter.write_line(f"watchword: {MISSING}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[databases.Cluster]:
+    """A real PostgreSQL, started when the first test asks."""
+    with databases.cluster() as running:
+        yield running

@@ -86,18 +86,18 @@ def check(place: Place, as_json: bool) -> None:
 def _known() -> Sequence[Migration]:
     from watchword.server.store import migrations
 
-    return migrations.known()
+    return migrations.known("sqlite")
 
 
 def _pending(path: Path) -> Sequence[Migration]:
     import sqlite3
     from contextlib import closing
 
-    from watchword.server.store import migrations
+    from watchword.server.store import sqlite_schema
 
     try:
         with closing(sqlite3.connect(path)) as connection:
-            return migrations.pending(connection)
+            return sqlite_schema.pending(connection)
     except sqlite3.Error as broken:
         raise ConfigurationError(f"database: cannot open it: {broken}") from None
 

@@ -8,26 +8,54 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import Cluster
 from watchword.server.store.conformance import CASES, RACES, Case, Clock, Exam
+from watchword.server.store.postgres import PostgresStore
 from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.store import Store
 
 pytestmark = pytest.mark.anyio
 
 LONGEST_LOG = 400
 
 
-@asynccontextmanager
-async def open_exam(kind: str, folder: Path, rounds: int) -> AsyncIterator[Exam]:
-    """A fresh database of this kind; ``+`` for a second node on it."""
-    clock = Clock()
-    path = ":memory:" if kind == "memory" else folder / "store.db"
-    async with AsyncExitStack() as opened:
-        stores = []
-        for _ in range(2 if kind.endswith("+") else 1):
-            store = await SqliteStore.open(path, now=clock.now, longest_log=LONGEST_LOG)
-            opened.push_async_callback(store.close)
-            stores.append(store)
-        yield Exam(tuple(stores), clock, rounds, LONGEST_LOG)
+@pytest.fixture
+def sit(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Sit:
+    """How a case is examined on a fresh database of this kind; ``+`` for a second node on it."""
+    cluster: Cluster | None = request.getfixturevalue("postgres") if kind.startswith("postgres") else None
+    return Sit(kind, tmp_path, cluster)
+
+
+class Sit:
+    def __init__(self, kind: str, folder: Path, cluster: Cluster | None) -> None:
+        self.kind, self.folder, self.cluster = kind, folder, cluster
+
+    async def __call__(self, case: Case, rounds: int) -> None:
+        """What the case claims, and afterwards no rule of the data is broken."""
+        async with self.exam(rounds) as exam:
+            await case(exam)
+            assert await exam.store.check() == []
+
+    @asynccontextmanager
+    async def exam(self, rounds: int) -> AsyncIterator[Exam]:
+        clock = Clock()
+        async with AsyncExitStack() as opened:
+            place = await self.place()
+            stores: list[Store] = []
+            for _ in range(2 if self.kind.endswith("+") else 1):
+                store: Store
+                if self.cluster is None:
+                    store = await SqliteStore.open(place, now=clock.now, longest_log=LONGEST_LOG)
+                else:
+                    store = await PostgresStore.open(place, now=clock.now, longest_log=LONGEST_LOG)
+                opened.push_async_callback(store.close)
+                stores.append(store)
+            yield Exam(tuple(stores), clock, rounds, LONGEST_LOG)
+
+    async def place(self) -> str:
+        if self.cluster is not None:
+            return await self.cluster.place()
+        return ":memory:" if self.kind == "memory" else str(self.folder / "store.db")
 
 
 def named(case: object) -> str:
@@ -36,25 +64,20 @@ def named(case: object) -> str:
 
 class TestConformance:
     @pytest.mark.parametrize("case", CASES, ids=named)
-    @pytest.mark.parametrize("kind", ["memory", "file"])
-    async def test_every_case(self, case: Case, kind: str, tmp_path: Path) -> None:
-        """What the case claims, and afterwards no rule of the data is broken."""
-        await sit(case, kind, tmp_path, rounds=7)
+    @pytest.mark.parametrize("kind", ["memory", "file", "postgres+"])
+    async def test_every_case(self, case: Case, sit: Sit) -> None:
+        """What the case claims; on PostgreSQL two nodes share the work of a race."""
+        await sit(case, rounds=7)
 
     @pytest.mark.parametrize("case", RACES, ids=named)
-    async def test_races_of_two_processes(self, case: Case, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("kind", ["file+"])
+    async def test_races_of_two_processes(self, case: Case, sit: Sit) -> None:
         """A command beside a running server writes to the same file."""
-        await sit(case, "file+", tmp_path, rounds=2)
+        await sit(case, rounds=2)
 
     @pytest.mark.long
     @pytest.mark.parametrize("case", RACES, ids=named)
-    @pytest.mark.parametrize("kind", ["memory", "file"])
-    async def test_r_03_r_04_races_many_times(self, case: Case, kind: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("kind", ["memory", "file", "postgres+"])
+    async def test_r_03_r_04_races_many_times(self, case: Case, sit: Sit) -> None:
         """Two hundred rounds of each."""
-        await sit(case, kind, tmp_path, rounds=200)
-
-
-async def sit(case: Case, kind: str, folder: Path, rounds: int) -> None:
-    async with open_exam(kind, folder, rounds) as exam:
-        await case(exam)
-        assert await exam.store.check() == []
+        await sit(case, rounds=200)

@@ -14,7 +14,7 @@ from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store import migrations
+from watchword.server.store import sqlite_schema
 from watchword.server.store.intentions import (
     Intention,
     SqlApis,
@@ -27,7 +27,7 @@ from watchword.server.store.intentions import (
 )
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.sql import invariants
-from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join, milliseconds
+from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
@@ -95,6 +95,10 @@ class SqliteStore:
             engine=engine,
         )
 
+    def now(self) -> datetime:
+        """The time, by the clock it was opened with."""
+        return self.engine.now()
+
     async def ready(self) -> None:
         """Prove that reading works."""
         await self.engine.read(lambda tx: tx.one("SELECT 1 FROM head"))
@@ -135,7 +139,7 @@ class Engine:
         name = str(path)
         watchers: set[asyncio.Event] = set()
         try:
-            writing = await asyncio.to_thread(_connect_and_prepare, name, milliseconds(now()), upgrade)
+            writing = await asyncio.to_thread(_connect_and_prepare, name, now(), upgrade)
             reading = writing if name == ":memory:" else _connect_to_read(name)
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
@@ -282,14 +286,14 @@ def _connect_to_read(path: str) -> sqlite3.Connection:
     return _connect(path, read_only=True, patience=0.2)
 
 
-def _connect_and_prepare(path: str, now_ms: int, upgrade: bool) -> sqlite3.Connection:
+def _connect_and_prepare(path: str, now: datetime, upgrade: bool) -> sqlite3.Connection:
     if path != ":memory:":
         _make_file(path)
     connection = _connect(path, patience=_START_PATIENCE)
     try:
         if upgrade:
-            migrations.apply(connection, now_ms)
-        elif migrations.pending(connection):
+            sqlite_schema.apply(connection, now)
+        elif sqlite_schema.pending(connection):
             raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
         # From here on the writer waits for the lock itself, without holding the loop.
         connection.execute("PRAGMA busy_timeout = 0")

@@ -278,6 +278,9 @@ class Store(Protocol):
     def meta(self) -> Meta:
         """Facts of the installation."""
 
+    def now(self) -> datetime:
+        """The clock of the store: where nodes share a database, they share its time."""
+
     async def ready(self) -> None:
         """Prove that reading works.
 

