@@ -104,13 +104,13 @@ def _database(path: Path) -> DatabaseFacts:
     import sqlite3
     from urllib.parse import quote
 
-    from watchword.server.store import migrations
+    from watchword.server.store import sqlite_schema
 
     # Opening it to write would turn the journal to WAL before anybody has seen what it was.
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             journal = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
-            pending = [f"{step.number:04d}_{step.word}" for step in migrations.pending(connection)]
+            pending = [f"{step.number:04d}_{step.word}" for step in sqlite_schema.pending(connection)]
         if pending:
             return DatabaseFacts(path, journal, pending=pending)
         return asyncio.run(_content(path, journal))
