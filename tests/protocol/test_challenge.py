@@ -1,0 +1,94 @@
+"""The Authorization field as it is read, the challenge as it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from watchword.errors import (
+    InsufficientScope,
+    InvalidInput,
+    InvalidRequest,
+    InvalidToken,
+    MissingCredentials,
+    NotFound,
+    ServerError,
+    TemporarilyUnavailable,
+)
+from watchword.protocol.challenge import MAX_SIZE, parse_authorization, www_authenticate
+
+
+class TestParseAuthorization:
+    @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+    def test_req_a07_the_scheme_compares_without_case(self, scheme: str) -> None:
+        """From a text and from bytes."""
+        for value in (f"{scheme} abc.DEF-_~+/==", f"{scheme} abc.DEF-_~+/==".encode()):
+            found = parse_authorization([value])
+            assert (found.scheme, found.token) == ("bearer", "abc.DEF-_~+/==")
+
+    @pytest.mark.parametrize(
+        "value",
+        ["", " ", "Bearer", "Bearer ", "Bearer  x", "Bearer\tx", " Bearer x", "Bearer x ", "Bearer x y", "Bearer x,y",
+         "Bearer x, Bearer y", "Bearer x\n", "Bearer é", "Béarer x", "Bearer =", "Bearer a=b", "Bearer x\0", "(x) y",
+         b"Bearer \xff", "Bearer \u00a0x", 'Bearer "x"'],
+    )  # fmt: skip
+    def test_req_a07_one_space_and_one_credential(self, value: str | bytes) -> None:
+        """Everything else is refused, so that no two readers of a request differ."""
+        with pytest.raises(InvalidRequest):
+            parse_authorization([value])
+
+    def test_req_a07_two_fields_are_refused(self) -> None:
+        """Even when they say the same."""
+        with pytest.raises(InvalidRequest) as found:
+            parse_authorization(["Bearer x", "Bearer x"])
+        assert found.value.description == "credentials came twice"
+
+    def test_req_a04_no_field_is_no_credentials(self) -> None:
+        """Which is another thing than bad ones."""
+        with pytest.raises(MissingCredentials):
+            parse_authorization([])
+
+    def test_a_field_without_end_is_not_searched(self) -> None:
+        """16 384 characters are the most; a token of 8 kB fits as the password of a Basic pair."""
+        assert parse_authorization(["Bearer " + "x" * (MAX_SIZE - 7)])
+        for value in ("Bearer " + "x" * (MAX_SIZE - 6), b"Bearer " + b"x" * 10_000_000, "=" * 10_000_000):
+            with pytest.raises(InvalidRequest):
+                parse_authorization([value])
+
+    def test_a_token_is_not_shown(self) -> None:
+        """Neither by repr nor by str: both end in logs."""
+        found = parse_authorization(["Bearer s3cret"])
+        assert "s3cret" not in f"{found!r} {found}"
+        assert "bearer" in f"{found!r}"
+
+
+class TestChallenge:
+    def test_req_a04_without_credentials_it_is_bare(self) -> None:
+        """An error code would tell a client that never tried that it failed (RFC 6750 3.1)."""
+        assert www_authenticate(MissingCredentials()) == "Bearer"
+        assert www_authenticate(MissingCredentials(), realm="pay") == 'Bearer realm="pay"'
+        assert www_authenticate(MissingCredentials(), scheme="Basic", realm="x") == 'Basic realm="x"'
+
+    def test_req_a05_each_error_has_its_code(self) -> None:
+        """401 invalid_token, 400 invalid_request, 403 insufficient_scope with the scope that is lacking."""
+        token, request = InvalidToken("too old"), InvalidRequest("twice")
+        scope = InsufficientScope("no", scope=("a:read", "b"))
+        assert (token.status, request.status, scope.status) == (401, 400, 403)
+        assert www_authenticate(token) == 'Bearer error="invalid_token", error_description="too old"'
+        assert www_authenticate(request) == 'Bearer error="invalid_request", error_description="twice"'
+        assert www_authenticate(scope, realm="pay") == (
+            'Bearer realm="pay", error="insufficient_scope", error_description="no", scope="a:read b"'
+        )
+        assert "scope=" not in str(www_authenticate(InsufficientScope("no")))
+
+    @pytest.mark.parametrize(
+        "error", [TemporarilyUnavailable("x"), NotFound(), ServerError(), InvalidInput("x")]
+    )
+    def test_no_challenge_where_credentials_would_not_help(self, error: Exception) -> None:
+        """A fault of ours, or of what was asked for."""
+        assert www_authenticate(error) is None  # type: ignore[arg-type]
+
+    def test_nothing_breaks_out_of_a_quoted_string(self) -> None:
+        """Quotes, backslashes, line ends and letters beyond ASCII become question marks (RFC 6750 3)."""
+        challenge = www_authenticate(InvalidToken('a"b\\c\r\nSet-Cookie: é'), realm='"\n')
+        expected = 'Bearer realm="??", error="invalid_token", error_description="a?b?c??Set-Cookie: ?"'
+        assert challenge == expected
