@@ -14,7 +14,7 @@ from watchword.errors import (
     ServerError,
     TemporarilyUnavailable,
 )
-from watchword.protocol.challenge import MAX_SIZE, parse_authorization, www_authenticate
+from watchword.protocol.challenge import MAX_SIZE, holds_token, parse_authorization, www_authenticate
 
 
 class TestParseAuthorization:
@@ -28,11 +28,17 @@ class TestParseAuthorization:
     @pytest.mark.parametrize(
         "value",
         ["", " ", "Bearer", "Bearer ", "Bearer  x", "Bearer\tx", " Bearer x", "Bearer x ", "Bearer x y", "Bearer x,y",
-         "Bearer x, Bearer y", "Bearer x\n", "Bearer é", "Béarer x", "Bearer =", "Bearer a=b", "Bearer x\0", "(x) y",
-         b"Bearer \xff", "Bearer \u00a0x", 'Bearer "x"'],
+         "Bearer x\n", "Bearer é", "Béarer x", "Bearer =", "Bearer a=b", "Bearer x\0", "(x) y", b"Bearer \xff",
+         "Bearer \u00a0x", 'Bearer "x"'],
     )  # fmt: skip
     def test_req_a07_one_space_and_one_credential(self, value: str | bytes) -> None:
-        """Everything else is refused, so that no two readers of a request differ."""
+        """Everything else is refused as a bad token, so that no two readers of a request differ."""
+        with pytest.raises(InvalidToken):
+            parse_authorization([value])
+
+    @pytest.mark.parametrize("value", ["Bearer x, Bearer y", "Bearer x,Basic y", b"Basic x, bearer y"])
+    def test_req_a05_two_credentials_in_one_field_are_a_bad_request(self, value: str | bytes) -> None:
+        """As two fields are: they may have been joined on the way."""
         with pytest.raises(InvalidRequest):
             parse_authorization([value])
 
@@ -51,7 +57,7 @@ class TestParseAuthorization:
         """16 384 characters are the most; a token of 8 kB fits as the password of a Basic pair."""
         assert parse_authorization(["Bearer " + "x" * (MAX_SIZE - 7)])
         for value in ("Bearer " + "x" * (MAX_SIZE - 6), b"Bearer " + b"x" * 10_000_000, "=" * 10_000_000):
-            with pytest.raises(InvalidRequest):
+            with pytest.raises(InvalidToken):
                 parse_authorization([value])
 
     def test_a_token_is_not_shown(self) -> None:
@@ -59,6 +65,24 @@ class TestParseAuthorization:
         found = parse_authorization(["Bearer s3cret"])
         assert "s3cret" not in f"{found!r} {found}"
         assert "bearer" in f"{found!r}"
+
+
+class TestQuery:
+    @pytest.mark.parametrize(
+        "query",
+        [b"access_token=x", b"access_token", b"a=1&access_token=x", b"a=1;access_token=x", b"%61ccess_token=x",
+         b"access%5Ftoken=x", b"a&%61%63%63%65%73%73_token=", b"access_token=&access_token="],
+    )  # fmt: skip
+    def test_req_a06_a_token_in_the_query_is_seen(self, query: bytes) -> None:
+        """However its name is spelled (RFC 6750 2.3)."""
+        assert holds_token(query)
+
+    @pytest.mark.parametrize(
+        "query", [b"", b"a=access_token", b"access=1", b"x%", b"access_tokens=1", b"\xff=%ff"]
+    )
+    def test_any_other_query_is_let_through(self, query: bytes) -> None:
+        """A value that says access_token is no token."""
+        assert not holds_token(query)
 
 
 class TestChallenge:
