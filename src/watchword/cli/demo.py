@@ -15,7 +15,8 @@ def demo(as_json: bool) -> None:
     """Play the whole story on real HTTP, in seconds.
 
     A server and two payroll API processes on free loopback ports, in a temporary folder: log-in,
-    roles, a forged token, refresh, replay, log-out, a ban, a key rotation. Exit 1 when a step misbehaves.
+    roles, a forged token, refresh, replay, log-out, a demotion, a ban, a key rotation, a server that is killed
+    and comes back. Exit 1 when a step misbehaves.
     """
     from watchword.demo.story import play
 

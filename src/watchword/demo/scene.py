@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from watchword.demo.exchange import Exchange, Party
+from watchword.demo.process import ADMIN, Cast
 
 __all__ = ["Misbehaved", "Scene", "Step"]
 
@@ -48,16 +49,28 @@ class Step:
 class Scene:
     """Who is on stage, and what they hold."""
 
-    server: Party
-    payrolls: tuple[Party, Party]
+    cast: Cast
+    server: Party = field(init=False)
+    payrolls: tuple[Party, Party] = field(init=False)
     user: dict[str, Any] = field(default_factory=dict)
     admin: dict[str, Any] = field(default_factory=dict)
-    operator: str = ""
+    _operator: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        self.server = Party("server", self.cast.server)
+        first, second = self.cast.payrolls
+        self.payrolls = Party("payroll-1", first), Party("payroll-2", second)
 
     @property
     def payroll(self) -> Party:
         """The first of the API's processes."""
         return self.payrolls[0]
+
+    def operator(self, step: Step) -> str:
+        """Ada's token for the administration of the server: for the server alone, so that no API ever sees it."""
+        if not self._operator:
+            self._operator = self.login(step, ADMIN, audience=self.server.address)["access_token"]
+        return self._operator
 
     def login(self, step: Step, who: tuple[str, str], **more: str) -> dict[str, Any]:
         """Log in; the token set."""

@@ -7,13 +7,16 @@ import signal
 import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, perf_counter, sleep
 from typing import Final
 
-from watchword.demo.exchange import Exchange, Party
+from watchword.demo.exchange import Party
 from watchword.demo.process import ADMIN, start
+from watchword.demo.reach import PATIENCE, reach, until
 from watchword.demo.scene import Misbehaved, Scene, Step
 from watchword.demo.screen import JsonScreen, Screen, TerminalScreen
 from watchword.errors import WatchwordError
@@ -21,7 +24,7 @@ from watchword.errors import WatchwordError
 __all__ = ["STEPS", "play"]
 
 USER: Final = ("fernando@example.com", "nine-slow-lanterns")
-_PATIENCE: Final = 10.0
+GRACE: Final = ("grace@example.com", "eleven-small-bridges")
 _BURST: Final = 100
 
 
@@ -104,42 +107,41 @@ def logout(scene: Scene, step: Step) -> None:
     _until_refused(step, scene.payroll, token)
 
 
+def demote(scene: Scene, step: Step) -> None:
+    """Grace pays, loses the role, and the same token pays no more; it still reads."""
+    operator = scene.operator(step)
+    body = {"email": GRACE[0], "password": GRACE[1], "roles": ["user", "admin"]}
+    grace = step.ask(scene.server, "POST", "/admin/v1/users", 201, body=body, token=operator)
+    token = scene.login(step, GRACE)["access_token"]
+    for payroll in scene.payrolls:
+        step.ask(payroll, "POST", "/payments", 201, body=_ORDER, token=token)
+    path = f"/admin/v1/users/{grace['id']}"
+    reached = reach(
+        step,
+        lambda: step.ask(scene.server, "PATCH", path, 200, body={"roles": ["user"]}, token=operator),
+        [partial(until, 403, payroll.again(), "POST", "/payments", body=_ORDER, token=token)
+         for payroll in scene.payrolls],
+    )  # fmt: skip
+    step.ask(scene.payroll, "GET", "/payslip", 200, token=token)
+    step.ms = max(reached)
+    step.note = "demoted at the two API processes after {:.1f} and {:.1f} ms, without a new log-in".format(
+        *reached
+    )
+
+
 def ban(scene: Scene, step: Step) -> None:
     """Ada bans Fernando, who is logged in: both API processes hear of it."""
     scene.user = scene.login(step, USER)
     token = scene.user["access_token"]
     for payroll in scene.payrolls:
         step.ask(payroll, "GET", "/payslip", 200, token=token)
-    scene.operator = scene.login(step, ADMIN, audience=scene.server.address)["access_token"]
-    user_id = scene.user["user"]["id"]
-    heard: list[Exchange | None] = [None, None]
-    reached = [0.0, 0.0]
-    banned = Event()
-    began = [0.0]
-
-    def listen(number: int) -> None:
-        party = scene.payrolls[number].again()
-        banned.wait(_PATIENCE)
-        exchange = _refusal(party, token)
-        reached[number] = (perf_counter() - began[0]) * 1000
-        heard[number] = exchange
-        party.close()
-
-    threads = [Thread(target=listen, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        path = f"/admin/v1/users/{user_id}/ban"
-        step.ask(scene.server, "POST", path, 200, body={"reason": "left the company"}, token=scene.operator)
-    finally:
-        began[0] = perf_counter()
-        banned.set()
-        for thread in threads:
-            thread.join()
-    for exchange in heard:
-        if exchange is None or exchange.status != 401:
-            raise Misbehaved("the ban should reach both API processes")
-        step.exchanges.append(exchange)
+    path, body = f"/admin/v1/users/{scene.user['user']['id']}/ban", {"reason": "left the company"}
+    operator = scene.operator(step)
+    reached = reach(
+        step,
+        lambda: step.ask(scene.server, "POST", path, 200, body=body, token=operator),
+        [partial(until, 401, payroll.again(), "GET", "/payslip", token=token) for payroll in scene.payrolls],
+    )
     step.ms = max(reached)
     step.note = "the ban reached the two API processes after {:.1f} and {:.1f} ms".format(*reached)
 
@@ -170,11 +172,11 @@ def rotate(scene: Scene, step: Step) -> None:
         thread.start()
     try:
         rotation = step.ask(
-            scene.server, "POST", "/admin/v1/keys/rotate", 200, body={"now": True}, token=scene.operator
+            scene.server, "POST", "/admin/v1/keys/rotate", 200, body={"now": True}, token=scene.operator(step)
         )
         tokens.append(scene.login(step, ADMIN)["access_token"])
         before = [count + _BURST for count in counts]
-        deadline = monotonic() + _PATIENCE
+        deadline = monotonic() + PATIENCE
         while any(count < least for count, least in zip(counts, before, strict=True)):
             if monotonic() > deadline:
                 break
@@ -189,6 +191,33 @@ def rotate(scene: Scene, step: Step) -> None:
     step.note = f"{sum(counts)} requests under both keys, none refused"
 
 
+def lose_server(scene: Scene, step: Step) -> None:
+    """The server is killed, and the APIs go on: a good token is welcome, the banned one stays refused."""
+    scene.server.close()
+    scene.cast.kill_server()
+    with suppress(ConnectionError):
+        scene.server.ask("GET", "/healthz")
+        raise Misbehaved("the server should be gone")
+    for payroll in scene.payrolls:
+        step.ask(payroll, "GET", "/payslip", 200, token=scene.admin["access_token"])
+        step.ask(payroll, "GET", "/payslip", 401, token=scene.user["access_token"])
+
+
+def regain_server(scene: Scene, step: Step) -> None:
+    """It comes back, and the APIs listen again by themselves: Ada logs in and out."""
+    scene.server.close()
+    began = perf_counter()
+    scene.cast.start_server()
+    step.ms = (perf_counter() - began) * 1000
+    token = scene.login(step, ADMIN)["access_token"]
+    reached = reach(
+        step,
+        lambda: step.ask(scene.server, "POST", "/auth/logout", 204, token=token),
+        [partial(until, 401, payroll.again(), "GET", "/payslip", token=token) for payroll in scene.payrolls],
+    )
+    step.note = f"dead at the APIs {max(reached):.0f} ms after the log-out, their reconnection included"
+
+
 STEPS: Final[tuple[tuple[str, Callable[[Scene, Step], None]], ...]] = (
     ("register", register),
     ("login", login),
@@ -201,9 +230,12 @@ STEPS: Final[tuple[tuple[str, Callable[[Scene, Step], None]], ...]] = (
     ("refresh", refresh),
     ("replayed_refresh_token", replay),
     ("logout", logout),
+    ("demotion", demote),
     ("ban", ban),
     ("banned_login", stay_out),
     ("key_rotation", rotate),
+    ("server_killed", lose_server),
+    ("server_back", regain_server),
 )
 """Name -> what happens; its docstring is the title."""
 
@@ -218,10 +250,7 @@ def play(*, as_json: bool) -> bool:
     began = monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="watchword-demo-") as folder, start(Path(folder)) as cast:
-            scene = Scene(
-                Party("server", cast.server),
-                (Party("payroll-1", cast.payrolls[0]), Party("payroll-2", cast.payrolls[1])),
-            )
+            scene = Scene(cast)
             screen.open(scene)
             behaved = all(_act(scene, screen, name, act) for name, act in STEPS)
     except WatchwordError as fault:
@@ -245,23 +274,10 @@ def _act(scene: Scene, screen: Screen, name: str, act: Callable[[Scene, Step], N
 def _until_refused(step: Step, party: Party, token: str) -> None:
     """Ask until the token is dead there, and say how long that took."""
     began = perf_counter()
-    exchange = _refusal(party, token)
+    step.exchanges.append(until(401, party, "GET", "/payslip", token=token))
     reached = (perf_counter() - began) * 1000
-    step.exchanges.append(exchange)
     step.ms += reached
-    if exchange.status != 401:
-        raise Misbehaved("the access token should be dead")
     step.note = f"dead at the API after {reached:.1f} ms"
-
-
-def _refusal(party: Party, token: str) -> Exchange:
-    """The first answer that is not a welcome, or the last one when patience ends."""
-    deadline = monotonic() + _PATIENCE
-    while True:
-        exchange = party.ask("GET", "/payslip", token=token)
-        if exchange.status != 200 or monotonic() > deadline:
-            return exchange
-        sleep(0.0005)
 
 
 def _kid(token: str) -> str:
