@@ -113,6 +113,8 @@ class FeedPolicy:
     heartbeat: timedelta = timedelta(seconds=5)
     queue: int = 256
     """Messages a slow listener may lie behind before it is dropped."""
+    page: int = 50_000
+    """Entries read from the log at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Services:
         """One round of what runs by itself: rotate keys that are due, clear a bounded part of what is over."""
         await self.keys.tick()
         kept, now = self.retention, self.now()
-        await _sweep(kept, self.store.revocations.sweep)
+        await _sweep(kept, lambda limit: self.store.revocations.sweep(limit, self.feed.forgotten))
         await _sweep(kept, lambda limit: self.store.sessions.sweep(now - kept.sessions, limit))
         await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))
 
@@ -171,6 +171,7 @@ def _wire(
         claims.policy.issuer,
         settings.feed,
         now,
+        monotonic,
         CursorCodec(sealing.derive("feed cursor")),
     )
     return Services(
@@ -190,7 +191,7 @@ def _wire(
             attempts=Attempts.of(limits, store.sessions, monotonic),
             token_bytes=token_bytes,
         ),
-        refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions),
+        refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
         keys=ring,

@@ -117,5 +117,9 @@ class Revocations(Protocol):
     def watch(self) -> AsyncIterator[None]:
         """Yield after every commit that may have moved the log, of this process or another; may yield in vain."""
 
-    async def sweep(self, limit: int) -> int:
-        """Delete up to *limit* entries no token is left for."""
+    async def sweep(self, limit: int, through: int | None = None) -> int:
+        """Delete up to *limit* entries no token is left for, none past *through*.
+
+        The wall clock alone does not tell: whoever knows by a clock that nobody sets how long he has seen
+        an entry says how far it is safe.
+        """

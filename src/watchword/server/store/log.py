@@ -140,6 +140,6 @@ class SqlRevocations:
         """After each commit."""
         return self.engine.watch()
 
-    async def sweep(self, limit: int) -> int:
+    async def sweep(self, limit: int, through: int | None = None) -> int:
         """Delete what is over."""
-        return await self.engine.write(lambda tx: revocations.sweep(tx, limit))
+        return await self.engine.write(lambda tx: revocations.sweep(tx, limit, through))

@@ -19,13 +19,16 @@ class Kept:
     each commit, and a million entries may lie before it.
     """
 
-    __slots__ = ("_entries", "_keys", "epoch", "last", "tokens")
+    __slots__ = ("_entries", "_keys", "_seen_at", "epoch", "forgotten", "last", "tokens")
 
     def __init__(self, epoch: int = 0) -> None:
         self.epoch = epoch
         self._entries: deque[Entry] = deque()
+        self._seen_at: deque[float] = deque()
         self._keys: Entry | None = None
         self.last = 0
+        self.forgotten = 0
+        """All entries up to this sequence are over."""
         self.tokens: set[str] = set()
 
     def __len__(self) -> int:
@@ -36,7 +39,7 @@ class Kept:
         """The sequence at which the signing keys last changed."""
         return 0 if self._keys is None else self._keys.sequence
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Iterable[Entry], monotonic: float) -> None:
         """Append what the log gave, in its order; what is known already is passed over."""
         for entry in entries:
             if entry.sequence <= self.last:
@@ -47,10 +50,12 @@ class Kept:
                 continue
             if entry.kind == "issuer":  # it outbids all before it
                 self._entries.clear()
+                self._seen_at.clear()
                 self.tokens.clear()
             elif entry.kind == "token":
                 self.tokens.add(entry.id)
             self._entries.append(entry)
+            self._seen_at.append(monotonic)
 
     def past(self, after: int) -> tuple[Entry, ...]:
         """The entries past *after*."""
@@ -64,9 +69,14 @@ class Kept:
             insort(found, self._keys, key=attrgetter("sequence"))
         return tuple(found)
 
-    def forget(self, now: float) -> None:
-        """Drop the oldest whose time is over; one that ends out of turn waits for those before it."""
-        while self._entries and 0 < self._entries[0].exp < now:
-            entry = self._entries.popleft()
+    def forget(self, now: float, monotonic: float) -> None:
+        """Drop the oldest whose time is over by both clocks; one that ends out of turn waits for those before."""
+        while self._entries:
+            entry = self._entries[0]
+            if not 0 < entry.exp < now or monotonic - self._seen_at[0] <= entry.exp - entry.at:
+                return
+            self._entries.popleft()
+            self._seen_at.popleft()
+            self.forgotten = entry.sequence
             if entry.kind == "token":
                 self.tokens.discard(entry.id)

@@ -12,6 +12,7 @@ from watchword.server.store.records import Advanced, Origin, Refused, Replayed
 from watchword.server.store.store import Sessions
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
+from watchword.server.tokens.revocation import RevocationFeed
 
 __all__ = ["RefreshTokenService"]
 
@@ -24,6 +25,7 @@ class RefreshTokenService:
     issuance: Issuance
     codec: RefreshTokenCodec
     policy: SessionPolicy
+    feed: RevocationFeed
 
     async def rotate(
         self,
@@ -52,7 +54,9 @@ class RefreshTokenService:
         match await self.sessions.advance(presented.presented(), client_id, rules, origin):
             case Advanced(live=live):
                 return await self.issuance.token_set(live, presented.secret, scope=asked)
-            case Replayed():
+            case Replayed(reason=reason):
+                if reason == "store_rolled_back":
+                    await self.feed.went_back(presented.epoch)
                 raise InvalidGrant("the refresh token was already used; its session has been ended")
             case Refused():
                 raise InvalidGrant("the refresh token is expired or revoked")

@@ -29,8 +29,6 @@ __all__ = ["RevocationFeed", "Snapshot"]
 
 _log = logging.getLogger("watchword.server")
 
-_PAGE: Final = 50_000
-"""Entries read from the log at once."""
 _PIECE: Final = 65_536
 """Bytes handed to a stream at once, so that a large snapshot waits here and not in the socket's buffer."""
 _REPLIES: Final = 64
@@ -57,6 +55,7 @@ class RevocationFeed:
         issuer: the ``iss`` of every message.
         policy: heartbeat and queue.
         now: the clock.
+        monotonic: the clock nobody sets.
         cursors: writes and reads the places of listeners.
     """
 
@@ -65,6 +64,7 @@ class RevocationFeed:
     issuer: str
     policy: FeedPolicy
     now: Callable[[], datetime]
+    monotonic: Callable[[], float]
     cursors: CursorCodec
     _listeners: Listeners = field(init=False)
     _kept: Kept = field(default_factory=Kept)
@@ -136,9 +136,38 @@ class RevocationFeed:
         return self._known.sequence
 
     @property
+    def forgotten(self) -> int:
+        """No token is left for any entry up to this sequence."""
+        return self._kept.forgotten
+
+    @property
     def epoch(self) -> int:
         """The epoch of the log."""
         return self._known.epoch
+
+    async def went_back(self, epoch: int) -> None:
+        """A refresh token of *epoch* that is ahead of its row proves that the store went back.
+
+        Raises:
+            TemporarilyUnavailable: the log cannot be used.
+        """
+        async with self._reading:
+            await self._read_and_tell(heartbeat=False)
+            while self._known.epoch <= epoch:
+                await self._begin_anew((epoch, self._known.sequence))
+                await self._read_and_tell(heartbeat=False)
+
+    async def restored(self, *, keep_sessions: bool) -> None:
+        """Begin a new epoch over a backup that was put back.
+
+        Raises:
+            TemporarilyUnavailable: the log cannot be used.
+        """
+        async with self._reading:
+            epoch = self._known.epoch
+            while self._known.epoch == epoch:
+                await self._begin_anew((epoch, self._known.sequence), keep_sessions=keep_sessions)
+                await self._read_and_tell(heartbeat=False)
 
     def is_token_revoked(self, jti: str) -> bool:
         """Whether this one token was revoked by its ``jti``."""
@@ -217,20 +246,19 @@ class RevocationFeed:
         """
         if cursor > (self._known.epoch, self._known.sequence):
             # Another node may have written it just now; if not, the store has gone back.
-            await self._tell(heartbeat=False)
             async with self._reading:
+                await self._read_and_tell(heartbeat=False)
                 if cursor > (self._known.epoch, self._known.sequence):
                     await self._begin_anew(cursor)
-            await self._tell(heartbeat=False)
+                    await self._read_and_tell(heartbeat=False)
         return cursor[1] if cursor[0] == self._known.epoch else 0
 
-    async def _begin_anew(self, seen: tuple[int, int]) -> None:
+    async def _begin_anew(self, seen: tuple[int, int], *, keep_sessions: bool = False) -> None:
         """Open an epoch above what was *seen*: all that died since would live again otherwise."""
-        if await self.log.open_epoch(seen, await self.ring.fresh(), Origin()):
+        fresh = await self.ring.fresh()
+        if await self.log.open_epoch(seen, fresh, Origin(), keep_sessions=keep_sessions):
             _log.error(
-                "the store has gone back behind entry %d of epoch %d: a new epoch begins, every token is dead",
-                seen[1],
-                seen[0],
+                "the store is from the past: a new epoch begins after %d, every token is dead", seen[0]
             )
 
     async def _watch(self, moved: asyncio.Event) -> None:
@@ -242,37 +270,40 @@ class RevocationFeed:
 
     async def _tell(self, *, heartbeat: bool) -> None:
         async with self._reading:
-            before = self._known
-            await self._read()
-            head = self._known
-            if (not heartbeat and head == before) or not len(self._listeners):
-                return
-            if before.epoch == head.epoch:
-                frame = self._frame(self._sign(before.sequence).encode())
-            else:
-                self.snapshot()
-                frame = self._snapshot_frame
-            self._listeners.tell(frame)
+            await self._read_and_tell(heartbeat=heartbeat)
+
+    async def _read_and_tell(self, *, heartbeat: bool) -> None:
+        before = self._known
+        await self._read()
+        head = self._known
+        if (not heartbeat and head == before) or not len(self._listeners):
+            return
+        if before.epoch == head.epoch:
+            frame = self._frame(self._sign(before.sequence).encode())
+        else:
+            self.snapshot()
+            frame = self._snapshot_frame
+        self._listeners.tell(frame)
 
     async def _read(self) -> None:
         read_at = self.now().timestamp()
         known, kept = self._head, self._kept
         keys_at = kept.keys_at
         while True:
-            head, entries = await self.log.since(kept.last, _PAGE)
+            head, entries = await self.log.since(kept.last, self.policy.page)
             if known is not None and (head.epoch, head.sequence) < (known.epoch, known.sequence):
                 await self._begin_anew((known.epoch, known.sequence))
             elif kept.epoch != head.epoch:
                 kept = Kept(head.epoch)
             else:
-                kept.add(entries)
-                if len(entries) < _PAGE:
+                kept.add(entries, self.monotonic())
+                if len(entries) < self.policy.page:
                     break
         if known is None or head.kids != known.kids or kept.keys_at != keys_at:
             await self.ring.reload()
         if head != known:
             self._snapshot = None
-        kept.forget(read_at)
+        kept.forget(read_at, self.monotonic())
         self._kept, self._head, self._read_at = kept, head, read_at
         self._replies.clear()
 

@@ -161,19 +161,19 @@ async def one_session_ends_once(exam: Exam) -> None:
 
 
 async def with_its_newest_token_expired_it_needs_no_entry(exam: Exam) -> None:
-    """An entry stands only where a token could still be alive, leeway counted in; an idle session may have one."""
+    """An entry stands only where a token could still be alive, leeway and wrong clocks counted in, idle or not."""
     ada = await exam.user()
     quiet, fresh = await exam.session(ada), await exam.session(ada)
     short = await exam.session(ada, replace(RULES, idle=timedelta(minutes=1)))
-    exam.clock.forward(minutes=14, seconds=59)
+    exam.clock.forward(minutes=74, seconds=59)
     await exam.counter(fresh, 0)
     assert await exam.store.sessions.end(short, "logout", ORIGIN) is not None
     exam.clock.forward(seconds=1)
     for session in (quiet, fresh):
         await exam.store.sessions.end(session, "logout", ORIGIN)
     assert [entry.id for entry in await exam.entries()] == [short, fresh]
-    gone = await exam.session(ada, replace(RULES, idle=timedelta(minutes=15)))
-    exam.clock.forward(minutes=15)
+    gone = await exam.session(ada, replace(RULES, idle=timedelta(minutes=75)))
+    exam.clock.forward(minutes=75)
     assert await exam.store.sessions.end(gone, "logout", ORIGIN) is None
 
 

@@ -11,7 +11,7 @@ import msgspec
 from watchword.protocol.revocation_list import Entry
 from watchword.server.store.records import Head, Origin, SigningKey
 from watchword.server.store.sql import keys, sessions
-from watchword.server.store.sql.transaction import ENTRY_MARGIN, Transaction, milliseconds
+from watchword.server.store.sql.transaction import Transaction, milliseconds
 
 __all__ = ["brake", "head", "open_epoch", "revoke_token", "set_longest_life", "since", "sweep"]
 
@@ -48,7 +48,7 @@ async def revoke_token(
     tx: Transaction, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
 ) -> None:
     """Kill one token, or its session when it is one of many; a token that is dead already costs nothing."""
-    if milliseconds(expires_at) + int(ENTRY_MARGIN.total_seconds() * 1000) < tx.ms:
+    if milliseconds(expires_at) + sessions.LEEWAY < tx.ms:
         return
     if session_id is not None:
         await tx.hold_user_of(session_id)
@@ -119,7 +119,7 @@ async def set_longest_life(tx: Transaction, life: timedelta) -> None:
         await tx.run("UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL")
 
 
-async def sweep(tx: Transaction, limit: int) -> int:
+async def sweep(tx: Transaction, limit: int, through: int | None) -> int:
     """Delete entries that no token is left for; lower the longest life when its time has come."""
     if not await tx.connection.turn():
         return 0
@@ -129,6 +129,6 @@ async def sweep(tx: Transaction, limit: int) -> int:
     )
     return await tx.run(
         "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations"
-        " WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)",
-        tx.ms, limit,
+        " WHERE expires_at > 0 AND expires_at <= ? AND sequence <= ? ORDER BY expires_at LIMIT ?)",
+        tx.ms, 2**62 if through is None else through, limit,
     )  # fmt: skip

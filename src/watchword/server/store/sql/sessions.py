@@ -24,6 +24,7 @@ from watchword.server.store.records import (
 )
 from watchword.server.store.sql import users
 from watchword.server.store.sql.transaction import (
+    CLOCK_ERROR,
     ENTRY_MARGIN,
     Transaction,
     datetime_of,
@@ -37,7 +38,7 @@ __all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"
 
 """How long the row of an ended session is kept for the audit."""
 
-LEEWAY: Final = int(ENTRY_MARGIN.total_seconds() * 1000)
+LEEWAY: Final = int((ENTRY_MARGIN + CLOCK_ERROR).total_seconds() * 1000)
 """Milliseconds past its end for which a token may still be accepted somewhere."""
 
 SESSIONS_PER_USER: Final = 32

@@ -17,6 +17,7 @@ from watchword.protocol.revocation_list import Entry, Kind
 from watchword.server.store.records import Origin, User
 
 __all__ = [
+    "CLOCK_ERROR",
     "ENTRY_MARGIN",
     "LONGEST_LOG",
     "Connection",
@@ -35,6 +36,9 @@ Overlay = Callable[[User, tuple[str, ...]], dict[str, Any]]
 
 ENTRY_MARGIN: Final = timedelta(minutes=5)
 """How long an entry outlives the longest token it can matter to: leeway, and clocks that differ."""
+
+CLOCK_ERROR: Final = timedelta(hours=1)
+"""By how much this machine's clock may be set wrong without a revocation being thought needless."""
 
 
 Row = tuple[Any, ...]
