@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 """Name -> the module of this package that holds it, and what it does."""
 
 _EXTRAS: Final = {
-    **dict.fromkeys(("httpx2", "rich"), "client"),
+    "httpx2": "client",
     **dict.fromkeys(
         (
             "argon2",
@@ -37,6 +37,7 @@ _EXTRAS: Final = {
             "httptools",
             "jinja2",
             "prometheus_client",
+            "rich",
             "starlette",
             "structlog",
             "uvicorn",
