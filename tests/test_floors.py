@@ -76,6 +76,8 @@ ROOMS: dict[str, set[str]] = {
         "server.accounts",
         "server.login",
     },
+    # a backup is opened as a server would open it, changed and put in place
+    "server.restoration": {"server.services", "server.settings", "server.store"},
     # the faces
     "server.endpoints": {
         "server.web",
@@ -110,7 +112,14 @@ ROOMS: dict[str, set[str]] = {
 for _room, _arrows in ROOMS.items():
     if _room.startswith("server.") and _room != "server.store.records":
         _arrows |= SERVER_GROUND | {"server.store.records"}
-ROOMS["cli"] |= {"server.app", "server.store.records", "server.policies", "server.accounts", "server.store"}
+ROOMS["cli"] |= {
+    "server.app",
+    "server.restoration",
+    "server.store.records",
+    "server.policies",
+    "server.accounts",
+    "server.store",
+}
 # `serve` hands uvicorn the connections of ours, which end when a client dawdles
 ROOMS["cli"].add("server.web")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.guard.stage import until
 from tests.mission.stage import Server, start_server
+from watchword import Guard
+from watchword.errors import InvalidToken
 
 
 @pytest.fixture
@@ -71,3 +75,90 @@ class TestBackup:
         assert server.cli("db", "backup", str(target)).returncode == 2
         assert target.read_text() == "precious"
         assert server.cli("db", "backup", str(tmp_path / "nowhere" / "copy.db")).returncode == 2
+
+
+class TestRestore:
+    def test_what_died_since_stays_dead(self, server: Server, tmp_path: Path) -> None:
+        """Beside a running server and its guard: revoked tokens stay revoked, ended sessions ended, new ones work."""
+        ended, banned, late = server.newcomer(), server.newcomer(), server.register()
+        guard = Guard(server.url)
+        guard.verify(ended.tokens["access_token"])
+        copy = tmp_path / "copy.db"
+        server.manage("db", "backup", str(copy))
+        server.http.post("/auth/logout", headers=ended.bearer)
+        server.manage("user", "ban", banned.email)
+        server.manage("user", "delete", late.email, "--yes")
+        done = server.manage("db", "restore", str(copy))
+        assert Path(done["replaced"]).is_file()
+        try:
+            # The ban came after the backup, and whoever knew of it must not forget.
+            until(lambda: guard.health()["epoch"] == done["epoch"])
+            for user in (ended, banned):
+                assert server.http.get("/auth/me", headers=user.bearer).status_code == 401
+                body = {"refresh_token": user.tokens["refresh_token"]}
+                assert server.http.post("/auth/token", json=body).status_code == 401
+                with pytest.raises(InvalidToken):
+                    guard.verify(user.tokens["access_token"])
+            # The restored data is the data now: who was deleted is there, and everybody may log in.
+            assert guard.verify(server.login(late).tokens["access_token"]).subject == late.id
+        finally:
+            guard.close()
+        assert server.manage("db", "check") == {"ok": True, "problems": []}
+
+    def test_sessions_may_be_kept(self, server: Server, tmp_path: Path) -> None:
+        """With --keep-sessions a refresh token of the backup's time still trades; access tokens die all the same."""
+        user = server.newcomer()
+        copy = tmp_path / "copy.db"
+        server.manage("db", "backup", str(copy))
+        server.manage("db", "restore", str(copy), "--keep-sessions")
+        until(lambda: server.http.get("/auth/me", headers=user.bearer).status_code == 401)
+        answer = server.http.post("/auth/token", json={"refresh_token": user.tokens["refresh_token"]})
+        assert answer.status_code == 200, answer.text
+
+    def test_a_folder_without_data_is_filled(self, server: Server, tmp_path: Path) -> None:
+        """On a new machine the copy and the master key are all it takes."""
+        user = server.register()
+        copy = tmp_path / "copy.db"
+        server.manage("db", "backup", str(copy))
+        fresh = tmp_path / "fresh"
+        fresh.mkdir(mode=0o700)
+        shutil.copy2(server.data_dir / "secret", fresh / "secret")
+        done = server.manage("db", "restore", str(copy), "--data-dir", str(fresh))
+        assert done["replaced"] is None
+        assert server.manage("user", "show", user.email, "--data-dir", str(fresh))["id"] == user.id
+
+    def test_a_broken_data_file_is_replaced_and_kept(self, server: Server, tmp_path: Path) -> None:
+        """What cannot be read any more is moved aside, and the backup stands in its place."""
+        user = server.register()
+        copy = tmp_path / "copy.db"
+        server.manage("db", "backup", str(copy))
+        broken = tmp_path / "broken"
+        broken.mkdir(mode=0o700)
+        shutil.copy2(server.data_dir / "secret", broken / "secret")
+        (broken / "watchword.db").write_bytes(b"no database any more" * 1000)
+        done = server.manage("db", "restore", str(copy), "--data-dir", str(broken))
+        assert Path(done["replaced"]).read_bytes().startswith(b"no database any more")
+        assert server.manage("user", "show", user.email, "--data-dir", str(broken))["id"] == user.id
+
+    @pytest.mark.parametrize("text", [b"", b"not a database at all, only words" * 200])
+    def test_what_is_no_backup_changes_nothing(self, server: Server, tmp_path: Path, text: bytes) -> None:
+        """A file of another kind is refused with a line that says so, and everybody stays logged in."""
+        user = server.newcomer()
+        (tmp_path / "words.db").write_bytes(text)
+        done = server.cli("db", "restore", str(tmp_path / "words.db"))
+        assert done.returncode == 2
+        assert "words.db" in done.stderr
+        assert server.http.get("/auth/me", headers=user.bearer).status_code == 200
+        assert sorted(p.name for p in server.data_dir.iterdir() if "restore" in p.name) == []
+
+    def test_another_master_key_changes_nothing(self, server: Server, tmp_path: Path) -> None:
+        """A backup of another installation cannot be opened here, and is refused before anything is replaced."""
+        other = start_server(tmp_path / "other")
+        assert other.process.stop() == 0
+        copy = tmp_path / "copy.db"
+        other.manage("db", "backup", str(copy))
+        user = server.newcomer()
+        done = server.cli("db", "restore", str(copy))
+        assert done.returncode == 2
+        assert "secret" in done.stderr
+        assert server.http.get("/auth/me", headers=user.bearer).status_code == 200

@@ -1,4 +1,4 @@
-"""``watchword db backup``: a copy of the data, made beside a running server."""
+"""``watchword db backup`` and ``restore``: a copy of the data, out and in, beside a running server."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 from watchword.cli.output import say, show_json
 from watchword.cli.progress import progress
-from watchword.cli.store import Place, place_options
+from watchword.cli.store import Place, origin, place_options
 
-__all__ = ["backup"]
+__all__ = ["backup", "restore"]
 
 
 @click.command()
@@ -40,3 +40,29 @@ def backup(place: Place, as_json: bool, file: Path) -> None:
         say(f"{file}: {report['bytes']} bytes, {'checked' if not problems else f'{len(problems)} found'}")
     if problems:
         click.get_current_context().exit(1)
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--keep-sessions", is_flag=True, help="Let the refresh tokens of the backup's time live on.")
+@place_options
+def restore(place: Place, as_json: bool, file: Path, keep_sessions: bool) -> None:
+    """Put the backup FILE in the place of the data, which is kept in a file beside it.
+
+    Whatever was revoked since the backup stays dead: every access token dies, the keys are new, and
+    people log in again. A running server goes on with the restored data at once.
+    """
+    import asyncio
+
+    from watchword.server.restoration import restore as put_back
+
+    with progress("Restoring") as tell:
+        done = asyncio.run(
+            put_back(place.settings(), file, keep_sessions=keep_sessions, origin=origin(), progress=tell)
+        )
+    kept = None if done.replaced is None else str(done.replaced)
+    if as_json:
+        show_json({"epoch": done.epoch, "users": done.users, "replaced": kept})
+        return
+    click.echo(f"{done.users} users, epoch {done.epoch}")
+    say(f"the data of before is in {kept}" if kept else "there was no data before")

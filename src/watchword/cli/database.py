@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchword.cli.backup import backup
+from watchword.cli.backup import backup, restore
 from watchword.cli.output import say, show_json
 from watchword.cli.store import Place, place_options
 from watchword.errors import ConfigurationError
@@ -103,6 +103,7 @@ def _pending(path: Path) -> Sequence[Migration]:
 
 
 db.add_command(backup)
+db.add_command(restore)
 
 
 def _make_folder(folder: Path) -> None:
