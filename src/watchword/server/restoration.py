@@ -8,7 +8,6 @@ epoch are dead unless somebody asks to keep them.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -61,7 +60,7 @@ async def restore(
     live = settings.database_path
     if not isinstance(live, Path):
         raise ConfigurationError("database: only a SQLite file is restored from a file")
-    part = live.with_name(f".{live.name}.restore")
+    part = await asyncio.to_thread(live.with_name(f".{live.name}.restore").absolute)
     try:
         await asyncio.to_thread(_take, backup, part, progress)
         epoch, users = await _prepare(settings, part, await _seen(live, now), keep_sessions, origin, now)
@@ -94,7 +93,7 @@ async def _prepare(
     origin: Origin,
     now: Callable[[], datetime],
 ) -> tuple[int, int]:
-    values = MappingProxyType({**settings.values, "DATABASE": f"sqlite:///{os.path.abspath(part)}"})
+    values = MappingProxyType({**settings.values, "DATABASE": f"sqlite:///{part}"})
     async with open_services(replace(settings, values=values), now=now, serving=False) as services:
         if problems := await services.store.check():
             raise ConfigurationError("the backup is broken: " + "; ".join(problems[:_TOLD]))
