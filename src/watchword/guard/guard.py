@@ -290,6 +290,18 @@ class Guard:
             known = self._issuer.health()
         return {**known, "cached": self._verifier.cached}
 
+    def staleness(self) -> float | None:
+        """Seconds since the issuer was last heard; ``None`` where nothing was, or keys were given."""
+        if self._issuer is None or self._verifier.source.view.cold:
+            return None
+        return self._issuer.age()
+
+    def metrics(self) -> str:
+        """The same as ``health``, in the text form of Prometheus."""
+        from watchword.guard.metrics import exposition
+
+        return exposition(self.health(), issuer=self.issuer, audience=self.audience)
+
     def refresh(self) -> None:
         """Fetch keys and revocations now and wait for them: for programs too short for a background thread.
 
