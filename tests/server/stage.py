@@ -97,7 +97,7 @@ class Stage:
 
     async def administrator(self) -> Somebody:
         """An administrator with a token for the issuer alone."""
-        return await self.login(await self.somebody("admin"), audience=ISSUER)
+        return await self.login(await self.somebody("admin"), audience=self.settings.issuer)
 
     async def events(self, type: str | None = None) -> list[Any]:
         """The audit log, newest first."""

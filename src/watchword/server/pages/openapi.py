@@ -129,8 +129,9 @@ def _answer(route: Route, status: int, schema_of: Mapping[int, Any]) -> dict[str
     if status == route.status:
         if status == 204:
             return {"description": description}
-        schema = schema_of[id(route.answer)] if route.answer is not None else {"type": "string"}
-        return {"description": description, "content": {route.media_type: {"schema": schema}}}
+        # What is no JSON has no schema: a text has no members.
+        content = {"schema": schema_of[id(route.answer)]} if route.answer is not None else {}
+        return {"description": description, "content": {route.media_type: content}}
     if status == 304:
         return {"description": description}
     return {
