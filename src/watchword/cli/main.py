@@ -84,6 +84,12 @@ class Table(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the arguments; what is no text cannot be kept, looked up or printed, so it ends here."""
+        if any("\ud800" <= letter <= "\udfff" for arg in args for letter in arg):
+            raise click.UsageError("an argument is not UTF-8", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it refuses becomes one line and an exit code."""
         if colourless():

@@ -1,21 +1,29 @@
-"""Progress on long work: a bar on a terminal, nothing where nobody looks."""
+"""Progress on long work: a bar on a terminal; elsewhere nothing, or now and then a line."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from watchword.cli.output import colourless
+from watchword.cli.output import colourless, say
 
 __all__ = ["progress"]
 
+_LINE: Final = 1_000
+
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that is told how much is done of how much, and shows it on stderr when that is a terminal."""
+def progress(what: str, *, lines: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A function that is told how much is done of how much, and shows it on stderr.
+
+    Args:
+        what: what is done, in a word.
+        lines: where stderr is no terminal, a line for each thousand, for a log; else nothing there.
+    """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield _lines(what) if lines else lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -25,3 +33,15 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(what: str) -> Callable[[int, int], None]:
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if done - told >= _LINE:
+            told = done
+            say(f"{what}: {done} of {total}")
+
+    return tell

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from watchword.cli.output import say, show_json
+from watchword.cli.progress import progress
 from watchword.cli.store import Place, origin, place_options
 
 if TYPE_CHECKING:
-    from watchword.server.accounts.transfer import FirebaseHash, ImportReport
+    from watchword.server.accounts.transfer import ImportReport
+    from watchword.server.accounts.user_file import FirebaseHash
     from watchword.server.services import Services
 
 __all__ = ["bring_in", "take_out"]
@@ -20,7 +22,7 @@ __all__ = ["bring_in", "take_out"]
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Check every row and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Foresee what would become of every row, and write nothing.")
 @click.option(
     "--firebase-parameters",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -33,33 +35,46 @@ def bring_in(
     """Take users over with the password hashes they have.
 
     FILE is .csv with a header line, .jsonl, or a Firebase or Keycloak .json export. It can be run
-    again: accounts that exist stay as they are.
+    again: accounts that exist stay as they are. Exit 1 when a row was refused; the others are in.
     """
-    from watchword.server.accounts.transfer import TransferService, read_rows
+    from watchword.server.accounts.transfer import ImportReport, TransferService
+    from watchword.server.accounts.user_file import count_rows, read_rows
 
     firebase = _firebase(firebase_parameters) if firebase_parameters else None
+    report = ImportReport()
 
-    def progress(report: ImportReport) -> None:
-        if not as_json:
-            click.echo(f"\r{report.rows} rows", err=True, nl=False)
+    async def act(services: Services) -> None:
+        total = count_rows(file)
+        with progress("rows", lines=True) as show:
 
-    async def act(services: Services) -> ImportReport:
-        return await TransferService(services.users).bring_in(
-            read_rows(file, firebase=firebase), origin=origin(), dry_run=dry_run, progress=progress
-        )
+            def tell(so_far: ImportReport) -> None:
+                nonlocal report
+                report = so_far
+                show(so_far.rows, max(total, so_far.rows))
 
-    report = place.run(act, create=not dry_run)
-    refused = [{"line": line, "reason": reason} for line, reason in report.refused]
+            await TransferService(services.users, services.store.roles).bring_in(
+                read_rows(file, firebase=firebase), origin=origin(), dry_run=dry_run, progress=tell
+            )
+
+    try:
+        place.run(act, create=not dry_run)
+    except KeyboardInterrupt:
+        say(f"stopped: {report.added} added so far; the same command goes on from here")
+        click.get_current_context().exit(1)
+    _tell(report, dry_run=dry_run, as_json=as_json)
+    if report.refused:
+        click.get_current_context().exit(1)
+
+
+def _tell(report: ImportReport, *, dry_run: bool, as_json: bool) -> None:
+    refused = [{"line": line, "reason": reason} for line, reason in sorted(report.refused)]
     if as_json:
         show_json({"added": report.added, "present": report.present, "refused": refused, "dry_run": dry_run})
-    else:
-        click.echo("\r", err=True, nl=False)
-        for fault in refused:
-            say(f"line {fault['line']}: {fault['reason']}")
-        verb = "would be added" if dry_run else "added"
-        click.echo(f"{report.added} {verb}, {report.present} already there, {len(refused)} refused")
-    if refused:
-        click.get_current_context().exit(1)
+        return
+    for fault in refused:
+        say(f"line {fault['line']}: {fault['reason']}")
+    verb = "would be added" if dry_run else "added"
+    click.echo(f"{report.added} {verb}, {report.present} already there, {len(refused)} refused")
 
 
 @click.command("export")
@@ -72,7 +87,8 @@ def take_out(place: Place, as_json: bool, with_password_hashes: bool) -> None:
     async def act(services: Services) -> None:
         stdout = sys.stdout.buffer
         count = 0
-        async for line in TransferService(services.users).take_out(with_hashes=with_password_hashes):
+        transfer = TransferService(services.users, services.store.roles)
+        async for line in transfer.take_out(with_hashes=with_password_hashes):
             if as_json:
                 stdout.write(b"," if count else b"[")
                 line = line.rstrip(b"\n")
@@ -89,7 +105,7 @@ def _firebase(path: Path) -> FirebaseHash:
     import msgspec
 
     from watchword.errors import InvalidInput
-    from watchword.server.accounts.transfer import FirebaseHash
+    from watchword.server.accounts.user_file import FirebaseHash
 
     try:
         return msgspec.json.decode(path.read_bytes(), type=FirebaseHash)

@@ -101,7 +101,7 @@ ROWS: Final[Sequence[Row]] = (
         "PASSWORD_HASH",
         parse_choice("standard", "strong", "test"),
         "standard",
-        "Argon2id: standard 19 MiB x 2, strong 64 MiB x 3, test 64 KiB x 1 (never for people's passwords)",
+        "Argon2id: standard 19 MiB x 2, strong 64 MiB x 3 in 4 lanes, test 64 KiB x 1 (never for people)",
     ),
     Row(
         "LOGIN_ATTEMPTS_PER_ACCOUNT",
@@ -130,7 +130,7 @@ ROWS: Final[Sequence[Row]] = (
     Row("TLS_KEY", parse_text, None, "The PEM file with its key"),
 )
 _BY_NAME: Final = {row.name: row for row in ROWS}
-_HASHES: Final = {"standard": (19_456, 2), "strong": (65_536, 3), "test": (64, 1)}
+_HASHES: Final = {"standard": (19_456, 2, 1), "strong": (65_536, 3, 4), "test": (64, 1, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +269,9 @@ class Settings:
     @property
     def passwords(self) -> policies.PasswordPolicy:
         """What passwords must be and cost."""
-        memory, passes = _HASHES[self.values["PASSWORD_HASH"]]
+        memory, passes, lanes = _HASHES[self.values["PASSWORD_HASH"]]
         return policies.PasswordPolicy(
-            minimum_length=self.values["PASSWORD_MIN_LENGTH"], memory=memory, passes=passes
+            minimum_length=self.values["PASSWORD_MIN_LENGTH"], memory=memory, passes=passes, lanes=lanes
         )
 
     @property

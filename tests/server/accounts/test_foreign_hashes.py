@@ -9,7 +9,7 @@ import bcrypt
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from watchword.server.accounts.foreign_hashes import is_foreign, verify_foreign
+from watchword.server.accounts.foreign_hashes import can_verify, is_foreign, verify_foreign
 
 PASSWORD = "correct hörse battery"
 RAW = PASSWORD.encode()
@@ -97,4 +97,88 @@ class TestVerify:
     )
     def test_a_cost_beyond_the_bound_is_refused_unread(self, digest):
         """A stored string cannot make the server work for minutes."""
+        assert not verify_foreign(digest, PASSWORD)
+
+
+PUBLISHED = {
+    "django pbkdf2": ("lètmein", "pbkdf2_sha256$12000$seasalt$Ybw8zsFxqja97tY/o6G+Fy1ksY4U/Hw3DRrGED6Up4s="),
+    "django scrypt": (
+        "lètmein",
+        "scrypt$16384$seasalt$8$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXFRkdVCBhhY8mx7rQwite/Pw==",
+    ),
+    "passlib pbkdf2": (
+        "password",
+        "$pbkdf2-sha256$6400$0ZrzXitFSGltTQnBWOsdAw$Y11AchqV4b0sUisdZd0Xr97KWoymNE0LNNrnEgY4H9M",
+    ),
+    "passlib bcrypt-sha256 2": (
+        "password",
+        "$bcrypt-sha256$v=2,t=2b,r=12$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2",
+    ),
+    "passlib bcrypt-sha256 1": (
+        "password",
+        "$bcrypt-sha256$2a,12$LrmaIX5x4TRtAwEfwJZa1.$2ehnw6LvuIUTM0iz4iz9hTxv21B6KFO",
+    ),
+    "passlib scrypt": (
+        "password",
+        "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E",
+    ),
+    "bcrypt": ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+    "argon2i": (
+        "password",
+        "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+    ),
+    "django argon2": (
+        "password",
+        "argon2$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+    ),
+    "firebase": (
+        "user1password",
+        "$firebase-scrypt$ln=14,r=8,ss=Bw=="
+        ",sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA=="
+        "$42xEC+ixf3L2lw=="
+        "$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
+    ),
+}
+"""Passwords and hashes that the programs' own documents and tests print."""
+
+
+class TestPublished:
+    @pytest.mark.parametrize("name", PUBLISHED)
+    def test_what_the_program_s_own_documents_print(self, name):
+        """The recipe is the program's, not our reading of it: its printed example verifies."""
+        password, digest = PUBLISHED[name]
+        assert can_verify(digest)
+        assert verify_foreign(digest, password)
+        assert not verify_foreign(digest, password + "x")
+
+
+class TestCanVerify:
+    @pytest.mark.parametrize("digest", FORMS.values(), ids=FORMS.keys())
+    def test_a_whole_hash_and_no_torn_one(self, digest):
+        """An import takes what somebody can log in with, and says so of the rest before it is too late."""
+        assert can_verify(digest)
+        assert not can_verify(digest[:-1])
+        assert not can_verify(digest + "\n")
+
+    @pytest.mark.parametrize(
+        "digest",
+        [
+            "",
+            "password",
+            "5f4dcc3b5aa765d61d8327deb882cf99",
+            "$2b$03$" + "a" * 53,
+            "$2b$17$" + "a" * 53,
+            "$argon2id$v=19$m=1048576,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+            "$argon2id$v=19$m=65536,t=500,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+            f"$scrypt$ln=0,r=8,p=1${ab64(SALT)}${ab64(scrypt())}",
+            f"$scrypt$ln=14,r=8,p=99${ab64(SALT)}${ab64(scrypt())}",
+            f"scrypt:1000:8:1${SALT.decode()}${scrypt(64).hex()}",
+            f"pbkdf2_sha256$0${SALT.decode()}${b64encode(pbkdf2('sha256')).decode()}",
+            f"pbkdf2_sha256$5000001${SALT.decode()}${b64encode(pbkdf2('sha256')).decode()}",
+            f"pbkdf2_md5$1000${SALT.decode()}${b64encode(pbkdf2('md5')).decode()}",
+        ],
+    )
+    def test_what_nobody_could_log_in_with(self, digest):
+        """Plain text, MD5, and costs beyond the bounds, from below and from above."""
+        assert not can_verify(digest)
         assert not verify_foreign(digest, PASSWORD)

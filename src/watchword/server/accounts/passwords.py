@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeVar
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 from watchword.errors import InvalidInput, TemporarilyUnavailable
 from watchword.server.accounts.blocklist import is_common
@@ -87,11 +88,21 @@ class PasswordService:
         return matched and possible
 
     def needs_rehash(self, digest: str) -> bool:
-        """Whether *digest* was made with weaker settings than today's (OWASP Password Storage)."""
+        """Whether *digest* was made with weaker settings than today's (OWASP Password Storage).
+
+        A stronger one stays: going back to a cheaper profile must not weaken what is there.
+        """
         try:
-            return self._hasher.check_needs_rehash(digest)
+            made = extract_parameters(digest)
         except InvalidHashError:
             return True
+        policy = self.policy
+        return (
+            made.type is not Type.ID
+            or made.version < ARGON2_VERSION
+            or made.memory_cost < policy.memory
+            or made.memory_cost * made.time_cost < policy.memory * policy.passes
+        )
 
     def check(self, password: str, *, about: tuple[str | None, ...] = (), member: str = "password") -> None:
         """Whether *password* may be set (NIST 800-63B-4 3.1.1.2): long enough, not common, not about its owner.

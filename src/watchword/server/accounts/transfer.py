@@ -1,4 +1,4 @@
-"""Users in bulk: read from CSV, JSON lines, Firebase and Keycloak exports; written as JSON lines.
+"""Users in bulk: brought in from rows of a file, taken out as JSON lines.
 
 An import can be run again: an account that exists is left as it is, so a broken run is finished by
 the same command. Every row that was refused is told with its line and the reason.
@@ -7,45 +7,23 @@ the same command. Every row that was refused is told with its line and the reaso
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from watchword.errors import EmailTaken, InvalidInput, MalformedContent, UsernameTaken, WatchwordError
-from watchword.jose.encoding import parse_json, parse_json_object
-from watchword.server.accounts.foreign_hashes import is_foreign
+from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
+from watchword.server.accounts.foreign_hashes import can_verify
+from watchword.server.accounts.user_file import MEMBERS, Row
 from watchword.server.accounts.users import UserService
-from watchword.server.store.records import Origin
+from watchword.server.store.records import NewUser, Origin, User
+from watchword.server.store.store import Roles
 
-__all__ = ["FirebaseHash", "ImportReport", "Row", "TransferService", "read_rows"]
+__all__ = ["ImportReport", "TransferService"]
 
 _BATCH = 200
-_MEMBERS = {"email", "name", "username", "roles", "password_hash", "email_verified"}
-
-
-@dataclass(frozen=True, slots=True)
-class FirebaseHash:
-    """The project's hash parameters, as the Firebase console shows them."""
-
-    signer_key: str = field(repr=False)
-    salt_separator: str
-    rounds: int
-    mem_cost: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of an import: the members of a user, or why they cannot be read."""
-
-    line: int
-    members: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    fault: str | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +45,7 @@ class TransferService:
     """Brings users in and out."""
 
     users: UserService
+    roles: Roles
 
     async def bring_in(
         self,
@@ -76,7 +55,7 @@ class TransferService:
         dry_run: bool = False,
         progress: Callable[[ImportReport], None] = lambda report: None,
     ) -> ImportReport:
-        """Add the users of *rows*; with *dry_run* only check them.
+        """Add the users of *rows*; with *dry_run* only foresee what would become of them.
 
         Args:
             rows: from ``read_rows``.
@@ -85,14 +64,15 @@ class TransferService:
             progress: called after each batch.
         """
         report = ImportReport()
+        rehearsal = _Rehearsal(frozenset(role.name for role in await self.roles.list())) if dry_run else None
         batch: list[Row] = []
         for row in rows:
             batch.append(row)
             if len(batch) == _BATCH:
-                await self._batch(batch, report, origin, dry_run)
+                await self._batch(batch, report, origin, rehearsal)
                 progress(report)
                 batch = []
-        await self._batch(batch, report, origin, dry_run)
+        await self._batch(batch, report, origin, rehearsal)
         progress(report)
         return report
 
@@ -102,22 +82,15 @@ class TransferService:
         while True:
             page = await self.users.list(cursor=cursor, limit=200)
             for user in page.items:
-                members: dict[str, Any] = {
-                    "email": user.email,
-                    "name": user.name,
-                    "username": user.username,
-                    "roles": list(user.roles),
-                    "email_verified": user.email_verified,
-                }
-                if with_hashes:
-                    members["password_hash"] = user.password_digest
-                yield msgspec.json.encode({k: v for k, v in members.items() if v is not None}) + b"\n"
+                yield msgspec.json.encode(_shown(user, with_hashes)) + b"\n"
             cursor = page.next
             if cursor is None:
                 return
 
-    async def _batch(self, rows: list[Row], report: ImportReport, origin: Origin, dry_run: bool) -> None:
-        outcomes = await asyncio.gather(*(self._one(row, origin, dry_run) for row in rows))
+    async def _batch(
+        self, rows: list[Row], report: ImportReport, origin: Origin, rehearsal: _Rehearsal | None
+    ) -> None:
+        outcomes = await asyncio.gather(*(self._one(row, origin, rehearsal) for row in rows))
         for row, outcome in zip(rows, outcomes, strict=True):
             if outcome is None:
                 report.added += 1
@@ -126,15 +99,18 @@ class TransferService:
             else:
                 report.refused.append((row.line, outcome))
 
-    async def _one(self, row: Row, origin: Origin, dry_run: bool) -> str | None:
+    async def _one(self, row: Row, origin: Origin, rehearsal: _Rehearsal | None) -> str | None:
         """``None``: added. An empty text: was there already. Else the reason of the refusal."""
         if row.fault is not None:
             return row.fault
         try:
-            members = _members(row.members)
-            if await self.users.find_by_email(members["email"]) is not None:
+            new = self.users.take_over(**_members(row.members))
+            if await self.users.find_by_email(new.email) is not None:
                 return ""
-            await self.users.take_over(**members, dry_run=dry_run, origin=origin)
+            if rehearsal is None:
+                await self.users.add(new, origin)
+            else:
+                await rehearsal.add(new, self.users)
         except EmailTaken:
             return ""
         except UsernameTaken as taken:
@@ -144,146 +120,63 @@ class TransferService:
         return None
 
 
-def read_rows(path: Path, *, firebase: FirebaseHash | None = None) -> Iterator[Row]:
-    """Read users from a file: ``.csv`` with a header line, ``.jsonl``, or a Firebase or Keycloak ``.json`` export.
+@dataclass(slots=True)
+class _Rehearsal:
+    """A dry run foresees what the store would refuse, of the rows before as well."""
 
-    Raises:
-        InvalidInput: the file as a whole is of no known form.
-    """
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from _csv(file)
-    elif path.suffix == ".json":
-        yield from _export(path.read_bytes(), firebase)
-    else:
-        with path.open("rb") as file:
-            yield from _json_lines(file)
+    roles: frozenset[str]
+    emails: set[str] = field(default_factory=set)
+    usernames: set[str] = field(default_factory=set)
 
-
-def _csv(file: io.TextIOBase) -> Iterator[Row]:
-    reader = csv.DictReader(file, strict=True)
-    unknown = set(reader.fieldnames or ()) - _MEMBERS
-    if unknown or "email" not in (reader.fieldnames or ()):
-        raise InvalidInput(
-            f"the header must name email and may name {', '.join(sorted(_MEMBERS - {'email'}))}"
-        )
-    while True:
-        try:
-            found = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as broken:
-            yield Row(reader.line_num, fault=f"is not CSV: {broken}")
-            continue
-        if None in found or None in found.values():
-            yield Row(reader.line_num, fault="has another number of fields than the header")
-            continue
-        members: dict[str, Any] = {name: value for name, value in found.items() if value}
-        if "roles" in members:
-            members["roles"] = members["roles"].replace(",", " ").split()
-        if "email_verified" in members:
-            members["email_verified"] = members["email_verified"].lower() in ("1", "true", "yes")
-        yield Row(reader.line_num, members)
+    async def add(self, new: NewUser, users: UserService) -> None:
+        """Raise what adding *new* would."""
+        if unknown := [role for role in new.roles if role not in self.roles]:
+            raise InvalidInput(errors=[("roles", f"unknown: {' '.join(unknown)}")])
+        taken = new.username is not None and await users.find_by_username(new.username) is not None
+        # From here on nothing waits, so that of two rows that are one user the first wins.
+        if new.email_key in self.emails:
+            raise EmailTaken
+        if taken or new.username_key in self.usernames:
+            raise UsernameTaken
+        self.emails.add(new.email_key)
+        if new.username_key is not None:
+            self.usernames.add(new.username_key)
 
 
-def _json_lines(file: Iterable[bytes]) -> Iterator[Row]:
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            yield Row(number, parse_json_object(line.strip(), error=MalformedContent))
-        except WatchwordError as broken:
-            yield Row(number, fault=broken.description)
-
-
-def _export(raw: bytes, firebase: FirebaseHash | None) -> Iterator[Row]:
-    found = parse_json(raw, max_depth=32, error=MalformedContent)
-    users = found.get("users") if isinstance(found, dict) else found
-    if not isinstance(users, list):
-        raise InvalidInput("the file is neither a Firebase nor a Keycloak export")
-    for number, user in enumerate(users, 1):
-        if not isinstance(user, dict):
-            yield Row(number, fault="is not an object")
-        elif "localId" in user:
-            yield _firebase(number, user, firebase)
-        else:
-            yield _keycloak(number, user)
-
-
-def _firebase(number: int, user: Mapping[str, Any], parameters: FirebaseHash | None) -> Row:
-    members = {
-        "email": user.get("email"),
-        "name": user.get("displayName"),
-        "email_verified": user.get("emailVerified", False),
+def _shown(user: User, with_hashes: bool) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "email": user.email,
+        "name": user.name,
+        "username": user.username,
+        "roles": list(user.roles),
+        "email_verified": user.email_verified,
     }
-    if user.get("passwordHash"):
-        if parameters is None:
-            return Row(number, fault="has a password: the project's hash parameters are needed")
-        plain = {name: _plain_base64(user[name]) for name in ("salt", "passwordHash") if name in user}
-        members["password_hash"] = (
-            f"$firebase-scrypt$ln={parameters.mem_cost},r={parameters.rounds}"
-            f",ss={_plain_base64(parameters.salt_separator)},sk={_plain_base64(parameters.signer_key)}"
-            f"${plain.get('salt', '')}${plain['passwordHash']}"
-        )
-    return Row(number, {name: value for name, value in members.items() if value is not None})
-
-
-def _keycloak(number: int, user: Mapping[str, Any]) -> Row:
-    name = " ".join(part for part in (user.get("firstName"), user.get("lastName")) if part)
-    members = {
-        "email": user.get("email"),
-        "name": name or None,
-        "username": user.get("username") if "@" not in str(user.get("username")) else None,
-        "email_verified": user.get("emailVerified", False),
-    }
-    for credential in user.get("credentials", ()):
-        if credential.get("type") == "password":
-            try:
-                members["password_hash"] = _keycloak_hash(credential)
-            except (KeyError, ValueError, TypeError, WatchwordError):
-                return Row(number, fault="has a password hash of an unknown form")
-    return Row(number, {key: value for key, value in members.items() if value is not None})
-
-
-def _keycloak_hash(credential: Mapping[str, Any]) -> str:
-    data = parse_json_object(credential["credentialData"].encode())
-    secret = parse_json_object(credential["secretData"].encode())
-    algorithm, iterations = data["algorithm"], int(data["hashIterations"])
-    salt, value = _phc_base64(secret["salt"]), _phc_base64(secret["value"])
-    match algorithm:
-        case "pbkdf2-sha256" | "pbkdf2-sha512":
-            return f"${algorithm}${iterations}${salt}${value}"
-        case "pbkdf2":
-            return f"$pbkdf2${iterations}${salt}${value}"
-        case "argon2":
-            extra = data["additionalParameters"]
-            kind, memory, lanes = extra["type"][0], int(extra["memory"][0]), int(extra["parallelism"][0])
-            return f"$argon2{kind}$v=19$m={memory},t={iterations},p={lanes}${salt}${value}"
-        case _:
-            raise ValueError(algorithm)
+    if user.banned:
+        members |= {"banned": True, "ban_reason": user.ban_reason, "banned_until": user.banned_until}
+    if with_hashes:
+        members["password_hash"] = user.password_digest
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _members(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of one row with their types checked.
+    """The members of one row with their types checked, as ``take_over`` asks for them.
 
     Raises:
         InvalidInput: one is unknown or of the wrong type.
     """
-    faults = [(name, "is not a member of a user") for name in found.keys() - _MEMBERS]
-    texts = ("email", "name", "username", "password_hash")
-    faults += [
-        (name, "is not a text") for name in texts if name in found and not isinstance(found[name], str)
-    ]
-    roles = found.get("roles", ["user"])
+    faults = [(name, "is not a member of a user") for name in found.keys() - set(MEMBERS)]
+    for name, kind, what in _KINDS:
+        if not isinstance(found.get(name), kind | None):
+            faults.append((name, f"is not {what}"))
+    if found.get("email") is None:
+        faults.append(("email", "is missing"))
+    roles = found.get("roles") or ["user"]
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         faults.append(("roles", "is not a list of texts"))
-    if "email" not in found:
-        faults.append(("email", "is missing"))
     digest = found.get("password_hash")
-    if isinstance(digest, str) and not (
-        is_foreign(digest) or digest.startswith(("$argon2id$", "$argon2i$", "$argon2d$"))
-    ):
-        faults.append(("password_hash", "is of a form that cannot be verified"))
+    if isinstance(digest, str) and not can_verify(digest):
+        faults.append(("password_hash", "is of no known form, torn, or costs too much to verify"))
+    until = _moment(found.get("banned_until"), faults)
     if faults:
         raise InvalidInput(errors=faults)
     return {
@@ -293,12 +186,29 @@ def _members(found: Mapping[str, Any]) -> dict[str, Any]:
         "roles": tuple(roles),
         "password_digest": digest,
         "email_verified": found.get("email_verified") is True,
+        "banned": found.get("banned") is True,
+        "ban_reason": found.get("ban_reason"),
+        "banned_until": until,
     }
 
 
-def _plain_base64(text: str) -> str:
-    return b64encode(b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))).decode()
+_KINDS = (
+    *(
+        (name, str, "a text")
+        for name in ("email", "name", "username", "password_hash", "ban_reason", "banned_until")
+    ),
+    *((name, bool, "true or false") for name in ("email_verified", "banned")),
+)
 
 
-def _phc_base64(text: str) -> str:
-    return b64encode(b64decode(text, validate=True)).decode().rstrip("=")
+def _moment(text: Any, faults: list[tuple[str, str]]) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        faults.append(("banned_until", "is not a time with a zone"))
+        return None
+    return moment.astimezone(UTC)

@@ -83,7 +83,7 @@ class UserService:
         )
         return await self.users.add(new, origin)
 
-    async def take_over(
+    def take_over(
         self,
         email: str,
         password_digest: str | None,
@@ -92,17 +92,19 @@ class UserService:
         name: str | None,
         username: str | None,
         email_verified: bool,
-        dry_run: bool,
-        origin: Origin,
-    ) -> User | None:
-        """Add an account of another system with the hash it has; with *dry_run* only check it.
+        banned: bool,
+        ban_reason: str | None,
+        banned_until: datetime | None,
+    ) -> NewUser:
+        """An account of another system with the hash and the ban it has, checked and not yet added.
 
         Raises:
-            InvalidInput, EmailTaken, UsernameTaken: as for ``create``.
+            InvalidInput: a member is not valid.
         """
+        _check_reason(ban_reason, "ban_reason")
         shown, key = normalise_email(email)
         login, login_key = normalise_username(username) if username is not None else (None, None)
-        new = NewUser(
+        return NewUser(
             id=self._new_id(),
             email=shown,
             email_key=key,
@@ -112,8 +114,18 @@ class UserService:
             roles=_distinct(roles),
             password_digest=password_digest,
             email_verified=email_verified,
+            banned=banned,
+            ban_reason=ban_reason if banned else None,
+            banned_until=banned_until if banned else None,
         )
-        return None if dry_run else await self.users.add(new, origin)
+
+    async def add(self, new: NewUser, origin: Origin) -> User:
+        """Add an account that was taken over.
+
+        Raises:
+            InvalidInput, EmailTaken, UsernameTaken: as for ``create``.
+        """
+        return await self.users.add(new, origin)
 
     async def get(self, user_id: str) -> User | None:
         """The user with this id."""
@@ -130,6 +142,11 @@ class UserService:
     async def find_by_email(self, email: str) -> User | None:
         """The user with this e-mail address."""
         found = await self.users.find(email_key=email_key(email))
+        return found.user if found else None
+
+    async def find_by_username(self, username: str) -> User | None:
+        """The user with this user name."""
+        found = await self.users.find(username_key=normalise_username(username)[1])
         return found.user if found else None
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
@@ -174,10 +191,9 @@ class UserService:
 
         Raises:
             NotFound: there is no such user.
-            InvalidInput: the reason is over 500 characters.
+            InvalidInput: the reason is over 500 characters or no text.
         """
-        if reason is not None and len(reason) > 500:
-            raise InvalidInput(errors=[("reason", "must not be longer than 500 characters")])
+        _check_reason(reason, "reason")
         return _found(await self.users.ban(user_id, reason, until, origin))
 
     async def unban(self, user_id: str, origin: Origin) -> User:
@@ -236,6 +252,11 @@ def _found(user: User | None) -> User:
     if user is None:
         raise NotFound("there is no such user")
     return user
+
+
+def _check_reason(reason: str | None, member: str) -> None:
+    if reason is not None and (len(reason) > 500 or any("\ud800" <= letter <= "\udfff" for letter in reason)):
+        raise InvalidInput(errors=[(member, "must be a text of at most 500 characters")])
 
 
 def _distinct(roles: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,311 @@
+"""``watchword user import`` and ``export``: people in bulk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from base64 import b64encode
+from hashlib import pbkdf2_hmac
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+
+from tests.cli.stage import PASSWORD, Shell
+
+HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+FIREBASE = {
+    "signer_key": "c2lnbmVyLWtleS1vZi10aGUtcHJvamVjdA==",
+    "salt_separator": "Bw==",
+    "rounds": 8,
+    "mem_cost": 14,
+}
+
+
+def bring_in(shell: Shell, text: str | bytes, name: str = "people.csv", *options: str) -> dict[str, Any]:
+    """Import a file of this content; the report."""
+    file = shell.folder / name
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    done = shell.run("user", "import", name, "--json", *options)
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert done.exit_code == (1 if report["refused"] else 0)
+    return report
+
+
+def users(shell: Shell) -> dict[str, Any]:
+    return {user["email"]: user for user in shell.json("user", "list")}
+
+
+class TestFiles:
+    def test_csv(self, shell: Shell) -> None:
+        """A header line, quotes and all; roles by space or comma; a mark at the beginning of the file is none."""
+        report = bring_in(
+            shell,
+            "\ufeffemail,name,username,roles,password_hash,email_verified\r\n"
+            f'ada@example.com,"Ada, of L.",ada,user admin,{HASH},true\r\n'
+            "bob@example.com,,,,,\r\n",
+        )
+        assert report == {"added": 2, "present": 0, "refused": [], "dry_run": False}
+        found = users(shell)
+        assert found["ada@example.com"]["name"] == "Ada, of L."
+        assert found["ada@example.com"]["roles"] == ["user", "admin"]
+        assert found["ada@example.com"]["email_verified"] is True
+        assert found["bob@example.com"]["roles"] == ["user"]
+
+    def test_json_lines(self, shell: Shell) -> None:
+        """One object a line; empty lines are nothing."""
+        rows = [
+            {"email": "ada@example.com", "roles": ["user", "admin"], "password_hash": HASH},
+            {"email": "b@x.org"},
+        ]
+        report = bring_in(shell, "\n\n".join(map(json.dumps, rows)), "people.jsonl")
+        assert report["added"] == 2
+        assert users(shell)["ada@example.com"]["roles"] == ["user", "admin"]
+
+    def test_firebase(self, shell: Shell) -> None:
+        """Its export with the project's parameters; who is disabled there is banned here."""
+        export = {
+            "users": [
+                {
+                    "localId": "a",
+                    "email": "ada@example.com",
+                    "displayName": "Ada",
+                    "emailVerified": True,
+                    "passwordHash": b64encode(bytes(25)).decode(),
+                    "salt": "42xEC-ixf3L2lw==",
+                },
+                {"localId": "b", "email": "bob@example.com", "disabled": True},
+                {"localId": "c", "email": "eve@example.com", "passwordHash": "no base64!", "salt": "AA=="},
+                {"localId": "d", "phoneNumber": "+1555"},
+            ]
+        }
+        (shell.folder / "parameters.json").write_text(json.dumps(FIREBASE))
+        text = json.dumps(export)
+        without = bring_in(shell, text, "export.json")
+        assert [fault["line"] for fault in without["refused"]] == [1, 3, 4]
+        report = bring_in(shell, text, "export.json", "--firebase-parameters", "parameters.json")
+        assert (report["added"], report["present"]) == (1, 1)
+        assert [fault["line"] for fault in report["refused"]] == [3, 4]
+        assert users(shell)["ada@example.com"]["email_verified"] is True
+        assert users(shell)["bob@example.com"]["banned"] is True
+
+    def test_firebase_parameters_that_are_none(self, shell: Shell) -> None:
+        """Told before a row is read, and without the key."""
+        (shell.folder / "parameters.json").write_text(json.dumps({**FIREBASE, "rounds": "eight"}))
+        (shell.folder / "export.json").write_text("[]")
+        said = shell.refused("user", "import", "export.json", "--firebase-parameters", "parameters.json")
+        assert said == "parameters.json: Expected `int`, got `str` - at `$.rounds`"
+
+    def test_keycloak(self, shell: Shell) -> None:
+        """Its export, PBKDF2 and Argon2 hashes; what has another shape is refused and not a crash."""
+        pbkdf2 = b64encode(pbkdf2_hmac("sha512", PASSWORD.encode(), b"sixteen-byte-sal", 1000)).decode()
+        data = json.dumps({"algorithm": "pbkdf2-sha512", "hashIterations": 1000})
+        secret = json.dumps({"salt": b64encode(b"sixteen-byte-sal").decode(), "value": pbkdf2})
+        password = {"type": "password", "credentialData": data, "secretData": secret}
+        export = {
+            "realm": "x",
+            "users": [
+                {
+                    "username": "ada",
+                    "email": "ada@example.com",
+                    "firstName": "Ada",
+                    "lastName": "L.",
+                    "emailVerified": True,
+                    "credentials": [{"type": "otp"}, password],
+                },
+                {"username": "bob@example.com", "email": "bob@example.com", "enabled": False},
+                {"email": "c@example.com", "credentials": [{**password, "credentialData": "{}"}]},
+                {"email": "d@example.com", "credentials": 7},
+                "nonsense",
+                {"username": 7, "email": "e@example.com"},
+            ],
+        }
+        report = bring_in(shell, json.dumps(export), "realm.json")
+        assert report["added"] == 2
+        assert [fault["line"] for fault in report["refused"]] == [3, 4, 5, 6]
+        assert report["refused"][0]["reason"] == "has a password hash of an unknown form"
+        found = users(shell)
+        assert (found["ada@example.com"]["name"], found["ada@example.com"]["username"]) == ("Ada L.", "ada")
+        assert (found["bob@example.com"]["username"], found["bob@example.com"]["banned"]) == (None, True)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("people.csv", ""),
+            ("people.csv", "name,roles\nAda,user\n"),
+            ("people.csv", "email,shoe_size\nada@example.com,38\n"),
+            ("people.csv", "email,email\na@example.com,b@example.com\n"),
+            ("people.csv", 'email,"na'),
+            ("export.json", "{"),
+            ("export.json", '{"people": []}'),
+            ("export.json", "7"),
+            ("people.xlsx", "PK"),
+        ],
+    )
+    def test_a_file_of_no_known_form(self, shell: Shell, name: str, text: str) -> None:
+        """Refused as a whole, in one line, and nobody is added."""
+        shell.ok("db", "upgrade")
+        (shell.folder / name).write_text(text)
+        assert shell.refused("user", "import", name)
+        assert users(shell) == {}
+
+
+class TestRefusals:
+    def test_each_with_line_and_reason(self, shell: Shell) -> None:
+        """The good rows are in, and of each other one it is told where it stands and what is wrong."""
+        rows: list[bytes] = [
+            b"email,name,username,roles,password_hash,email_verified,banned,ban_reason,banned_until",
+            b"good@example.com,,good,,,,,,",
+            b"no address,,,,,,,,",
+            b",,,,,,,,",
+            b"a@example.com,,,pilot,,,,,",
+            b"b@example.com,,GOOD,,,,,,",
+            b"c@example.com,,,,$2b$04$torn,,,,",
+            b"d@example.com,,,,plain text,,,,",
+            b"e@example.com,,,,$2b$31$" + b"a" * 53 + b",,,,",
+            b"f@example.com,,,,,perhaps,,,",
+            b"g@example.com,,,,,,true,,tomorrow",
+            b"h@example.com,too,few",
+            b"i@example.com,\xff\xfe,,,,,,,",
+            b'"j@example.com",a\x1bb,,,,,,,',
+            b'k@example.com,"two\nlines",,,,,,,',
+            b"last@example.com,,,,,,,,",
+        ]
+        report = bring_in(shell, b"\n".join(rows))
+        assert report["added"] == 2
+        told = {fault["line"]: fault["reason"] for fault in report["refused"]}
+        assert list(told) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16]
+        assert told[4] == "email is missing"
+        assert told[5] == "roles unknown: pilot"
+        assert told[6] == "This user name is taken"
+        assert (
+            told[7]
+            == told[8]
+            == told[9]
+            == "password_hash is of no known form, torn, or costs too much to verify"
+        )
+        assert told[10] == "email_verified is neither true nor false"
+        assert told[11] == "banned_until is not a time with a zone"
+        assert told[12] == "has another number of fields than the header"
+        assert told[13] == "is not UTF-8"
+        assert told[14] == told[16] == "name must be 1 to 200 printable characters"
+
+    def test_json_lines_that_are_none(self, shell: Shell) -> None:
+        """Broken JSON, a name twice, unknown and ill-typed members: the line is told, the rest goes on."""
+        lines = [
+            '{"email": "good@example.com"}',
+            "{",
+            "[]",
+            '{"email": "a@example.com", "email": "b@example.com"}',
+            '{"email": "a@example.com", "id": "usr_1"}',
+            '{"email": 7}',
+            '{"email": "a@example.com", "roles": "admin"}',
+            '{"email": "a@example.com", "banned": "yes"}',
+            '{"email": null}',
+            '{"email": "a@example.com", "banned": true, "ban_reason": "\\ud800"}',
+            '{"email": "last@example.com"}',
+        ]
+        report = bring_in(shell, "\n".join(lines), "people.jsonl")
+        assert report["added"] == 2
+        assert [fault["line"] for fault in report["refused"]] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+    def test_they_are_talk_for_people(self, shell: Shell) -> None:
+        """The sum is data on stdout, the refusals are lines on stderr; no hash is repeated."""
+        (shell.folder / "people.csv").write_text(
+            "email,password_hash\nada@example.com,a-plain-password\nb@example.com,\n"
+        )
+        done = shell.run("user", "import", "people.csv")
+        assert (done.exit_code, done.stdout) == (1, "1 added, 0 already there, 1 refused\n")
+        assert done.stderr.startswith("line 2: password_hash is of no known form")
+        assert "a-plain-password" not in done.output
+
+
+class TestAgain:
+    ROWS = "email,username,roles\nada@example.com,ada,user\nbob@example.com,bob,pilot\nADA@example.com,eve,user\n"
+
+    def test_a_second_run_changes_nothing(self, shell: Shell) -> None:
+        """Who is there stays as he is, even where the file says otherwise; one user twice in a file is one user."""
+        assert bring_in(shell, self.ROWS)["added"] == 1
+        shell.ok("user", "ban", "ada@example.com")
+        report = bring_in(shell, self.ROWS)
+        assert (report["added"], report["present"], len(report["refused"])) == (0, 2, 1)
+        assert users(shell)["ada@example.com"]["banned"] is True
+
+    def test_a_dry_run_foresees_the_real_one(self, shell: Shell) -> None:
+        """The same report for the same file, refusals and doubles included, and nothing is written."""
+        shell.ok("db", "upgrade")
+        more = "carl@example.com,ADA,user\ndora@example.com,dora,user\neve@example.com,Dora,user\n"
+        dry = bring_in(shell, self.ROWS + more, "people.csv", "--dry-run")
+        assert users(shell) == {}
+        real = bring_in(shell, self.ROWS + more)
+        assert dry == {**real, "dry_run": True}
+        assert [fault["line"] for fault in real["refused"]] == [3, 5, 7]
+
+    def test_an_interrupted_run_is_finished_by_the_same_command(self, shell: Shell) -> None:
+        """Ctrl-C in the middle: what is in is in; again, and all are in, each once."""
+        emails = [f"user{number}@example.com" for number in range(4000)]
+        (shell.folder / "people.csv").write_text("email\n" + "\n".join(emails) + "\n")
+        child = subprocess.Popen(
+            [sys.executable, "-m", "watchword", "user", "import", "people.csv"],
+            cwd=shell.folder,
+            env=shell.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stderr is not None
+        assert child.stderr.readline() == "rows: 1000 of 4001\n"
+        child.send_signal(signal.SIGINT)
+        said = child.communicate(timeout=60)
+        assert (child.returncode, said[0]) == (1, "")
+        assert said[1].splitlines()[-1].endswith(" added so far; the same command goes on from here")
+        before = len(users(shell))
+        assert 1000 <= before < 4000
+        report = shell.json("user", "import", "people.csv")
+        assert (report["added"], report["present"]) == (4000 - before, before)
+        assert users(shell).keys() == set(emails)
+        assert shell.json("db", "check")["ok"]
+
+
+class TestExport:
+    def test_a_round_trip(self, shell: Shell, tmp_path: Path) -> None:
+        """What one server exports, hashes and bans included, another imports and exports again, equal."""
+        rows = [
+            {"email": "ada@example.com", "name": "Ada", "username": "Ada", "roles": ["user", "admin"]},
+            {"email": "bob@example.com", "roles": ["user"], "password_hash": HASH, "email_verified": True},
+            {"email": "eve@example.com", "roles": ["user"], "banned": True, "ban_reason": "left us"},
+            {
+                "email": "mal@example.com",
+                "roles": ["user"],
+                "banned": True,
+                "banned_until": "2199-12-31T00:00:00Z",
+            },
+        ]
+        assert bring_in(shell, "\n".join(map(json.dumps, rows)), "people.jsonl")["added"] == 4
+        first = shell.ok("user", "export", "--with-password-hashes").stdout
+        assert [json.loads(line) for line in first.splitlines()] == [
+            {"email_verified": False, **row} for row in rows
+        ]
+        (shell.folder / "moved.jsonl").write_text(first)
+        shell.ok("user", "import", "moved.jsonl", "--data-dir", "other")
+        assert shell.ok("user", "export", "--with-password-hashes", "--data-dir", "other").stdout == first
+
+    def test_hashes_only_when_asked_for(self, shell: Shell) -> None:
+        """A list of users is no list of hashes."""
+        shell.create("ada@example.com")
+        assert "argon2" not in shell.ok("user", "export").stdout
+        assert "$argon2id$" in shell.ok("user", "export", "--with-password-hashes").stdout
+
+    def test_json_is_one_array(self, shell: Shell) -> None:
+        """For programs that want a document; empty when there is nobody."""
+        shell.ok("db", "upgrade")
+        assert shell.json("user", "export") == []
+        for name in ("ada", "bob"):
+            shell.create(f"{name}@example.com")
+        assert [user["email"] for user in shell.json("user", "export")] == [
+            "ada@example.com",
+            "bob@example.com",
+        ]
