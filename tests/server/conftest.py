@@ -10,7 +10,22 @@ from tests.server.stage import Stage, open_stage
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+def kind() -> str:
+    """Which database it stands on; a module that takes ``each_database`` in its place runs on every one."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def database(kind: str, request: pytest.FixtureRequest) -> str:
+    """Where an empty database lies."""
+    if kind == "sqlite":
+        return "sqlite:///:memory:"
+    place: str = await request.getfixturevalue("postgres").place()
+    return place
+
+
+@pytest.fixture
+async def stage(database: str) -> AsyncIterator[Stage]:
     """A server of its own for each test."""
-    async with open_stage() as opened:
+    async with open_stage(database=database) as opened:
         yield opened

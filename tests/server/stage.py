@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
+import pytest
 
 from watchword.server.app import App, create_app
 from watchword.server.services import Services, open_services
@@ -21,6 +22,13 @@ PASSWORD = "nine-slow-lanterns"
 SECRET = "the-master-key-of-a-test-is-no-secret"
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def each_database(request: pytest.FixtureRequest) -> str:
+    """Every database there is: ``kind = each_database`` in a module runs its tests on each of them."""
+    kind: str = request.param
+    return kind
 
 
 @dataclass

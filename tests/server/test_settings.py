@@ -126,7 +126,7 @@ class TestRefusals:
             ("log_format", "xml"),
             ("log_requests", "yes"),
             ("audience", " "),
-            ("database", "postgresql://db/watchword"),
+            ("database", "postgresql://db"),
             ("database", "mysql://db/watchword"),
             ("database", "sqlite://host/path"),
             ("issuer", "https://auth.example/"),

@@ -31,20 +31,18 @@ def upgrade(place: Place, as_json: bool) -> None:
     """Bring the schema up to date; a missing database is made."""
     import asyncio
 
-    from watchword.server.services import utc_now
-    from watchword.server.store.sqlite import SqliteStore
+    from watchword.server.store import opening
 
-    settings = place.settings()
-    path = settings.database_path
+    path = place.settings().database_path
     if isinstance(path, Path):
         _make_folder(path.parent)
-    steps = _pending(path) if isinstance(path, Path) and path.is_file() else _known()
 
-    async def act() -> None:
-        store = await SqliteStore.open(path, now=utc_now)
-        await store.close()
+    async def act() -> Sequence[Migration]:
+        lacking = await opening.pending(path)
+        await (await opening.open_store(path)).close()
+        return lacking
 
-    asyncio.run(act())
+    steps = asyncio.run(act())
     if as_json:
         show_json({"applied": [f"{step.number:04d}_{step.word}" for step in steps]})
         return
@@ -59,20 +57,20 @@ def check(place: Place, as_json: bool) -> None:
     """Look for broken rules in the data; exit 1 when there are any."""
     import asyncio
 
-    from watchword.server.services import utc_now
-    from watchword.server.store.sqlite import SqliteStore
+    from watchword.server.store import opening
 
-    path = place.require_database(place.settings())
+    path = place.require_store(place.settings())
 
     async def act() -> Sequence[str]:
-        store = await SqliteStore.open(path, now=utc_now, upgrade=False)
+        if lacking := await opening.pending(path):
+            return [f"the schema lacks {step.number:04d}_{step.word}" for step in lacking]
+        store = await opening.open_store(path, upgrade=False)
         try:
             return await store.check()
         finally:
             await store.close()
 
-    problems = [f"the schema lacks {step.number:04d}_{step.word}" for step in _pending(path)]
-    problems += [] if problems else asyncio.run(act())
+    problems = asyncio.run(act())
     if as_json:
         show_json({"ok": not problems, "problems": problems})
     else:
@@ -81,25 +79,6 @@ def check(place: Place, as_json: bool) -> None:
         say("all is well" if not problems else f"{len(problems)} found")
     if problems:
         click.get_current_context().exit(1)
-
-
-def _known() -> Sequence[Migration]:
-    from watchword.server.store import migrations
-
-    return migrations.known("sqlite")
-
-
-def _pending(path: Path) -> Sequence[Migration]:
-    import sqlite3
-    from contextlib import closing
-
-    from watchword.server.store import sqlite_schema
-
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            return sqlite_schema.pending(connection)
-    except sqlite3.Error as broken:
-        raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
 
 db.add_command(backup)

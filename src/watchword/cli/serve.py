@@ -25,7 +25,11 @@ __all__ = ["serve"]
 @click.command()
 @click.option("--host", metavar="H", help="The address to listen on. Default: 127.0.0.1.")
 @click.option("--port", metavar="P", help="The port; 0 takes a free one. Default: 8080.")
-@click.option("--database", metavar="URL", help="sqlite:///PATH. Default: watchword.db in the data folder.")
+@click.option(
+    "--database",
+    metavar="URL",
+    help="sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME.",
+)
 @click.option(
     "--data-dir", metavar="D", help="The folder of database and master key. Default: watchword-data."
 )

@@ -58,13 +58,22 @@ class Place:
 
         settings = self.settings()
         if not create:
-            self.require_database(settings)
+            self.require_store(settings)
 
         async def act() -> T:
             async with open_services(settings, serving=False) as services:
                 return await action(services)
 
         return asyncio.run(act())
+
+    @classmethod
+    def require_store(cls, settings: Settings) -> Path | str:
+        """Where the data lies: the file, which must be there, or the URL of a server.
+
+        Raises:
+            ConfigurationError: there is no such file.
+        """
+        return str(settings.database_path) if settings.shares_database else cls.require_database(settings)
 
     @staticmethod
     def require_database(settings: Settings) -> Path:
@@ -74,6 +83,8 @@ class Place:
             ConfigurationError: there is none.
         """
         path = settings.database_path
+        if settings.shares_database:
+            raise ConfigurationError("database: this is for a SQLite file; PostgreSQL has its own tools")
         if not isinstance(path, Path) or not path.is_file():
             raise ConfigurationError(f"database: there is none at {path}; `watchword serve` makes one")
         return path
@@ -87,7 +98,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, place=Place(data_dir, database), **kwargs)
 
     decorated = json_option(with_place)
-    decorated = click.option("--database", metavar="URL", help="sqlite:///PATH of the database.")(decorated)
+    decorated = click.option("--database", metavar="URL", help="sqlite:///PATH or postgresql://…")(decorated)
     return click.option("--data-dir", metavar="DIR", help="The server's data folder.")(decorated)
 
 

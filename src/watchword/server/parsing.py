@@ -13,6 +13,7 @@ from watchword.jose.weakness import check_secret
 
 __all__ = [
     "format_span",
+    "format_text",
     "parse_boolean",
     "parse_choice",
     "parse_claims",
@@ -31,7 +32,13 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RESERVED = frozenset(
     "iss sub aud exp nbf iat jti client_id sid scope roles auth_time amr acr uv cv cnf act narrowed".split()
 )
+_PASSWORD = re.compile(r"(://[^/@:]*:).+(?=@)|([?&]password=)[^&]+")
 _SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
+
+
+def format_text(text: str) -> str:
+    """A text as it may be shown: without the password that a URL may bear."""
+    return _PASSWORD.sub(r"\1\2(hidden)", text)
 
 
 def parse_text(text: str) -> str:

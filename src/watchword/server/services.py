@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watchword.errors import ConfigurationError, WatchwordError
+from watchword.errors import ConfigurationError, Conflict, WatchwordError
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.accounts.sessions import SessionService
 from watchword.server.accounts.setup import SetupService
@@ -25,8 +25,8 @@ from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
 from watchword.server.policies import RetentionPolicy
 from watchword.server.settings import Settings
+from watchword.server.store.opening import open_store
 from watchword.server.store.records import Origin
-from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Store
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.cursor import CursorCodec
@@ -101,12 +101,14 @@ async def _sweep(policy: RetentionPolicy, sweep: Callable[[int], Awaitable[int]]
 async def open_services(
     settings: Settings,
     *,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
     token_bytes: Callable[[int], bytes] = os.urandom,
     monotonic: Callable[[], float] = time.monotonic,
     serving: bool = True,
 ) -> AsyncIterator[Services]:
     """Open the store that *settings* name and wire the services over it; the schema and keys are made when missing.
+
+    Without *now* the store says what time it is: nodes that share a database share its clock.
 
     A command beside a running server is not *serving*: its shell may lack the server's settings, so
     what they say of tokens and audiences is not written.
@@ -121,18 +123,20 @@ async def open_services(
     secret = settings.secret or load_or_create_secret(settings.data_dir / "secret", token_bytes)
     sealing = Sealing.from_secret(secret, token_bytes)
     claims = Claims(access)
-    store: Store = await SqliteStore.open(settings.database_path, now=now, overlay=claims.overlay)
+    store = await open_store(settings.database_path, now=now, overlay=claims.overlay)
+    clock = store.now
     try:
         if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
             raise ConfigurationError("secret: it is not the one this database was made with")
         if serving:
             await store.revocations.set_longest_life(access.lifetime)
             if await store.apis.get(access.audience) is None:
-                await store.apis.add(access.audience, (), Origin(), built_in=True)
-        maker = KeyMaker(sealing, settings.keys, access.issuer, now)
-        ring = KeyRing(store.keys, maker, settings.keys, access.audience, now)
+                with suppress(Conflict):  # another node made it just now
+                    await store.apis.add(access.audience, (), Origin(), built_in=True)
+        maker = KeyMaker(sealing, settings.keys, access.issuer, clock)
+        ring = KeyRing(store.keys, maker, settings.keys, access.audience, clock)
         await ring.start()
-        services = _wire(settings, store, sealing, claims, ring, now, token_bytes, monotonic)
+        services = _wire(settings, store, sealing, claims, ring, clock, token_bytes, monotonic)
         await services.feed.start()
     except BaseException:
         await store.close()

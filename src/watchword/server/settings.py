@@ -18,6 +18,7 @@ from watchword.protocol.metadata import check_issuer_url, is_loopback
 from watchword.server import policies
 from watchword.server.parsing import (
     format_span,
+    format_text,
     parse_boolean,
     parse_choice,
     parse_claims,
@@ -53,7 +54,12 @@ ROWS: Final[Sequence[Row]] = (
     Row("HOST", parse_text, "127.0.0.1", "The address to listen on; one that is not loopback needs ISSUER"),
     Row("PORT", parse_port, "8080", "The port to listen on; 0 takes a free one"),
     Row("WORKERS", parse_count(1, 64), "1", "Processes that serve"),
-    Row("DATABASE", parse_text, None, "sqlite:///PATH. Default: watchword.db in DATA_DIR"),
+    Row(
+        "DATABASE",
+        parse_text,
+        None,
+        "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME",
+    ),
     Row("DATA_DIR", parse_text, "watchword-data", "The folder of database and master key"),
     Row(
         "SECRET",
@@ -204,7 +210,8 @@ class Settings:
             raise ConfigurationError("workers: one process serves a SQLite database; more need a shared one")
         if self.values["REDIS"] is not None:
             raise ConfigurationError("redis: this version counts in memory; unset it")
-        _ = self.database_path
+        if self.shares_database and self.secret is None:
+            raise ConfigurationError("secret: nodes that share a database share the master key: give it")
 
     @property
     def host(self) -> str:
@@ -232,17 +239,27 @@ class Settings:
 
     @property
     def database_path(self) -> Path | str:
-        """The SQLite file, or ``:memory:``."""
+        """The SQLite file, ``:memory:``, or the URL of a PostgreSQL database."""
         url = self.values["DATABASE"]
         if url is None:
             return self.data_dir / "watchword.db"
         parts = urlsplit(url)
         if parts.scheme in ("postgresql", "postgres"):
-            raise ConfigurationError("database: this version stores in SQLite alone; give sqlite:///PATH")
+            if len(parts.path) < 2:
+                raise ConfigurationError("database: must name one: postgresql://USER:PASSWORD@HOST/NAME")
+            return str(url)
         if parts.scheme != "sqlite" or parts.netloc or not parts.path.removeprefix("/"):
-            raise ConfigurationError("database: must be sqlite:///PATH (four slashes for an absolute path)")
+            raise ConfigurationError(
+                "database: must be sqlite:///PATH (four slashes for an absolute path) or postgresql://…"
+            )
         path = parts.path.removeprefix("/")
         return path if path == ":memory:" else Path(path)
+
+    @property
+    def shares_database(self) -> bool:
+        """Whether other nodes may stand on the same database."""
+        path = self.database_path
+        return isinstance(path, str) and path != ":memory:"
 
     @property
     def secret(self) -> str | None:
@@ -357,5 +374,7 @@ def _show(value: Any) -> str:
             return ",".join(map(str, value))
         case Mapping():
             return ",".join(f"{key}={item}" for key, item in value.items())
+        case str():
+            return format_text(value)
         case _:
             return str(value)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import PASSWORD, Stage, open_stage, problem
+from tests.server.stage import PASSWORD, Stage, each_database, open_stage, problem
 
 pytestmark = pytest.mark.anyio
+kind = each_database
 
 ANOTHER = "seven-blue-harbours"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import ISSUER, Somebody, Stage, call, open_stage, problem
+from tests.server.stage import ISSUER, Somebody, Stage, call, each_database, open_stage, problem
 from watchword.errors import ConfigurationError, InvalidToken
 from watchword.jose import jws
 from watchword.jose.jwk import KeySet
@@ -18,6 +18,7 @@ from watchword.protocol.metadata import REVOCATIONS_JWKS
 from watchword.server.settings import Settings
 
 pytestmark = pytest.mark.anyio
+kind = each_database
 
 V1 = "/admin/v1"
 SECRET_1 = "the-first-secret-of-the-pay-api-0001"

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import Somebody, Stage, call, open_stage, problem
+from tests.server.stage import Somebody, Stage, call, each_database, open_stage, problem
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio
+kind = each_database
 
 
 @pytest.fixture

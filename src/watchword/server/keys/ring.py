@@ -230,7 +230,12 @@ class KeyRing:
         return made
 
     async def tick(self) -> None:
-        """Carry out the rotations that are due, and forget keys whose last token has expired."""
+        """Carry out the rotations that are due, and forget keys whose last token has expired.
+
+        The keys are read first: another node, or the command line, may have said when.
+        """
+        if tuple(await self.keys.list()) != self._records:
+            await self.reload()
         for waiting in [record for record in self._records if record.state == "next"]:
             if self._is_due(waiting):
                 await self._activate(waiting, Origin())

@@ -28,7 +28,16 @@ from watchword.server.store.intentions import (
     SqlUsers,
 )
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
-from watchword.server.store.postgres_connection import PostgresConnection, is_away, is_collision
+from watchword.server.store.postgres_connection import (
+    CONNECTING,
+    FAULTS,
+    PATIENCE,
+    PostgresConnection,
+    connect,
+    is_away,
+    is_collision,
+    unreachable,
+)
 from watchword.server.store.postgres_news import DatabaseClock, News
 from watchword.server.store.sql import invariants
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
@@ -38,10 +47,6 @@ __all__ = ["PostgresStore"]
 T = TypeVar("T")
 
 _CONNECTIONS: Final = 10
-_PATIENCE: Final = 5.0
-"""Seconds to wait for a connection, before the caller is told to come again."""
-
-_LONGEST_QUERY: Final = 30.0
 _ATTEMPTS: Final = 5
 
 
@@ -138,17 +143,8 @@ class Engine:
     ) -> Self:
         """Connect, bring the schema up to date, listen."""
         clock = DatabaseClock()
-
-        async def connect() -> asyncpg.Connection:
-            return await asyncpg.connect(
-                url,
-                timeout=_PATIENCE,
-                command_timeout=_LONGEST_QUERY,
-                server_settings={"application_name": "watchword"},
-            )
-
         try:
-            connection = await connect()
+            connection = await connect(url)
             try:
                 await clock.measure(connection)
                 if upgrade:
@@ -158,17 +154,11 @@ class Engine:
             finally:
                 await connection.close()
             pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=_CONNECTIONS,
-                timeout=_PATIENCE,
-                command_timeout=_LONGEST_QUERY,
-                server_settings={"application_name": "watchword"},
-                reset=_leave_as_it_is,
+                url, min_size=1, max_size=_CONNECTIONS, reset=_leave_as_it_is, **CONNECTING
             )
-        except (asyncpg.PostgresError, asyncpg.ClientConfigurationError, OSError, TimeoutError) as broken:
-            raise ConfigurationError(f"database: cannot open it: {broken or type(broken).__name__}") from None
-        news = News(connect, clock.measure)
+        except FAULTS as broken:
+            raise unreachable(broken) from None
+        news = News(lambda: connect(url), clock.measure)
         news.start()
         return cls(pool, news, now or clock.now, overlay, longest_log)
 
@@ -213,7 +203,7 @@ class Engine:
         self._closed = True
         await self.news.close()
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
@@ -223,7 +213,7 @@ class Engine:
         if self._closed:
             raise TemporarilyUnavailable("the store is closed")
         try:
-            async with self.pool.acquire(timeout=_PATIENCE) as connection:
+            async with self.pool.acquire(timeout=PATIENCE) as connection:
                 yield connection
         except Exception as error:
             if is_away(error):

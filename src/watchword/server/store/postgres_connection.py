@@ -10,9 +10,29 @@ from typing import Any, Final
 
 import asyncpg
 
+from watchword.errors import ConfigurationError
 from watchword.server.store.sql.transaction import Row, Taken
 
-__all__ = ["CLEANING", "PostgresConnection", "is_away", "is_collision"]
+__all__ = [
+    "CLEANING",
+    "CONNECTING",
+    "FAULTS",
+    "PATIENCE",
+    "PostgresConnection",
+    "connect",
+    "is_away",
+    "is_collision",
+    "unreachable",
+]
+
+PATIENCE: Final = 5.0
+"""Seconds to wait for a connection, before the caller is told to come again."""
+
+CONNECTING: Final[dict[str, Any]] = {
+    "timeout": PATIENCE,
+    "command_timeout": 30.0,
+    "server_settings": {"application_name": "watchword"},
+}
 
 CLEANING: Final = 0x7761746368_02
 """The advisory lock of whoever clears up."""
@@ -31,6 +51,19 @@ _AWAY: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What may go wrong while a database is opened."""
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """A connection of its own, beside the pool."""
+    return await asyncpg.connect(url, **CONNECTING)
+
+
+def unreachable(broken: BaseException) -> ConfigurationError:
+    """What is told of a database that could not be opened."""
+    return ConfigurationError(f"database: cannot open it: {str(broken) or type(broken).__name__}")
 
 
 @dataclass(frozen=True, slots=True)

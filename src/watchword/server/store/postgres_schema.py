@@ -10,14 +10,30 @@ import asyncpg
 
 from watchword.server.store import migrations
 from watchword.server.store.migrations import Migration
-from watchword.server.store.postgres_connection import PostgresConnection
+from watchword.server.store.postgres_connection import FAULTS, PostgresConnection, connect, unreachable
 from watchword.server.store.sql.seed import seed
 from watchword.server.store.sql.transaction import LONGEST_LOG, Transaction, milliseconds
 
-__all__ = ["apply", "pending"]
+__all__ = ["apply", "lacking", "pending"]
 
 _UPGRADING: Final = 0x7761746368_01
 """The advisory lock of whoever brings the schema up to date."""
+
+
+async def lacking(url: str) -> Sequence[Migration]:
+    """The steps the database at *url* lacks.
+
+    Raises:
+        ConfigurationError: it cannot be reached, or belongs to a newer program.
+    """
+    try:
+        connection = await connect(url)
+        try:
+            return await pending(connection)
+        finally:
+            await connection.close()
+    except FAULTS as broken:
+        raise unreachable(broken) from None
 
 
 async def pending(connection: asyncpg.Connection) -> Sequence[Migration]:

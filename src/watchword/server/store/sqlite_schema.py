@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
+from watchword.errors import ConfigurationError
 from watchword.server.store import migrations
 from watchword.server.store.migrations import Migration
 from watchword.server.store.sql.seed import seed
 from watchword.server.store.sql.transaction import LONGEST_LOG, Transaction, milliseconds
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 
-__all__ = ["apply", "pending"]
+__all__ = ["apply", "lacking", "pending"]
+
+
+def lacking(path: Path | str) -> Sequence[Migration]:
+    """The steps the database at *path* lacks; all of them where there is none yet.
+
+    Raises:
+        ConfigurationError: it cannot be opened, or belongs to a newer program.
+    """
+    if path == ":memory:" or not Path(path).is_file():
+        return migrations.known("sqlite")
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            return pending(connection)
+    except sqlite3.Error as broken:
+        raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
 
 def pending(connection: sqlite3.Connection) -> Sequence[Migration]:
