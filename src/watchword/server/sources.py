@@ -39,7 +39,7 @@ def read_environment(environ: Mapping[str, str], names: Collection[str]) -> dict
     return found
 
 
-_FOREIGN: Final = frozenset(("VECTORS", "TEST_DATABASE", "TEST_REDIS", "TOKEN"))
+_FOREIGN: Final = frozenset(("MODEL_SEED", "VECTORS", "TEST_DATABASE", "TEST_REDIS", "TOKEN"))
 """Variables of ours that are no settings of the server: tests and the command-line client read them."""
 
 

@@ -1,0 +1,202 @@
+"""The model: real intentions, a simulated scheduler, an oracle that knows no versions (feed document, section 10).
+
+A seed that fails is printed with the command that plays it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.model.ear import Ear
+from tests.model.world import World
+from tests.server.stage import ISSUER, SECRET, Clock
+from watchword.server.services import Services, open_services
+from watchword.server.settings import Settings
+
+FEW = 50
+PARTS = 4
+MANY = 10_000
+RESTORES = 8
+SEED = os.environ.get("WATCHWORD_MODEL_SEED")
+
+
+@asynccontextmanager
+async def serving(random: Random, clock: Clock, database: str) -> AsyncIterator[Services]:
+    """A server whose every random byte comes from the seed."""
+    settings = Settings.load(
+        {
+            "issuer": ISSUER,
+            "database": f"sqlite:///{database}",
+            "secret": SECRET,
+            "password_hash": "test",
+            "claims": "admin=admin",
+            "max_sessions_per_user": "3",
+            "login_attempts_per_account": "0",
+        }
+    )
+    async with open_services(
+        settings, now=clock.now, monotonic=clock.monotonic, token_bytes=random.randbytes
+    ) as services:
+        yield services
+
+
+def guards_of(random: Random, clock: Clock) -> list[Ear]:
+    """Two with the right time, one that is perhaps an hour off."""
+    return [Ear(clock, 0), Ear(clock, 0), Ear(clock, random.choice((0, -3600, 3600)))]
+
+
+def cast(world: World, act: str) -> None:
+    """Put the actors of one act on the stage: two log-ins at least, and what may cross them."""
+    random, start = world.random, world.scheduler.start
+
+    def somebody() -> Any:
+        return random.choice(world.people)
+
+    def later(
+        pick: Callable[[], Any], do: Callable[[Any], Coroutine[Any, Any, None]]
+    ) -> Coroutine[Any, Any, None]:
+        async def wait() -> None:
+            for _ in range(random.randrange(6)):
+                await world.scheduler.pause()
+            chosen = pick()
+            if chosen is not None:
+                await do(chosen)
+
+        return wait()
+
+    def session() -> Any:
+        return random.choice(world.held) if world.held else None
+
+    for number in range(random.randint(2, 4)):
+        start(f"{act} log-in {number}", world.log_in(somebody(), narrowed=random.random() < 0.3))
+    menu: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        lambda: later(session, world.refresh),
+        lambda: later(session, world.refresh),
+        lambda: later(session, world.three_tabs),
+        lambda: later(somebody, world.change_roles),
+        lambda: later(somebody, world.change_roles),
+        lambda: later(somebody, world.ban),
+        lambda: later(somebody, world.change_password),
+        lambda: later(session, world.log_out),
+        lambda: later(somebody, world.log_out_everywhere),
+        world.revoke_token,
+        world.brake,
+        world.client,
+        world.rotate,
+        world.compromise,
+    ]
+    for number, make in enumerate(random.choices(menu, k=random.randint(4, 9))):
+        start(f"{act} actor {number}", make())
+    if random.random() < 0.2:
+        start(f"{act} clock", world.set_clock())
+    start(f"{act} network", world.network(random.randint(15, 30)))
+
+
+async def play(seed: int) -> World:
+    """One run in memory."""
+    random, clock = Random(seed), Clock()
+    async with serving(random, clock, ":memory:") as services:
+        world = World(random, clock, guards_of(random, clock))
+        world.open(services)
+        await world.populate(random.randint(1, 2))
+        for act in ("first", "second"):
+            cast(world, act)
+            await world.scheduler.run()
+        await world.check_all_heard()
+        assert await services.store.check() == []
+    return world
+
+
+async def play_restore(seed: int, folder: Path) -> World:
+    """One run on a file, of which a copy is made and put back: announced or not, sessions kept or not."""
+    random, clock = Random(seed), Clock()
+    live, copy = folder / f"{seed}.db", folder / f"{seed}.copy"
+    guards = guards_of(random, clock)
+    async with serving(random, clock, str(live)) as services:
+        world = World(random, clock, guards)
+        world.open(services)
+        await world.populate(1)
+        cast(world, "first")
+        await world.scheduler.run()
+        with closing(sqlite3.connect(live)) as now, closing(sqlite3.connect(copy)) as then:
+            now.backup(then)
+        clock.forward(minutes=random.choice((1, 4)))
+        cast(world, "second")
+        await world.scheduler.run()
+        await world.check_all_heard()
+        cursor = services.feed.cursors.mint(services.feed.epoch, services.feed.sequence)
+    for suffix in ("-wal", "-shm"):
+        live.with_name(live.name + suffix).unlink(missing_ok=True)
+    shutil.copy(copy, live)
+    async with serving(random, clock, str(live)) as services:
+        world.open(services)
+        if random.random() < 0.5:
+            await services.feed.restored(keep_sessions=random.random() < 0.5)
+        else:
+            world.oracle.unnoticed = True
+            stream = services.feed.stream(cursor)
+            await anext(stream)
+            await stream.aclose()  # type: ignore[attr-defined]
+        await world.poll()
+        cast(world, "third")
+        await world.scheduler.run()
+        await world.check_all_heard()
+        assert await services.store.check() == []
+    return world
+
+
+def replayed(seed: int, run: Coroutine[Any, Any, World]) -> World:
+    """Run it; a failure says how to see it again."""
+    try:
+        return asyncio.run(run)
+    except BaseException as fault:
+        fault.add_note(f"WATCHWORD_MODEL_SEED={seed} ./test tests/model")
+        raise
+
+
+def seeds(count: int, part: int = 0) -> range:
+    """Those of this run: the one asked for, or *count* of them."""
+    return range(part * count, (part + 1) * count) if SEED is None else range(int(SEED), int(SEED) + 1)
+
+
+class TestModel:
+    @pytest.mark.parametrize("part", range(PARTS))
+    def test_no_token_outlives_its_death(self, part: int) -> None:
+        """Log-ins, refreshes, changes and kills in every order the seeds make, before guards that hear anyhow."""
+        refused = accepted = 0
+        for seed in seeds(FEW, part):
+            world = replayed(seed, play(seed))
+            refused, accepted = refused + world.refused, accepted + world.accepted
+        # Both must have come up, or nothing was tried.
+        assert SEED is not None or (refused > 100 and accepted > 10)
+
+    def test_a_restored_backup_pardons_nobody(self, tmp_path: Path) -> None:
+        """Put back with a word or without, under the same guards."""
+        for seed in seeds(RESTORES):
+            replayed(seed, play_restore(seed, tmp_path))
+
+    def test_a_seed_plays_the_same_again(self) -> None:
+        """What a failing seed did, it does again."""
+        one, other = (replayed(7, play(7)) for _ in range(2))
+        assert [(h.kind, h.spared, h.roles) for h in one.oracle.happened] == [
+            (h.kind, h.spared, h.roles) for h in other.oracle.happened
+        ]
+        assert [token.jti for token in one.oracle.tokens] == [token.jti for token in other.oracle.tokens]
+
+    @pytest.mark.long
+    def test_ten_thousand_seeds(self, tmp_path: Path) -> None:
+        """The same, for longer."""
+        for seed in seeds(MANY):
+            replayed(seed, play(seed))
+            if seed % 20 == 0:
+                replayed(seed, play_restore(seed, tmp_path))
