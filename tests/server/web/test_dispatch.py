@@ -58,6 +58,18 @@ class TestFaults:
         assert "canary" in fault["exception"]
         assert (line["event"], line["id"], line["status"]) == ("request", name, 500)
 
+    async def test_attack_a59_a_fault_does_not_repeat_the_path(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A stranger wrote the path, and it may hold a token: the log has its route."""
+        routes = (Route("GET", "/broken/{name}", broken, "A fault"),)
+        app = Dispatcher(routes, None, WebPolicy(), Observer(make_logger("json"), True), True)
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER) as http:
+            problem(await http.get("/broken/wwr_token%0d%0a%1b%5b31m"), 500, "server_error")
+        said = capsys.readouterr().err
+        assert "wwr_token" not in said
+        assert [json.loads(line)["route"] for line in said.splitlines()] == ["/broken/{name}"] * 2
+
     async def test_a_database_that_fails_is_503(self, tmp_path: Path) -> None:
         """With ``Retry-After`` and without a word of SQL; what needs no database goes on."""
         async with open_stage(database=f"sqlite:///{tmp_path}/watchword.db") as stage:

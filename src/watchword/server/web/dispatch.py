@@ -85,7 +85,7 @@ class Dispatcher:
         except WatchwordError as error:
             response = error_response(error)
         except Exception as fault:
-            self.observer.failed(request, fault)
+            self.observer.failed(request, route, fault)
             response = error_response(ServerError(f"the server failed; its log knows why under {name}"))
         await self._send(request, route, response, send)
         self.observer.answered(request, route, response.status, perf_counter() - started)

@@ -87,11 +87,10 @@ class Observer:
                 user=request.caller.user.id if request.caller is not None else None,
             )
 
-    def failed(self, request: Request, fault: BaseException) -> None:
-        """Tell of a fault of ours, with its stack but without the values in it."""
-        self.logger.error(
-            "fault", id=request.id, path=request.path[:200], kind=type(fault).__name__, exc_info=fault
-        )
+    def failed(self, request: Request, route: Route | None, fault: BaseException) -> None:
+        """Tell of a fault of ours, with its stack but without the values in it, nor the path, which may hold some."""
+        path = route.path if route else "(none)"
+        self.logger.error("fault", id=request.id, route=path, kind=type(fault).__name__, exc_info=fault)
 
     def metrics(self) -> bytes:
         """Everything counted, in the text form of Prometheus."""
