@@ -72,6 +72,37 @@ def growth(sizes: str, rounds: int, seconds: float, connections: int, as_json: b
 
 
 @cli.command()
+@click.option(
+    "--changes", default=1000, show_default=True, help="Demotions, log-outs and bans, so many of each."
+)
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the distribution there.")
+@_json
+def reach(changes: int, plot: Path | None, as_json: bool) -> None:
+    """From an administrator's answer to the first refusal at eight API processes."""
+    from bench.reach import CHANGES, GOALS, measure, tables
+
+    found = measure(changes=changes)
+    if plot is not None:
+        from bench.plot import distribution
+
+        lines = {change: found.of(change=change) for change in CHANGES}
+        title = "From the administrator's answer to the first refusal, eight API processes"
+        plot.write_text(distribution(title, lines, GOALS), encoding="utf-8")
+    Report.of("python -m bench reach", *tables(found)).show(as_json)
+
+
+@cli.command()
+@click.option("--listeners", default=1000, show_default=True, help="Streams that are open at once.")
+@click.option("--changes", default=20, show_default=True, help="People demoted, logged out and banned.")
+@_json
+def streams(listeners: int, changes: int, as_json: bool) -> None:
+    """A thousand guards on one server process: when the event is on every stream."""
+    from bench.streams import measure
+
+    Report.of("python -m bench streams", measure(listeners=listeners, changes=changes)).show(as_json)
+
+
+@cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"))
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else print it.")
 def page(files: Sequence[BinaryIO], write: Path | None) -> None:
