@@ -57,6 +57,14 @@ def feed_of(stage: Stage, *, log: Revocations | None = None, **policy: object) -
     )
 
 
+async def _refresh_for_ever(stage: Stage, somebody: Somebody) -> None:
+    """Commits, one after another, that revoke nothing."""
+    spent = somebody.tokens["refresh_token"]
+    while True:
+        answer = await stage.http.post("/auth/token", json={"refresh_token": spent})
+        spent = answer.json()["refresh_token"]
+
+
 @dataclass
 class Backup:
     """A database file, and a copy of it from an hour ago."""
@@ -268,6 +276,24 @@ class TestSilence:
             feed.close()
             with pytest.raises(StopAsyncIteration):
                 await beat
+
+    async def test_a_busy_store_does_not_put_heartbeats_off(self, backup: Backup) -> None:
+        """Commits that revoke nothing come faster than heartbeats are due; they come all the same."""
+        async with open_stage(**backup.settings) as stage:
+            ada = await stage.newcomer()
+            feed = feed_of(stage, heartbeat=timedelta(milliseconds=300))
+            await feed.start()
+            stream = feed.stream()
+            await event(stream)
+            running = asyncio.create_task(feed.run())
+            writing = asyncio.create_task(_refresh_for_ever(stage, ada))
+            for _ in range(2):
+                beat = jws.parse((await event(stream))["data"], max_size=10**7).payload
+                assert b'"entries"' not in beat
+            assert not writing.done()
+            writing.cancel()
+            running.cancel()
+            feed.close()
 
     async def test_a_snapshot_is_no_younger_than_its_reading(self, stage: Stage) -> None:
         """Its time is the one before the head was read; asking again does not make it newer."""

@@ -93,16 +93,20 @@ class RevocationFeed:
         """
         moved = asyncio.Event()
         watcher = asyncio.create_task(self._watch(moved))
+        heartbeat, time = self.policy.heartbeat.total_seconds(), asyncio.get_running_loop().time
+        due = time() + heartbeat
         try:
             while not self._closed:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self.policy.heartbeat.total_seconds()):
+                    async with asyncio.timeout_at(due):
                         await moved.wait()
-                woken = moved.is_set()
                 moved.clear()
                 try:
-                    await self._tell(heartbeat=not woken)
+                    # Commits that revoke nothing wake this, too; they must not put the heartbeat off.
+                    if await self._tell(heartbeat=time() >= due):
+                        due = time() + heartbeat
                 except TemporarilyUnavailable:
+                    due = time() + min(heartbeat, 1)
                     continue
                 except WatchwordError as fault:
                     _log.error("the revocation feed is silent: %s", fault.description)
@@ -268,22 +272,26 @@ class RevocationFeed:
                     moved.set()
             await asyncio.sleep(0.1)
 
-    async def _tell(self, *, heartbeat: bool) -> None:
+    async def _tell(self, *, heartbeat: bool) -> bool:
+        """Read the log and say what is new, or at a heartbeat that nothing is; whether there was anything to say."""
         async with self._reading:
-            await self._read_and_tell(heartbeat=heartbeat)
+            return await self._read_and_tell(heartbeat=heartbeat)
 
-    async def _read_and_tell(self, *, heartbeat: bool) -> None:
+    async def _read_and_tell(self, *, heartbeat: bool) -> bool:
         before = self._known
         await self._read()
         head = self._known
-        if (not heartbeat and head == before) or not len(self._listeners):
-            return
+        if not heartbeat and head == before:
+            return False
+        if not len(self._listeners):
+            return True
         if before.epoch == head.epoch:
             frame = self._frame(self._sign(before.sequence).encode())
         else:
             self.snapshot()
             frame = self._snapshot_frame
         self._listeners.tell(frame)
+        return True
 
     async def _read(self) -> None:
         read_at = self.now().timestamp()
