@@ -122,12 +122,11 @@ class Office:
 
     http: httpx2.Client
     numbers: Iterator[int] = field(default_factory=count)
+    _token: str = ""
 
     def someone(self) -> Iterator[tuple[str, str, Callable[[], float]]]:
         """A new administrator is demoted, logs out of one of his sessions, and is banned with the other."""
-        email = f"someone{next(self.numbers)}@example.com"
-        body = {"email": email, "password": _PASSWORD, "roles": ["user", "admin"]}
-        user = self._ask("POST", "/admin/v1/users", body)["id"]
+        email, user = self._newcomer()
         first, second = (self._log_in(email) for _ in range(2))
         path = f"/admin/v1/users/{user}"
         yield "demotion", first, lambda: self._do("PATCH", path, {"roles": ["user"]})
@@ -136,10 +135,16 @@ class Office:
 
     def key(self) -> tuple[str, Callable[[], float]]:
         """A token under the active key, and the end of that key."""
-        token = self._log_in(SETTINGS["WATCHWORD_ADMIN_EMAIL"], SETTINGS["WATCHWORD_ADMIN_PASSWORD"])
+        email, _ = self._newcomer()
         keys = self._ask("GET", "/admin/v1/keys")["items"]
         active = next(key["kid"] for key in keys if key["state"] == "active")
-        return token, lambda: self._do("POST", f"/admin/v1/keys/{active}/compromise", {})
+
+        def compromise() -> float:
+            answered_at = self._do("POST", f"/admin/v1/keys/{active}/compromise", {})
+            self._token = ""  # it died with the key
+            return answered_at
+
+        return self._log_in(email), compromise
 
     def _do(self, method: str, path: str, body: Any, token: str | None = None) -> float:
         self._ask(method, path, body, token)
@@ -151,9 +156,16 @@ class Office:
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
+    def _newcomer(self) -> tuple[str, str]:
+        email = f"someone{next(self.numbers)}@example.com"
+        body = {"email": email, "password": _PASSWORD, "roles": ["user", "admin"]}
+        return email, self._ask("POST", "/admin/v1/users", body)["id"]
+
     def _operator(self) -> str:
-        email, password = SETTINGS["WATCHWORD_ADMIN_EMAIL"], SETTINGS["WATCHWORD_ADMIN_PASSWORD"]
-        return self._log_in(email, password, audience=str(self.http.base_url).rstrip("/"))
+        if not self._token:
+            email, password = SETTINGS["WATCHWORD_ADMIN_EMAIL"], SETTINGS["WATCHWORD_ADMIN_PASSWORD"]
+            self._token = self._log_in(email, password, audience=str(self.http.base_url).rstrip("/"))
+        return self._token
 
     def _log_in(self, email: str, password: str = _PASSWORD, **more: str) -> str:
         answer = self.http.post("/auth/login", json={"email": email, "password": password, **more})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.guard.stage import pretend_issuer, run, until
+from tests.guard.stage import mint, pretend_issuer, run, until
 from watchword import Guard, InvalidToken
 from watchword.jose.encoding import encode_base64url
 from watchword.testing import PretendIssuer
@@ -30,7 +31,6 @@ class Spy:
 plain, again = threading.Lock, threading.RLock
 threading.Lock, threading.RLock = lambda: Spy(plain()), lambda: Spy(again())
 
-from tests.guard.stage import mint
 from watchword import Guard
 """
 
@@ -40,16 +40,15 @@ def heard(name, arguments):
         events.append(name)
 
 guard = Guard(URL)
-tokens = [mint(time.time(), issuer=URL, jti=str(n)) for n in range(20)]
+tokens, fresh = TOKENS[:20], TOKENS[20:]
 for token in tokens: guard.verify(token)
-fresh = [mint(time.time(), issuer=URL, jti=f"fresh-{n}") for n in range(20)]
 sys.addaudithook(heard)
 locked.clear()
 for _ in range(200):
     for token in tokens: guard.verify(token); guard.authenticate("Bearer " + token)
 for token in fresh: guard.verify(token)
 print(len(locked), len(events))
-guard.confirm()
+guard.refresh()
 print(len(locked) > 0, len(events) > 0)
 guard.close()
 """
@@ -57,9 +56,10 @@ guard.close()
 
 class TestVerifiedRequest:
     def test_n01_it_opens_no_socket_and_takes_no_lock(self) -> None:
-        """On a live feed: eight thousand remembered and twenty new tokens; a question to the issuer shows both."""
+        """On a live feed: eight thousand remembered and twenty new tokens; asking the issuer shows both."""
         with pretend_issuer() as issuer:
-            said = run(SPY + f"URL = {issuer.url!r}\n" + LISTEN)
+            tokens = [mint(time.time(), issuer=issuer.url, jti=str(number)) for number in range(40)]
+            said = run(f"{SPY}URL, TOKENS = {issuer.url!r}, {tokens!r}\n{LISTEN}")
         assert said.split() == ["0", "0", "True", "True"]
 
 
