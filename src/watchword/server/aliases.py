@@ -84,7 +84,8 @@ class Aliases:
         if alias is None:
             await self.app(scope, receive, send)
             return
-        scope = {**scope, "path": alias.target, "raw_path": alias.target.encode()}
+        # Without the server's extensions: the answer must come by way of ``send``, to be renamed.
+        scope = {**scope, "path": alias.target, "raw_path": alias.target.encode(), "extensions": {}}
         if alias.members:
             body = await _read(receive)
             renamed = body if len(body) > _BODY_LIMIT else _rename_request(body, alias.members)

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
 
 from watchword.server.web.request import Scope
 
 __all__ = ["client_address", "is_confidential"]
+
+_REMEMBERED: Final = 1024
+"""Addresses whose place is remembered, those seen last."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -73,6 +78,8 @@ def _peer(scope: Scope) -> str | None:
 def _member_of(texts: Sequence[str]) -> Callable[[str | None], bool]:
     networks: list[Network] = [ipaddress.ip_network(text) for text in texts]
 
+    # A client comes with every one of its requests, and its address is worth reading once.
+    @lru_cache(_REMEMBERED)
     def contains(address: str | None) -> bool:
         try:
             found = ipaddress.ip_address(address or "")

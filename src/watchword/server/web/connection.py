@@ -10,11 +10,10 @@ from asyncio import Transport
 from asyncio.events import TimerHandle
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
-from http import HTTPStatus
-from typing import Any, Final, Literal, cast
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from watchword.errors import (
     HeaderFieldsTooLarge,
@@ -25,7 +24,10 @@ from watchword.errors import (
 )
 from watchword.server.policies import WebPolicy
 from watchword.server.web.errors import error_response
-from watchword.server.web.responses import PROTECTIONS
+from watchword.server.web.responses import ANSWER, PROTECTIONS, Field, fields_of, lines_of
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 __all__ = ["connections"]
 
@@ -99,6 +101,11 @@ class _Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._phase = "ready"
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        offered: dict[str, Any] = {ANSWER: partial(_answer, cycle)}
+        cycle.scope["extensions"] = offered
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
@@ -174,13 +181,32 @@ class _Connection(HttpToolsProtocol):
         response = error_response(error)
         fields = [
             *self.server_state.default_headers,
-            (b"content-type", response.media_type.encode()),
+            *fields_of(response),
             (b"content-length", b"%d" % len(response.body)),
             (b"connection", b"close"),
-            *((name.lower().encode(), value.encode()) for name, value in response.headers.items()),
             *PROTECTIONS,
         ]
-        status = HTTPStatus(response.status)
-        head = b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode())
-        lines = b"".join(b"%s: %s\r\n" % (name, value) for name, value in fields)
-        self.transport.write(head + lines + b"\r\n" + response.body)
+        self.transport.write(STATUS_LINE[response.status] + lines_of(fields) + b"\r\n" + response.body)
+
+
+@lru_cache(4)
+def _lines_of(*fields: Field) -> bytes:
+    # uvicorn's own fields, the date among them: new once a second.
+    return lines_of(fields)
+
+
+async def _answer(cycle: RequestResponseCycle, status: int, fields: bytes, body: bytes) -> None:
+    """Send a whole answer in one write; what the end of an answer means to the connection is as in ``send``."""
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if cycle.disconnected:
+        return
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.message_event.set()
+    date = _lines_of(*cycle.default_headers)
+    last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+    cycle.transport.write(b"".join((STATUS_LINE[status], date, fields, last, body)))
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.routing import compile_path
 
@@ -31,7 +31,7 @@ from watchword.server.web.address import client_address, is_confidential
 from watchword.server.web.errors import error_response
 from watchword.server.web.observe import Observer
 from watchword.server.web.request import Receive, Request, Scope, Send, read_form, read_json
-from watchword.server.web.responses import JSON, PROTECTIONS, Response
+from watchword.server.web.responses import ANSWER, JSON, PROTECTIONS, Field, Response, fields_of, lines_of
 from watchword.server.web.route import Route
 
 __all__ = ["Dispatcher"]
@@ -40,6 +40,13 @@ _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDoma
 _KINDS: Final = 256
 """Kinds of answers whose fields are remembered; entity tags and waits make new ones for ever."""
 _METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+
+
+class _Head(NamedTuple):
+    """Fields that several answers share, made once: as ASGI takes them, and as they stand on the wire."""
+
+    fields: Sequence[Field]
+    lines: bytes
 
 
 @dataclass(slots=True)
@@ -56,10 +63,12 @@ class Dispatcher:
     _patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = field(default_factory=list, repr=False)
     _address: Callable[[Scope], str | None] = field(init=False, repr=False)
     _confidential: Callable[[Scope], bool] = field(init=False, repr=False)
-    _common: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False)
-    _heads: dict[tuple[Any, ...], Sequence[tuple[bytes, bytes]]] = field(default_factory=dict, repr=False)
+    _names: Iterator[str] = field(init=False, repr=False)
+    _common: tuple[Field, ...] = field(init=False, repr=False)
+    _heads: dict[tuple[Any, ...], _Head] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        self._names = _names(self.token_bytes)
         self._address = client_address(self.policy.trusted_proxies)
         self._confidential = is_confidential(self.policy.trusted_proxies, https=self.https)
         self._common = (*PROTECTIONS, _HSTS) if self.https else PROTECTIONS
@@ -72,7 +81,7 @@ class Dispatcher:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = perf_counter()
-        name = self.token_bytes(8).hex()
+        name = next(self._names)
         request = Request(scope["method"], scope["path"], scope, receive, self._address(scope), name, self)
         route: Route | None = None
         try:
@@ -123,38 +132,38 @@ class Dispatcher:
         return await route.endpoint(self.services, request)
 
     async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
-        headers = [*self._head(response), (b"x-request-id", request.id.encode())]
+        head = self._head(response)
+        own = [(b"x-request-id", request.id.encode())]
         if origins := request.header_values("origin"):
-            headers += self._cors(origins[0], request, route)
-        if response.stream is None:
-            if response.status != 204 and response.status != 304:
-                headers.append((b"content-length", b"%d" % len(response.body)))
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            body = b"" if request.method == "HEAD" else response.body
-            await send({"type": "http.response.body", "body": body})
+            own += self._cors(origins[0], request, route)
+        if response.stream is not None:
+            await _start(response.status, [*head.fields, *own], send)
+            if request.method != "HEAD":
+                await _pump(response, request.receive, send)
+            await send({"type": "http.response.body", "body": b""})
             return
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        if request.method != "HEAD":
-            await _pump(response, request.receive, send)
-        await send({"type": "http.response.body", "body": b""})
+        if response.status != 204 and response.status != 304:
+            own.append((b"content-length", b"%d" % len(response.body)))
+        body = b"" if request.method == "HEAD" else response.body
+        if answer := (request.scope.get("extensions") or {}).get(ANSWER):
+            await answer(response.status, head.lines + lines_of(own), body)
+            return
+        await _start(response.status, [*head.fields, *own], send)
+        await send({"type": "http.response.body", "body": body})
 
-    def _head(self, response: Response) -> Sequence[tuple[bytes, bytes]]:
-        """The fields of an answer that follow from what kind it is; there are few kinds, so each is encoded once."""
+    def _head(self, response: Response) -> _Head:
+        """The fields of an answer that follow from what kind it is; there are few kinds, so each is made once."""
         kind = (response.media_type, *response.headers.items())
         head = self._heads.get(kind)
         if head is None:
-            named = [("Content-Type", response.media_type)] if response.media_type else []
-            named += response.headers.items()
-            head = (
-                *((name.lower().encode(), value.encode("latin-1")) for name, value in named),
-                *self._common,
-            )
+            fields = (*fields_of(response), *self._common)
+            head = _Head(fields, lines_of(fields))
             if len(self._heads) >= _KINDS:
                 self._heads.clear()
             self._heads[kind] = head
         return head
 
-    def _cors(self, origin: str, request: Request, route: Route | None) -> list[tuple[bytes, bytes]]:
+    def _cors(self, origin: str, request: Request, route: Route | None) -> list[Field]:
         asked = route
         if asked is None and request.method == "OPTIONS":
             method = request.header_values("access-control-request-method")
@@ -176,6 +185,17 @@ class Dispatcher:
                 (b"access-control-max-age", b"600"),
             ]
         return fields
+
+
+def _names(token_bytes: Callable[[int], bytes]) -> Iterator[str]:
+    """Names for requests, of eight random bytes each; drawn many at a time, as each draw is a system call."""
+    while True:
+        block = token_bytes(512).hex()
+        yield from (block[start : start + 16] for start in range(0, len(block), 16))
+
+
+async def _start(status: int, fields: list[Field], send: Send) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": fields})
 
 
 async def _pump(response: Response, receive: Receive, send: Send) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -89,16 +90,7 @@ class Request:
     def accepts(self, media_type: str) -> bool:
         """Whether the client takes *media_type*; the most specific range counts (RFC 9110 12.5.1)."""
         values = self.header_values("accept")
-        if not values or values[0] == "*/*":
-            return True
-        ranges = {"*": 0, "*/*": 0, media_type.partition("/")[0] + "/*": 1, media_type: 2}
-        found, weight = -1, 1.0
-        for item in ",".join(values).lower().split(","):
-            name, *parameters = (part.strip() for part in item.split(";"))
-            rank = ranges.get(name, -1)
-            if rank > found:
-                found, weight = rank, _weight(parameters)
-        return found >= 0 and weight > 0
+        return not values or _accepts(",".join(values), media_type)
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -193,6 +185,19 @@ async def read_form(request: Request, limit: int) -> Mapping[str, str]:
     if len(found) != len(pairs):
         raise InvalidRequest("a field came twice")
     return found
+
+
+@lru_cache(64)
+def _accepts(value: str, media_type: str) -> bool:
+    # A handful of clients write a handful of values, so reading them is remembered.
+    ranges = {"*": 0, "*/*": 0, media_type.partition("/")[0] + "/*": 1, media_type: 2}
+    found, weight = -1, 1.0
+    for item in value.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        rank = ranges.get(name, -1)
+        if rank > found:
+            found, weight = rank, _weight(parameters)
+    return found >= 0 and weight > 0
 
 
 def _weight(parameters: Sequence[str]) -> float:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["EMPTY", "JSON", "NO_STORE", "PROTECTIONS", "Response", "json_response", "page_response"]
+__all__ = [
+    "ANSWER",
+    "EMPTY",
+    "JSON",
+    "NO_STORE",
+    "PROTECTIONS",
+    "Field",
+    "Response",
+    "fields_of",
+    "json_response",
+    "lines_of",
+    "page_response",
+]
+
+Field = tuple[bytes, bytes]
 
 JSON: Final = "application/json"
 
@@ -25,6 +40,13 @@ PROTECTIONS: Final = (
 )
 """What every answer tells a browser: run nothing, show it in no frame, guess no type, tell nobody (ASVS 3.4)."""
 
+ANSWER: Final = "watchword.answer"
+"""The ASGI extension by which a connection of ours takes an answer whole: ``await answer(status, fields, body)``.
+
+Through ``send`` it takes two messages, two writes and two packets, and every field is looked at again.
+"""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,6 +73,25 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 
 EMPTY: Final = Response(204, media_type="", headers=NO_STORE)
 """Done, and nothing to say."""
+
+
+def fields_of(response: Response) -> list[Field]:
+    """The fields that *response* itself brings, as ASGI takes them.
+
+    Raises:
+        ValueError: a value holds a line break or the like, and would become a field of its own (RFC 9110 5.5).
+    """
+    named = [("Content-Type", response.media_type)] if response.media_type else []
+    named += response.headers.items()
+    for _, value in named:
+        if _CONTROL.search(value):
+            raise ValueError("a field holds a control character")
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in named]
+
+
+def lines_of(fields: Iterable[Field]) -> bytes:
+    """*fields* as they stand on the wire (RFC 9112 5)."""
+    return b"".join([b"%s: %s\r\n" % field for field in fields])
 
 
 def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] = NO_STORE) -> Response:
