@@ -11,7 +11,7 @@ from asyncio.events import TimerHandle
 from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -25,9 +25,6 @@ from watchword.errors import (
 from watchword.server.policies import WebPolicy
 from watchword.server.web.errors import error_response
 from watchword.server.web.responses import ANSWER, PROTECTIONS, Field, fields_of, lines_of
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
 
 __all__ = ["connections"]
 
@@ -83,6 +80,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = _OFFERED
         self._phase = "head"
 
     def on_headers_complete(self) -> None:
@@ -101,11 +99,6 @@ class _Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._phase = "ready"
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        offered: dict[str, Any] = {ANSWER: partial(_answer, cycle)}
-        cycle.scope["extensions"] = offered
-        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
@@ -195,8 +188,9 @@ def _lines_of(*fields: Field) -> bytes:
     return lines_of(fields)
 
 
-async def _answer(cycle: RequestResponseCycle, status: int, fields: bytes, body: bytes) -> None:
+async def _answer(send: Any, status: int, fields: bytes, body: bytes) -> None:
     """Send a whole answer in one write; what the end of an answer means to the connection is as in ``send``."""
+    cycle: RequestResponseCycle = send.__self__
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
     if cycle.disconnected:
@@ -210,3 +204,7 @@ async def _answer(cycle: RequestResponseCycle, status: int, fields: bytes, body:
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
+
+
+# One for all requests: a request that held its own would hold itself, and be left to the garbage collector.
+_OFFERED: Final[Any] = {ANSWER: _answer}

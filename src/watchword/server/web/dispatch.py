@@ -146,7 +146,7 @@ class Dispatcher:
             own.append((b"content-length", b"%d" % len(response.body)))
         body = b"" if request.method == "HEAD" else response.body
         if answer := (request.scope.get("extensions") or {}).get(ANSWER):
-            await answer(response.status, head.lines + lines_of(own), body)
+            await answer(send, response.status, head.lines + lines_of(own), body)
             return
         await _start(response.status, [*head.fields, *own], send)
         await send({"type": "http.response.body", "body": body})

@@ -41,7 +41,7 @@ PROTECTIONS: Final = (
 """What every answer tells a browser: run nothing, show it in no frame, guess no type, tell nobody (ASVS 3.4)."""
 
 ANSWER: Final = "watchword.answer"
-"""The ASGI extension by which a connection of ours takes an answer whole: ``await answer(status, fields, body)``.
+"""The ASGI extension by which a connection of ours takes an answer whole: ``await answer(send, status, fields, body)``.
 
 Through ``send`` it takes two messages, two writes and two packets, and every field is looked at again.
 """
