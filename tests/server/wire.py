@@ -40,6 +40,17 @@ def parse(raw: bytes) -> list[Answer]:
     return found
 
 
+async def rest_of(reader: asyncio.StreamReader) -> bytes:
+    """Everything until the end. A reset is an end: a byte may have come to a door that was closed already."""
+    raw = b""
+    try:
+        while chunk := await reader.read(65_536):
+            raw += chunk
+    except (ConnectionResetError, ssl.SSLError):
+        pass
+    return raw
+
+
 @dataclass
 class Wire:
     """A listening server."""
@@ -53,20 +64,15 @@ class Wire:
     async def send(self, *pieces: bytes, **options: Any) -> list[Answer]:
         """Send *pieces* in turn; every answer until the server closes or has nothing more to say."""
         reader, writer = await self.connect(**options)
-        raw = b""
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0)
         try:
             async with asyncio.timeout(10):
-                while chunk := await reader.read(65_536):
-                    raw += chunk
-        except (ConnectionResetError, ssl.SSLError):
-            pass
+                return parse(await rest_of(reader))
         finally:
             writer.close()
-        return parse(raw)
 
     async def ask(self, head: str, body: bytes = b"") -> Answer:
         """One request whose answer ends the connection."""
