@@ -39,6 +39,7 @@ from watchword.server.store.postgres_connection import (
     unreachable,
 )
 from watchword.server.store.postgres_news import DatabaseClock, News
+from watchword.server.store.postgres_sessions import PostgresShortcut
 from watchword.server.store.sql import invariants
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 
@@ -91,7 +92,7 @@ class PostgresStore:
         engine = await Engine.open(url, now, overlay, longest_log, upgrade=upgrade)
         return cls(
             users=SqlUsers(engine),
-            sessions=SqlSessions(engine),
+            sessions=SqlSessions(engine, PostgresShortcut(engine)),
             clients=SqlClients(engine),
             roles=SqlRoles(engine),
             apis=SqlApis(engine),
@@ -154,7 +155,7 @@ class Engine:
             finally:
                 await connection.close()
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=_CONNECTIONS, reset=_leave_as_it_is, **CONNECTING
+                url, min_size=0, max_size=_CONNECTIONS, reset=_leave_as_it_is, **CONNECTING
             )
         except FAULTS as broken:
             raise unreachable(broken) from None

@@ -6,12 +6,9 @@ import hmac
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
 from watchword.server.store.records import (
     Advance,
     Advanced,
-    FirstPartyClient,
     Live,
     NewSession,
     Opened,
@@ -23,15 +20,13 @@ from watchword.server.store.records import (
     SessionRules,
 )
 from watchword.server.store.sql import users
+from watchword.server.store.sql.facts import COLUMNS, REST, SELECT_FACTS, read_live, refusal_of, session_of
 from watchword.server.store.sql.transaction import (
     CLOCK_ERROR,
     ENTRY_MARGIN,
     Transaction,
-    datetime_of,
     join,
-    maybe_datetime,
     milliseconds,
-    split,
 )
 
 __all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"]
@@ -43,24 +38,6 @@ LEEWAY: Final = int((ENTRY_MARGIN + CLOCK_ERROR).total_seconds() * 1000)
 
 SESSIONS_PER_USER: Final = 32
 """More entries for sessions of one user than this, and one entry for the user says it all."""
-
-_COLUMNS = (
-    "s.id, s.user_id, s.client_id, s.version, s.counter, s.audience, s.scope, s.amr, s.auth_time, s.device,"
-    " s.address, s.user_agent, s.created_at, s.last_used_at, s.expires_at, s.idle_expires_at, s.ended_at, s.end_reason"
-)
-_WIDTH = 18
-_FACTS = (
-    f"SELECT {_COLUMNS}, {users.COLUMNS}, c.id, c.name, c.version, c.floor, c.disabled, h.epoch,"
-    " (SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state = 'active' AND (k.audience = ''"
-    "   OR instr(' ' || s.audience || ' ', ' ' || k.audience || ' ') > 0) ORDER BY k.audience DESC LIMIT 1),"
-    " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address,"
-    " h.base, h.oldest_epoch"
-    " FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id CROSS JOIN head h"
-    " WHERE s.id = ?"
-)
-_USER = _WIDTH
-_CLIENT = _USER + users.WIDTH
-_REST = _CLIENT + 5
 
 
 async def open_session(
@@ -94,9 +71,9 @@ async def open_session(
     for session_id, token_expires_at in surplus:
         await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
         await _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
-    row = await tx.one(_FACTS, new.id)
+    row = await tx.one(SELECT_FACTS, new.id)
     assert row is not None
-    return Opened(live=await _live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
+    return Opened(live=await read_live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
 
 
 async def advance(
@@ -104,18 +81,18 @@ async def advance(
 ) -> Advance:
     """Spend a refresh token: on, again, or the end of the session (RFC 9700 4.14.2)."""
     await tx.hold_user_of(presented.session_id)
-    row = await tx.one(_FACTS, presented.session_id)
-    if row is None or not hmac.compare_digest(row[_REST + 3], presented.secret_digest):
+    row = await tx.one(SELECT_FACTS, presented.session_id)
+    if row is None or not hmac.compare_digest(row[REST + 3], presented.secret_digest):
         return Refused(reason="unknown")
-    refusal = _refusal(tx, row)
+    refusal = refusal_of(row, tx.ms)
     if refusal is not None:
         return refusal
-    if presented.epoch < row[_REST + 11]:
+    if presented.epoch < row[REST + 11]:
         return Refused(reason="epoch")
     if client_id != row[2]:
         return await _replayed(tx, row, "refresh_token_stolen", origin)
     counter, access = row[4], milliseconds(tx.now + rules.access_lifetime)
-    if presented.counter > counter or presented.epoch > row[_REST]:
+    if presented.counter > counter or presented.epoch > row[REST]:
         return await _replayed(tx, row, "store_rolled_back", origin)
     if presented.counter < counter:
         return await _repeat(tx, row, counter - presented.counter, access, rules, origin)
@@ -128,14 +105,14 @@ async def advance(
     )  # fmt: skip
     moved = list(row)
     moved[4], moved[13], moved[15] = counter + 1, tx.ms, milliseconds(tx.now + rules.idle)
-    return Advanced(live=await _live(tx, tuple(moved)))
+    return Advanced(live=await read_live(tx, tuple(moved)))
 
 
 async def _repeat(
     tx: Transaction, row: tuple[Any, ...], behind: int, access: int, rules: SessionRules, origin: Origin
 ) -> Advance:
     """A counter behind the head: three tabs or a lost answer within the grace, a thief past it."""
-    spent_at = row[_REST + 4 + behind] if behind <= 4 else None
+    spent_at = row[REST + 4 + behind] if behind <= 4 else None
     grace = int(rules.grace.total_seconds() * 1000)
     # A clock that was set back a little must not end the sessions of everybody with two tabs.
     if spent_at is None or abs(tx.ms - spent_at) >= grace:
@@ -152,41 +129,41 @@ async def _repeat(
         user_id=row[1],
         session_id=row[0],
         client_id=row[2],
-        detail={"first_address": row[_REST + 9], "behind": behind},
+        detail={"first_address": row[REST + 9], "behind": behind},
     )
-    return Advanced(live=await _live(tx, row), repeated=True)
+    return Advanced(live=await read_live(tx, row), repeated=True)
 
 
 async def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
-    detail = {"first_address": row[_REST + 9]}
+    detail = {"first_address": row[REST + 9]}
     await tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
-    await _end(tx, row[0], row[1], row[_REST + 4], reason, origin)
+    await _end(tx, row[0], row[1], row[REST + 4], reason, origin)
     return Replayed(session_id=row[0], reason=reason)
 
 
 async def get(tx: Transaction, session_id: str) -> Session | None:
     """By id, ended or not."""
-    row = await tx.one(f"SELECT {_COLUMNS} FROM sessions s WHERE s.id = ?", session_id)
-    return _session(row) if row else None
+    row = await tx.one(f"SELECT {COLUMNS} FROM sessions s WHERE s.id = ?", session_id)
+    return session_of(row) if row else None
 
 
 async def live(tx: Transaction, session_id: str) -> Live | Refused:
     """Every fact a token of this session rests on, or why it is dead."""
-    row = await tx.one(_FACTS, session_id)
+    row = await tx.one(SELECT_FACTS, session_id)
     if row is None:
         return Refused(reason="unknown")
-    return _refusal(tx, row) or await _live(tx, row)
+    return refusal_of(row, tx.ms) or await read_live(tx, row)
 
 
 async def list_live(tx: Transaction, user_id: str) -> list[Session]:
     """The living sessions of a user, most recently used first."""
     rows = await tx.all(
-        f"SELECT {_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ?1"
+        f"SELECT {COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ?1"
         " AND s.ended_at IS NULL AND s.expires_at > ?2 AND s.idle_expires_at > ?2 AND s.version >= u.floor"
         " ORDER BY s.last_used_at DESC, s.n DESC",
         user_id, tx.ms,
     )  # fmt: skip
-    return [_session(row) for row in rows]
+    return [session_of(row) for row in rows]
 
 
 async def end(
@@ -248,80 +225,3 @@ async def _end(
         await users.outdate_tokens(tx, user_id)
     else:
         await tx.revoke("session", session_id, owner=user_id)
-
-
-def _refusal(tx: Transaction, row: tuple[Any, ...]) -> Refused | None:
-    user_row, client_row = row[_USER:_CLIENT], row[_CLIENT:_REST]
-    if row[16] is not None:
-        return Refused(reason="ended")
-    if row[14] <= tx.ms:
-        return Refused(reason="expired")
-    if row[15] <= tx.ms:
-        return Refused(reason="idle")
-    if user_row[5] and (user_row[7] is None or user_row[7] > tx.ms):
-        return Refused(reason="banned")
-    if row[3] < user_row[11]:
-        return Refused(reason="below_floor")
-    if client_row[4]:
-        return Refused(reason="client_disabled")
-    if row[_REST + 2] < row[_REST + 11]:
-        return Refused(reason="epoch")
-    return None
-
-
-async def _live(tx: Transaction, row: tuple[Any, ...]) -> Live:
-    user = users.read(row[_USER:_CLIENT], tx.ms)
-    session = _session(row)
-    client, base = row[_CLIENT:_REST], row[_REST + 10]
-    if user.version < base:
-        # After the brake a version below the base is one that no token may bear.
-        user = msgspec.structs.replace(user, version=base)
-    return Live(
-        user=user,
-        client=FirstPartyClient(
-            id=client[0],
-            name=client[1],
-            version=max(client[2], base),
-            floor=client[3],
-            disabled=bool(client[4]),
-        ),
-        session=session,
-        granted=await users.granted(tx, user.roles),
-        api_scope=await _api_scope(tx, session.audience),
-        epoch=row[_REST],
-        kid=row[_REST + 1] or "",
-        base=base,
-    )
-
-
-async def _api_scope(tx: Transaction, audience: tuple[str, ...]) -> tuple[str, ...]:
-    marks = ", ".join("?" * len(audience))
-    scopes = [
-        split(scope)
-        for (scope,) in await tx.all(f"SELECT scope FROM apis WHERE audience IN ({marks})", *audience)
-    ]
-    # An API without a list of its own takes any scope.
-    return tuple(dict.fromkeys(w for scope in scopes for w in scope)) if all(scopes) else ()
-
-
-def _session(row: tuple[Any, ...]) -> Session:
-    return Session(
-        id=row[0],
-        user_id=row[1],
-        client_id=row[2],
-        version=row[3],
-        counter=row[4],
-        audience=split(row[5]),
-        scope=None if row[6] is None else split(row[6]),
-        amr=split(row[7]),
-        auth_time=datetime_of(row[8]),
-        device=row[9],
-        address=row[10],
-        user_agent=row[11],
-        created_at=datetime_of(row[12]),
-        last_used_at=datetime_of(row[13]),
-        expires_at=datetime_of(row[14]),
-        idle_expires_at=datetime_of(row[15]),
-        ended_at=maybe_datetime(row[16]),
-        end_reason=row[17],
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "COLUMNS",
     "add",
     "ban",
+    "combine",
     "count",
     "delete",
     "find",
@@ -195,8 +197,12 @@ async def overlay_roles(tx: Transaction, user: User) -> None:
 
 async def granted(tx: Transaction, roles: tuple[str, ...]) -> tuple[str, ...]:
     """The scope that *roles* carry together."""
-    carried = {name: split(scope) for name, scope in await tx.all("SELECT name, scope FROM roles")}
-    return tuple(dict.fromkeys(word for role in roles for word in carried.get(role, ())))
+    return combine(roles, dict(await tx.all("SELECT name, scope FROM roles")))
+
+
+def combine(roles: tuple[str, ...], carried: Mapping[str, str]) -> tuple[str, ...]:
+    """The same, of roles whose scope has been read."""
+    return tuple(dict.fromkeys(word for role in roles for word in split(carried.get(role, ""))))
 
 
 async def set_password(
