@@ -13,6 +13,7 @@ import click
 
 from watchword.cli.moment import words
 from watchword.cli.output import json_option, plain, show_json
+from watchword.cli.revoke import revoke
 
 if TYPE_CHECKING:
     from watchword.cli.finding import Finding
@@ -54,7 +55,10 @@ _MEANINGS: Final = {
 
 @click.group()
 def token() -> None:
-    """Tokens: what one says and what is wrong with it."""
+    """Tokens: what one says and what is wrong with it; and killing one."""
+
+
+token.add_command(revoke)
 
 
 @token.command()

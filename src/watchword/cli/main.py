@@ -21,7 +21,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "api": ("apis", "Protected APIs: who tokens may be for."),
     "session": ("sessions", "Who is logged in; throw them out."),
     "key": ("keys", "Signing keys: list, rotate, kill."),
-    "token": ("inspect", "Read a token aloud, offline."),
+    "client": ("revoke", "Programs that log people in: shut them out."),
+    "token": ("inspect", "Read a token aloud, offline; kill one."),
     "doctor": ("doctor", "What is unsafe or slow here, with the cure."),
     "db": ("database", "The schema and the health of the data."),
 }

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
-from watchword.server.admin import registry, users
+from watchword.server.admin import registry, tokens, users
 from watchword.server.admin import views as admin_views
 from watchword.server.endpoints import account, documents, login, views
 from watchword.server.pages import pages
@@ -78,6 +78,10 @@ ROUTES: Final[Sequence[Route]] = (
            body=admin_views.RotateBody, answer=admin_views.RotationView),
     _admin("POST", f"{_A}/keys/{{kid}}/compromise", registry.compromise_key, "Kill a key and its tokens",
            answer=admin_views.KeyView, faults=(404,)),
+    _admin("POST", f"{_A}/tokens/revoke", tokens.revoke, "Kill one access token", body=admin_views.RevokeBody,
+           answer=admin_views.RevokedView),
+    _admin("POST", f"{_A}/tokens/revoke-all", tokens.revoke_all, "Kill every access token; sessions go on",
+           status=204),
     _admin("GET", f"{_A}/events", registry.list_events, "Read the audit log", answer=admin_views.EventList,
            faults=(422,), query=(("type", "One type alone"), ("user_id", "One user alone"), *_PAGE)),
 

@@ -35,6 +35,7 @@ from watchword.server.tokens.issuance import Issuance
 from watchword.server.tokens.refresh import RefreshTokenService
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
 from watchword.server.tokens.revocation import RevocationFeed
+from watchword.server.tokens.withdrawal import Withdrawal
 
 __all__ = ["Services", "open_services"]
 
@@ -56,6 +57,7 @@ class Services:
     refresh_tokens: RefreshTokenService
     introspection: Introspection
     feed: RevocationFeed
+    withdrawal: Withdrawal
     keys: KeyRing
     setup: SetupService
     registrations: Limit
@@ -198,6 +200,7 @@ def _wire(
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
+        withdrawal=Withdrawal(ring, store.revocations, claims.policy),
         keys=ring,
         setup=SetupService(users, store.users, store.one_time, now, token_bytes),
         registrations=Limit(limits.registrations_per_address, limits.window, monotonic),

@@ -21,6 +21,8 @@ __all__ = [
     "KeyList",
     "KeyView",
     "NewUserBody",
+    "RevokeBody",
+    "RevokedView",
     "RoleBody",
     "RoleList",
     "RoleView",
@@ -165,6 +167,20 @@ class RotateBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     algorithm: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
     now: bool = False
+
+
+class RevokeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An access token, shown whole."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=8192)]
+
+
+class RevokedView(Struct, frozen=True, kw_only=True):
+    """The token that died, by its name, and whose it was."""
+
+    jti: str
+    user_id: str
+    session_id: str | None
 
 
 class RotationView(Struct, frozen=True, kw_only=True):

@@ -58,11 +58,16 @@ class Kept:
             self._seen_at.append(monotonic)
 
     def past(self, after: int) -> tuple[Entry, ...]:
-        """The entries past *after*."""
-        found = []
+        """The entries past *after*; of a user's overlays the newest, which says all that the older ones said."""
+        found: list[Entry] = []
+        overlaid: set[str] = set()
         for entry in reversed(self._entries):
             if entry.sequence <= after:
                 break
+            if entry.kind == "claims":
+                if entry.id in overlaid:
+                    continue
+                overlaid.add(entry.id)
             found.append(entry)
         found.reverse()
         if self._keys is not None and self._keys.sequence > after:

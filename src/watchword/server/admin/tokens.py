@@ -1,0 +1,29 @@
+"""Access tokens taken back, by administrators."""
+
+from __future__ import annotations
+
+from watchword.errors import InvalidInput, InvalidToken
+from watchword.server.admin.views import RevokeBody, RevokedView
+from watchword.server.services import Services
+from watchword.server.web.request import Request
+from watchword.server.web.responses import EMPTY, Response, json_response
+
+__all__ = ["revoke", "revoke_all"]
+
+
+async def revoke(services: Services, request: Request) -> Response:
+    """``POST /admin/v1/tokens/revoke``: kill one access token; its session goes on."""
+    body: RevokeBody = request.body
+    try:
+        token = await services.withdrawal.token(body.token, request.origin())
+    except InvalidToken:
+        raise InvalidInput(errors=[("token", "is no access token of this server")]) from None
+    await services.feed.poll()
+    return json_response(RevokedView(jti=token.jti, user_id=token.sub, session_id=token.sid))
+
+
+async def revoke_all(services: Services, request: Request) -> Response:
+    """``POST /admin/v1/tokens/revoke-all``: kill every access token; sessions go on."""
+    await services.withdrawal.everything(request.origin())
+    await services.feed.poll()
+    return EMPTY

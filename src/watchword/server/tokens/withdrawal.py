@@ -1,0 +1,63 @@
+"""Taking access tokens back one by one, or all at once (RFC 7009 2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from watchword.errors import InvalidToken, ServerError
+from watchword.jose import jws
+from watchword.jose.encoding import parse_json_object
+from watchword.jose.jwk import KeySet
+from watchword.protocol import access_token
+from watchword.protocol.access_token import AccessToken
+from watchword.server.keys.ring import KeyRing
+from watchword.server.policies import AccessTokenPolicy
+from watchword.server.store.records import Origin
+from watchword.server.store.store import Revocations
+
+__all__ = ["Withdrawal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Kills access tokens and nothing else: their sessions go on."""
+
+    ring: KeyRing
+    log: Revocations
+    policy: AccessTokenPolicy
+
+    async def token(self, text: str, origin: Origin) -> AccessToken:
+        """Kill one access token, whomever it is for; one that has expired is dead already.
+
+        It must be shown whole: a name alone would let somebody kill what he never saw.
+
+        Raises:
+            InvalidToken: it is no access token of ours.
+        """
+        found = await self._read(text)
+        if found.iss != self.policy.issuer:
+            raise InvalidToken("the token is from another issuer")
+        await self.log.revoke_token(found.jti, found.sid, datetime.fromtimestamp(found.exp, UTC), origin)
+        return found
+
+    async def everything(self, origin: Origin) -> None:
+        """Kill every access token there is; clients refresh and go on."""
+        await self.log.brake(origin)
+
+    async def _read(self, text: str) -> AccessToken:
+        kid = jws.parse(text, max_size=access_token.MAX_SIZE).kid
+        if kid is None:
+            raise InvalidToken("the token does not name its key")
+        try:
+            key = await self.ring.signing_key(kid)
+        except ServerError:
+            raise InvalidToken("the signing key is not known") from None
+        _, payload, _ = jws.verify(
+            text,
+            KeySet((key,)),
+            typ=access_token.TYP,
+            algorithms=key.algorithms,
+            max_size=access_token.MAX_SIZE,
+        )
+        return access_token.read(parse_json_object(payload), kid=key.kid)
