@@ -111,7 +111,7 @@ class TestBytes:
 
     @pytest.mark.usefixtures("flat")
     async def test_attack_a63_a_hundred_megabytes_of_body(self, server: Server) -> None:
-        """413, announced or in chunks without end; a packed bomb is not unpacked, a hundred thousand fields not kept."""
+        """413, announced or in chunks without end; no bomb is unpacked, a hundred thousand fields are not kept."""
         head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         block = b"x" * 65_536
         long = head + b"Content-Length: 104857600\r\n\r\n"

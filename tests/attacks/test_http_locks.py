@@ -12,6 +12,7 @@ import pytest
 from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, open_stage, problem
 from tests.server.test_routes import call, name_of, path_of
 from watchword.jose import jws
+from watchword.jose.encoding import decode_base64url
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token
 from watchword.server.routes import ROUTES
@@ -37,8 +38,6 @@ async def forged(stage: Stage, somebody: Somebody, *, typ: str = access_token.TY
 
 
 def payload(token: str) -> dict[str, Any]:
-    from watchword.jose.encoding import decode_base64url
-
     found: dict[str, Any] = msgspec.json.decode(decode_base64url(token.split(".")[1]))
     return found
 

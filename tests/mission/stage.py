@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -46,6 +47,7 @@ class Process:
     env: Mapping[str, str]
     folder: Path
     url: str
+    trust: ssl.SSLContext | bool = True
     child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,10 +60,10 @@ class Process:
             self.child = subprocess.Popen(
                 [sys.executable, *self.arguments], cwd=self.folder, env=self.env, stdout=output, stderr=output
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
-                if httpx2.get(self.url + path).status_code == 200:
+                if httpx2.get(self.url + path, verify=self.trust).status_code == 200:
                     return
             except httpx2.TransportError:
                 assert self.child.poll() is None, self.log.read_text()
