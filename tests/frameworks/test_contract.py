@@ -26,7 +26,7 @@ class TestContract:
         """The holes of the table are listed, each with a sentence, and each is a hole of a face that exists."""
         for (face, path), reason in CANNOT.items():
             assert face in FACES
-            assert any(case.path == path for case in CASES)
+            assert any(case.path == path for case in [*CASES, *SOCKET_CASES])
             assert reason
 
 
@@ -38,7 +38,7 @@ SOCKET_CASES = [
 
 
 class TestWebsockets:
-    @pytest.mark.parametrize("face", SOCKETS)
+    @pytest.mark.parametrize("face", [face for face in SOCKETS if (face, "/socket") not in CANNOT])
     @pytest.mark.parametrize("case", SOCKET_CASES, ids=[case.name for case in SOCKET_CASES])
     def test_a_handshake_is_answered_like_a_request(
         self, face: str, case: Case, watchword_issuer: PretendIssuer

@@ -70,11 +70,12 @@ def denial_of(said: list[Message]) -> Answer:
 
 
 def _scope(request: Request, kind: str) -> Message:
+    method: Message = {"method": request.method} if kind == "http" else {}
     return {
+        **method,
         "type": kind,
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
-        "method": request.method,
         "scheme": "http" if kind == "http" else "ws",
         "path": request.path,
         "raw_path": request.path.encode(),
@@ -98,14 +99,15 @@ async def _speak(app: ASGI, scope: Message, heard: list[Any]) -> list[Message]:
     async def receive() -> Message:
         for message in rest:
             return dict(message)
-        await over.wait()  # a client that says nothing more and stays
+        await over.wait()  # the client stays until it has its answer
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         said.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            over.set()
 
     await app(scope, receive, send)
-    over.set()
     return said
 
 

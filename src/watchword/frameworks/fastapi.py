@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi.openapi.models import HTTPBearer
-from fastapi.security.base import SecurityBase
-from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
-from starlette.websockets import WebSocket
-
 from watchword.errors import WatchwordError
+from watchword.frameworks.need import needs
 from watchword.frameworks.protection import Body, Protection, Refusal, Words
-from watchword.frameworks.starlette import authorization_of, deny, response_of
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
+
+with needs("fastapi"):
+    from fastapi.openapi.models import HTTPBearer
+    from fastapi.security.base import SecurityBase
+    from starlette.exceptions import HTTPException
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+    from watchword.frameworks.starlette import authorization_of, deny, response_of
 
 __all__ = ["Protect", "Refused", "protect"]
 

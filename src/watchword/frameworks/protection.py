@@ -158,10 +158,13 @@ class Protection:
             headers.append(("WWW-Authenticate", challenge))
         if isinstance(error, TemporarilyUnavailable):
             headers.append(("Retry-After", str(error.retry_after)))
-        document: dict[str, Any] = problem(error) if self.body == "problem" else simple(error)
-        encoded = msgspec.json.encode(document)
+        encoded = msgspec.json.encode(self.document(error))
         headers.append(("Content-Length", str(len(encoded))))
         return Refusal(error.status, tuple(headers), encoded)
+
+    def document(self, error: WatchwordError) -> dict[str, Any]:
+        """The members of the answer's body."""
+        return problem(error) if self.body == "problem" else dict(simple(error))
 
     @property
     def _may_ask(self) -> bool:
@@ -178,6 +181,16 @@ class Protection:
             if self.optional:
                 return None
             raise
+        self.check(principal, confirmed=confirmed)
+        return principal
+
+    def check(self, principal: Principal, *, confirmed: bool = False) -> None:
+        """Check that *principal* may, by what is known; *confirmed*: the issuer was asked for this request.
+
+        Raises:
+            TemporarilyUnavailable: what the guard knows is too old for this route.
+            InsufficientScope: he may not.
+        """
         if self.fresh is not None:
             # News asked for after the request came is as fresh as any can be, 0 seconds included.
             if not confirmed:
@@ -185,10 +198,6 @@ class Protection:
         elif self.role:
             # An administrator's rights are the last to be believed on old news.
             self.guard.check_fresh()
-        self._check_rights(principal)
-        return principal
-
-    def _check_rights(self, principal: Principal) -> None:
         # The boolean claim `admin` says the same as the role of that name, and no other.
         granted = principal.has_role(*self.role) or (_ADMIN in self.role and principal.is_admin)
         if self.role and not granted:

@@ -15,14 +15,16 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
-from starlette.websockets import WebSocket
-
 from watchword.errors import ConfigurationError, WatchwordError
+from watchword.frameworks.need import needs
 from watchword.frameworks.protection import Body, Protection, Refusal, Words
 from watchword.guard.guard import Guard
+
+with needs("starlette"):
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
 
 __all__ = ["authorization_of", "deny", "protect", "response_of"]
 

@@ -1,0 +1,76 @@
+"""Flask: ``@protect(guard)`` under a route; ``current_principal()`` is the caller.
+
+::
+
+    guard = Guard("https://auth.example.com")
+
+    @app.post("/topics")
+    @protect(guard)
+    def create():
+        return {"author": current_principal().subject}
+
+A function that does nothing protects everything: ``app.before_request(protect(guard)(lambda: None))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from watchword.errors import ConfigurationError, WatchwordError
+from watchword.frameworks.need import needs
+from watchword.frameworks.protection import Body, Protection, Words
+from watchword.guard.guard import Guard
+from watchword.guard.principal import Principal
+
+with needs("flask"):
+    from flask import Response, current_app, g, request
+
+__all__ = ["current_principal", "protect"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def protect(
+    guard: Guard,
+    *,
+    scope: Words = (),
+    role: Words = (),
+    fresh: float | None = None,
+    optional: bool = False,
+    body: Body = "problem",
+) -> Callable[[View], Callable[..., Any]]:
+    """A decorator for views, sync or not, and for the methods of a ``MethodView``.
+
+    The arguments are those of ``watchword.frameworks.asgi.protect``.
+
+    Raises:
+        ConfigurationError: an argument is not usable, or what is decorated is no function.
+    """
+    protection = Protection.parse(guard, scope=scope, role=role, fresh=fresh, optional=optional, body=body)
+
+    def decorate(view: View) -> Callable[..., Any]:
+        if not callable(view) or isinstance(view, type):
+            raise ConfigurationError("protect: decorate a function; a View class takes it in `decorators`")
+
+        @wraps(view)
+        def guarded(*arguments: Any, **more: Any) -> Any:
+            try:
+                g.principal = protection.authorize(
+                    request.environ.get("HTTP_AUTHORIZATION"), request.query_string, request
+                )
+            except WatchwordError as error:
+                refusal = protection.refuse(error)
+                return Response(refusal.body, refusal.status, list(refusal.headers))
+            return current_app.ensure_sync(view)(*arguments, **more)
+
+        return guarded
+
+    return decorate
+
+
+def current_principal() -> Principal | None:
+    """Who is calling; ``None`` when nobody is, or the view is not protected. The same as ``g.principal``."""
+    principal: Principal | None = g.get("principal")
+    return principal
