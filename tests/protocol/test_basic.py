@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.errors import InvalidToken
-from watchword.protocol.basic import parse_basic
+from watchword.protocol.basic import format_basic, parse_basic
 
 _letters = st.characters(blacklist_categories=["Cs", "Cc"])
 
@@ -26,6 +26,7 @@ class TestParseBasic:
     def test_a_pair_is_read_back(self, user_name: str, password: str) -> None:
         """Any letters; the first colon parts, so a password may hold colons."""
         assert parse_basic(encoded(f"{user_name}:{password}".encode())) == (user_name, password)
+        assert parse_basic(format_basic(user_name, password)) == (user_name, password)
 
     @pytest.mark.parametrize(
         "token",

@@ -44,7 +44,7 @@ def generate_members(algorithm: Algorithm) -> dict[str, str]:
             return _rsa_jwk(rsa.generate_private_key(65537, 2048))
         case "OKP":
             return _okp_jwk(ed25519.Ed25519PrivateKey.generate())
-        case "oct":
+        case _:
             raise InvalidKey("a shared secret is given, not generated")
 
 
