@@ -52,8 +52,8 @@ class TestDoctor:
         assert (code, found) == (0, {})
         done = safe.ok("doctor")
         assert done.stdout == ""
-        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 17 good\n")
-        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 17
+        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 18 good\n")
+        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 18
 
     def test_the_defaults_are_safe(self, shell: Shell) -> None:
         """A server as it comes gets advice, a longer password among it, and exit 0."""
@@ -85,6 +85,11 @@ class TestDoctor:
             ("login_limits", "unsafe", {"LOGIN_ATTEMPTS_PER_ACCOUNT": "0"}),
             ("login_limits", "unsafe", {"LOGIN_ATTEMPTS_PER_ADDRESS": "0"}),
             ("password_length", "advice", {"PASSWORD_MIN_LENGTH": "14"}),
+            (
+                "shared_secrets",
+                "advice",
+                {"API_SECRETS": "payroll=a-shared-secret-of-more-than-thirty-two-bytes"},
+            ),
             ("password_hash", "unsafe", {"PASSWORD_HASH": "test"}),
         ],
     )

@@ -213,6 +213,16 @@ class TestTerminal:
             assert "\x1b" not in on_a_terminal(shell, *command), command
         assert "\x1b" not in shell.ok("user", "list").stdout
 
+    @pytest.mark.parametrize(("width", "hidden"), [("160", False), ("90", True)])
+    def test_ids_stay_whole_on_a_terminal(self, shell: Shell, width: str, hidden: bool) -> None:
+        """What one copies into the next command is never cut; a column without room is named instead."""
+        shell.create("ada@example.com")
+        shown = on_a_terminal(shell, "key", "list", COLUMNS=width)
+        for key in shell.json("key", "list"):
+            assert key["kid"] in shown
+        assert ("GONE: --json has all" in shown) == hidden
+        assert max(map(len, shown.splitlines())) <= int(width)
+
     def test_attack_a59_a_stranger_s_text_stays_text(self, shell: Shell, tmp_path: Path) -> None:
         """A name with control and direction characters is spelled out, on a terminal and in a pipe (CWE-150)."""
         rows = [

@@ -76,7 +76,7 @@ class TestList:
         assert [user["name"] for user in shell.json("user", "list")] == ["Ada", "Bob"]
         assert [user["name"] for user in shell.json("user", "list", "--search", "BOB")] == ["Bob"]
         table = shell.ok("user", "list").stdout.splitlines()
-        assert table[0].split() == ["E-MAIL", "ID", "NAME", "ROLES", "BANNED", "LAST", "LOG-IN"]
+        assert table[0].split() == ["E-MAIL", "NAME", "ROLES", "STATE", "LAST", "LOG-IN", "ID"]
         assert len(table) == 3
         done = shell.ok("user", "list", "--search", "nobody")
         assert (done.stdout, done.stderr) == ("", "there are no users\n")

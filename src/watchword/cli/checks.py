@@ -161,6 +161,18 @@ def signing_algorithm(facts: Facts) -> Advice | None:
     return Advice("good", f"{key.algorithm} signs access tokens")
 
 
+def shared_secrets(facts: Facts) -> Advice | None:
+    """Whether an API that checks tokens could make them, too (RFC 7518 3.2)."""
+    audiences = sorted(set(facts.settings.keys.secrets))
+    if audiences:
+        return Advice(
+            "advice",
+            f"HS256 for {', '.join(audiences)}: whoever can check such a token can make one",
+            "API_SECRETS only for an API that cannot do ES256",
+        )
+    return Advice("good", "no API can make a token")
+
+
 def key_age(facts: Facts) -> Advice | None:
     """How long one key has been signing."""
     key = facts.database.active_key if facts.database else None
@@ -284,6 +296,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     password_length,
     password_hash,
     signing_algorithm,
+    shared_secrets,
     key_age,
     secret_file,
     data_files,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from watchword.cli.output import plain, say, show_json
+from watchword.cli.output import plain, say, show_json, show_table
 from watchword.cli.store import Place, place_options
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
-_COLOURS: Final = {"unsafe": "red", "slow": "yellow", "advice": "cyan", "good": "green"}
-
-_RANK: Final = {level: rank for rank, level in enumerate(_COLOURS)}
+_LEVELS: Final = ("unsafe", "slow", "advice", "good")
 
 
 @click.command()
@@ -34,7 +33,7 @@ def doctor(place: Place, as_json: bool, everything: bool) -> None:
 
     facts = gather(place.settings(), Path.cwd())
     found = [(check.__name__, advice) for check in CHECKS if (advice := check(facts)) is not None]
-    found.sort(key=lambda one: _RANK[one[1].level])
+    found.sort(key=lambda one: _LEVELS.index(one[1].level))
     levels: list[str] = [advice.level for _, advice in found]
     unsafe = "unsafe" in levels
     if as_json:
@@ -49,14 +48,18 @@ def doctor(place: Place, as_json: bool, everything: bool) -> None:
         )
     else:
         _show([one for one in found if everything or one[1].level != "good"])
-        say(f"{len(found)} checked: {', '.join(f'{levels.count(level)} {level}' for level in _COLOURS)}")
+        say(f"{len(found)} checked: {', '.join(f'{levels.count(level)} {level}' for level in _LEVELS)}")
     if unsafe:
         click.get_current_context().exit(1)
 
 
 def _show(found: list[tuple[str, Advice]]) -> None:
+    """For a person a table, whose cells wrap; for others a line each."""
+    if sys.stdout.isatty() and found:
+        rows = [(advice.level, name, advice.message, advice.cure) for name, advice in found]
+        show_table(("LEVEL", "CHECK", "FOUND", "CURE"), rows, empty="")
+        return
     width = max((len(name) for name, _ in found), default=0)
     for name, advice in found:
-        level = click.style(f"{advice.level:6}", fg=_COLOURS[advice.level], bold=advice.level == "unsafe")
-        cure = click.style(f" → {plain(advice.cure)}", dim=True) if advice.cure else ""
-        click.echo(f"{level}  {name:{width}}  {plain(advice.message)}{cure}")
+        cure = f" → {plain(advice.cure)}" if advice.cure else ""
+        click.echo(f"{advice.level:6}  {name:{width}}  {plain(advice.message)}{cure}")

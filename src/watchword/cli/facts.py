@@ -128,7 +128,9 @@ async def _content(path: Path, journal: str) -> DatabaseFacts:
     try:
         events = (await store.events.list(limit=1)).items
         keys: Sequence[SigningKey] = await store.keys.list()
-        active = [key for key in keys if key.purpose == "token" and key.state == "active"]
+        active = [
+            key for key in keys if key.purpose == "token" and key.state == "active" and not key.audience
+        ]
         return DatabaseFacts(
             path=path,
             journal=journal,

@@ -8,10 +8,11 @@ from typing import Final
 
 import click
 
-__all__ = ["distance", "parse_until", "words"]
+__all__ = ["brief", "distance", "parse_until", "words"]
 
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])\Z")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LETTERS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _STEPS: Final = (
     (365 * 86_400, "year"),
     (30 * 86_400, "month"),
@@ -50,6 +51,14 @@ def distance(seconds: float) -> str:
         if count:
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return "less than a second"
+
+
+def brief(moment: float, now: float) -> str:
+    """The same in a few letters, for a table: ``3d ago``, ``in 9m``."""
+    span = abs(moment - now)
+    size, unit = next(((size, unit) for unit, size in _LETTERS.items() if span >= size), (1, "s"))
+    told = f"{int(span // size)}{unit}"
+    return "now" if span < 1 else f"in {told}" if moment > now else f"{told} ago"
 
 
 def words(moment: float, now: float) -> str:

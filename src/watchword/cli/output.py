@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import click
+
+from watchword.cli.moment import brief, words
 
 __all__ = ["colourless", "json_option", "plain", "say", "show_json", "show_record", "show_table"]
 
@@ -52,39 +54,44 @@ def show_json(value: Any, *, indent: bool | None = None) -> None:
 
 def show_record(pairs: Iterable[tuple[str, Any]]) -> None:
     """Print one thing as lines of name and value."""
-    cells = [(name, _cell(value)) for name, value in pairs]
-    width = max(len(name) for name, _ in cells)
-    for name, value in cells:
-        click.echo(f"{click.style(name.ljust(width), dim=True)}  {value}")
+    now = datetime.now(UTC)
+    pairs = list(pairs)
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        told = _cell(value)
+        if isinstance(value, datetime):
+            told = f"{value:%Y-%m-%d %H:%M:%S} UTC, {words(value.timestamp(), now.timestamp())}"
+        click.echo(f"{click.style(name.ljust(width), dim=True)}  {told}")
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Print things as a table; *empty* is said when there are none."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    if not cells:
+    found = [list(row) for row in rows]
+    if not found:
         say(empty)
         return
-    if sys.stdout.isatty() and _show_rich(columns, cells):
+    if sys.stdout.isatty() and _show_on_terminal(columns, found):
         return
+    cells = [[_cell(value) for value in row] for row in found]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     for row in (columns, *cells):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
 
 
-def _show_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """The same on a terminal, where the package for it is there."""
+def _show_on_terminal(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """The same where a person looks, and the package for it is there: times by how far away they are."""
     try:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        from watchword.cli.table import print_table
     except ModuleNotFoundError:
         return False
-    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(color_system=None if colourless() else "auto").print(table)
+    now = datetime.now(UTC).timestamp()
+    cells = [
+        [brief(value.timestamp(), now) if isinstance(value, datetime) else _cell(value) for value in row]
+        for row in rows
+    ]
+    if hidden := print_table(columns, cells, colour=not colourless()):
+        say(f"no room for {', '.join(hidden)}: --json has all")
     return True
 
 
@@ -95,7 +102,7 @@ def _cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case datetime():
-            return value.strftime("%Y-%m-%d %H:%M:%S")
+            return value.strftime("%Y-%m-%dT%H:%M:%SZ")
         case list() | tuple():
             return plain(" ".join(map(str, value))) or "–"
         case _:

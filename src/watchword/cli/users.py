@@ -78,8 +78,11 @@ def list_users(place: Place, as_json: bool, search: str) -> None:
         show_json([_view(one) for one in users])
         return
     show_table(
-        ("E-MAIL", "ID", "NAME", "ROLES", "BANNED", "LAST LOG-IN"),
-        [(one.email, one.id, one.name, one.roles, one.banned, one.last_login_at) for one in users],
+        ("E-MAIL", "NAME", "ROLES", "STATE", "LAST LOG-IN", "ID"),
+        [
+            (one.email, one.name, one.roles, "banned" if one.banned else "active", one.last_login_at, one.id)
+            for one in users
+        ],
         empty="there are no users",
     )
 
