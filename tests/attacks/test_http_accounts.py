@@ -137,17 +137,30 @@ class TestAddresses:
             ("ada@example.com", "ADA@Example.COM"),
             ("ada@bücher.example", "ada@xn--bcher-kva.example"),
             ("ädä@example.com", unicodedata.normalize("NFD", "ädä@example.com")),
+            ("ada@example.com", "ada@ｅｘａｍｐｌｅ.com"),
+            ("ada@xn--bcher-kva.example", "ADA@BÜCHER.example"),
         ],
     )
     async def test_attack_a51_one_account_for_one_address(
         self, stage: Stage, first: str, second: str
     ) -> None:
-        """Case, punycode and composition make no second account."""
+        """Case, punycode, width and composition make no second account, and each spelling logs in to the one."""
         body = {"email": first, "password": PASSWORD}
         assert (await stage.http.post("/auth/register", json=body)).status_code == 201
         problem(await stage.http.post("/auth/register", json={**body, "email": second}), 409, "email_taken")
+        for email in (first, second):
+            assert (await stage.post_login(email=email, password=PASSWORD)).status_code == 200
 
-    @pytest.mark.parametrize("second", ["a.da@example.com", "ada+tag@example.com", "аda@example.com"])
+    @pytest.mark.parametrize(
+        "second",
+        [
+            "a.da@example.com",
+            "ada+tag@example.com",
+            "аda@example.com",
+            "ａｄａ@example.com",
+            "ada@exämple.com",
+        ],
+    )
     async def test_attack_a51_another_mailbox_is_another_account(self, stage: Stage, second: str) -> None:
         """Dots, tags and look-alike letters are other mailboxes: nobody gets into another's account by them."""
         for email in ("ada@example.com", second):

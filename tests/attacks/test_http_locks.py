@@ -112,14 +112,14 @@ DEATHS: list[Callable[[Scene], Awaitable[None]]] = [
 
 
 class TestNobody:
-    async def test_attack_a24_without_credentials_the_challenge_is_bare(self, stage: Stage) -> None:
+    async def test_attack_a24_req_a04_without_credentials_the_challenge_is_bare(self, stage: Stage) -> None:
         """401 on every guarded route, before the body is looked at (RFC 6750 3.1)."""
         for route in GUARDED:
             answer = await call(stage, route)
             problem(answer, 401, "unauthorized")
             assert answer.headers["www-authenticate"] == "Bearer", name_of(route)
 
-    async def test_attack_a22_a_token_in_the_url_is_refused(self, stage: Stage) -> None:
+    async def test_attack_a22_req_a06_a_token_in_the_url_is_refused(self, stage: Stage) -> None:
         """400, however the name is spelt, with or without the same token in the header; nothing is done."""
         root = await stage.administrator()
         spellings = ("access_token", "access%5Ftoken", "%61ccess_token", "x=1&access_token", "x;access_token")
@@ -143,7 +143,7 @@ class TestNobody:
                     )
                     assert answer.status_code == (415 if headers else 401), name_of(route)
 
-    async def test_attack_a23_two_credentials_are_none(self, stage: Stage) -> None:
+    async def test_attack_a23_req_a05_two_credentials_are_none(self, stage: Stage) -> None:
         """Twice is a bad request, another form a bad token: the same rule as at every guard."""
         root = await stage.administrator()
         token = root.tokens["access_token"]
@@ -214,7 +214,7 @@ class TestDeath:
 
 
 class TestForeign:
-    async def test_attack_a55_a_token_of_another_kind_opens_nothing(self, stage: Stage) -> None:
+    async def test_attack_a55_req_a02_a_token_of_another_kind_opens_nothing(self, stage: Stage) -> None:
         """Edited, of another issuer, another type, signed by a stranger, a refresh token: 401 on every route."""
         root, bob = await stage.administrator(), await stage.newcomer()
         head, body, mac = root.tokens["access_token"].split(".")

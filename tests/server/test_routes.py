@@ -96,7 +96,7 @@ class TestBodies:
             (b'{"no_such_member":1}', "application/json", 422),
         ],
     )
-    async def test_attack_a42_a63_a_body_is_strict_json_or_refused(
+    async def test_attack_a42_a63_req_s06_a_body_is_strict_json_or_refused(
         self, stage: Stage, content: bytes, media_type: str, status: int
     ) -> None:
         """415, 400, 413 or 422 on every route that reads one; never 500, and nothing is done."""
@@ -272,6 +272,21 @@ class TestFields:
             assert fields["cache-control"]
             if answer.status_code >= 400 and "text/html" not in fields["content-type"]:
                 assert fields["cache-control"] == "no-store"
+
+    @pytest.mark.parametrize(
+        "target", ["//evil.example", "/\\evil.example", "https:evil.example", "javascript:alert(1)"]
+    )
+    async def test_attack_a40_nothing_leads_elsewhere(self, stage: Stage, target: str) -> None:
+        """No route redirects, whatever a query asks for."""
+        root = await stage.administrator()
+        names = ("next", "return_to", "redirect_uri", "url", "continue")
+        for route in ROUTES:
+            if route.method == "GET" and "stream" not in route.path:
+                params = dict.fromkeys(names, target)
+                answer = await stage.http.get(path_of(route), params=params, headers=root.bearer)
+                assert not 300 <= answer.status_code < 400, name_of(route)
+                assert "location" not in answer.headers
+                assert "evil.example" not in answer.text
 
     async def test_without_https_no_promise_of_it(self) -> None:
         """HSTS on a plain loopback address would lock the developer out."""

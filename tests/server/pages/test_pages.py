@@ -189,7 +189,7 @@ class TestSetup:
             {"Origin": ISSUER, "Sec-Fetch-Site": "cross-site"},
         ],
     )
-    async def test_attack_a41_a_form_from_another_site_is_refused(
+    async def test_attack_a41_req_s06_a_form_from_another_site_is_refused(
         self, stage: Stage, headers: dict[str, str]
     ) -> None:
         """403, and the link is whole."""

@@ -41,12 +41,21 @@ def normalise_email(email: str) -> tuple[str, str]:
 
 
 def email_key(email: str) -> str:
-    """The form under which an address is looked up; cheap, and total: a text that is no address finds nobody."""
-    return (
-        unicodedata.normalize("NFC", email.strip()).casefold()
-        if not email.isascii()
-        else email.strip().lower()
-    )
+    """The form under which an address is looked up; total: a text that is no address finds nobody."""
+    text = email.strip()
+    if text.isascii() and "xn--" not in text.lower():
+        return text.lower()
+    local, at, domain = unicodedata.normalize("NFC", text).rpartition("@")
+    return f"{local.casefold()}{at}{_unicode_domain(domain.lower())}"
+
+
+def _unicode_domain(domain: str) -> str:
+    import idna  # an ASCII address, and nearly every one is, never needs it
+
+    try:
+        return idna.decode(domain, uts46=True)
+    except (idna.IDNAError, UnicodeError):
+        return domain
 
 
 def normalise_username(username: str) -> tuple[str, str]:
