@@ -52,6 +52,8 @@ class PasswordService:
     _hasher: PasswordHasher = field(init=False, repr=False)
     _pool: ThreadPoolExecutor = field(init=False, repr=False)
     _decoy: str = field(init=False, repr=False)
+    _settings: str = field(init=False, repr=False)
+    """How a digest made with today's settings begins."""
     _waiting: int = field(init=False, default=0)
     _cost: float = field(init=False, default=0.02)
     """Seconds one computation took lately; how many may wait follows from it."""
@@ -64,6 +66,7 @@ class PasswordService:
         self._pool = ThreadPoolExecutor(policy.threads, thread_name_prefix="argon2")
         started = perf_counter()
         self._decoy = self._hasher.hash("an account that does not exist")
+        self._settings = self._decoy.rsplit("$", 2)[0] + "$"
         self._cost = max(perf_counter() - started, 0.0005)
 
     @property
@@ -92,6 +95,8 @@ class PasswordService:
 
         A stronger one stays: going back to a cheaper profile must not weaken what is there.
         """
+        if digest.startswith(self._settings):
+            return False
         try:
             made = extract_parameters(digest)
         except InvalidHashError:

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from math import ceil
 
 from watchword.errors import TooManyRequests
@@ -131,6 +132,8 @@ def wide_network_of(address: str | None) -> str:
     return _network(address, 24, 48)
 
 
+# Each try asks for the key of one address several times, and the reading is slow.
+@lru_cache(1024)
 def _network(address: str | None, four: int, six: int) -> str:
     if not address:
         return "unknown"

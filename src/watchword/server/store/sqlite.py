@@ -144,7 +144,16 @@ class Engine:
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
-        def committed() -> None:
+        log: object = None
+
+        def committed(connection: sqlite3.Connection) -> None:
+            # Most commits revoke nothing; a look costs less than to wake those who would read in vain.
+            nonlocal log
+            before = log
+            with suppress(sqlite3.Error):
+                log = connection.execute("SELECT epoch, sequence FROM head").fetchone()
+                if log == before:
+                    return
             for watcher in watchers:
                 watcher.set()
 
@@ -188,7 +197,7 @@ class Engine:
             raise unavailable(broken) from broken
 
     async def watch(self) -> AsyncIterator[None]:
-        """Yield after commits, of this process at once, of others within a poll."""
+        """Yield after commits: of this process at once when they moved the log, after any within a poll."""
         moved = asyncio.Event()
         self._watchers.add(moved)
         try:

@@ -43,14 +43,14 @@ class Writer:
 
     Args:
         connection: in autocommit mode, usable from other threads.
-        committed: called on the loop after each durable commit.
+        committed: called on the loop after each durable commit, with the connection that made it.
         reconnect: opens the file anew when the connection is beyond repair; ``None`` for a database
             in memory, which would be lost with it and waits for no disk: it commits at once, so that
             reads over the same connection never see half a transaction.
     """
 
     connection: sqlite3.Connection
-    committed: Callable[[], None]
+    committed: Callable[[sqlite3.Connection], None]
     reconnect: Callable[[], sqlite3.Connection] | None
     _waiting: deque[tuple[Intention, asyncio.Future[Any]]] = field(default_factory=deque)
     _task: asyncio.Task[None] | None = None
@@ -106,7 +106,7 @@ class Writer:
             failure = error
             self._mend()
         else:
-            self.committed()
+            self.committed(self.connection)
         for future, outcome, fault in done:
             if future.cancelled():
                 continue
