@@ -128,7 +128,7 @@ class TestStart:
         }
         done = shell.process("serve", "--port", "0")
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.splitlines()[-1].startswith("watchword: password is among the passwords")
+        assert done.stderr.startswith("watchword: password is among the passwords")
         assert "password1" not in done.stderr
 
     def test_json(self, shell: Shell) -> None:
@@ -231,6 +231,27 @@ class TestRefusals:
             "serve", "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "cert.pem", code=2
         )
         assert said.startswith("tls_cert: ")
+
+
+class TestLog:
+    def test_every_line_has_the_one_form(self, shell: Shell) -> None:
+        """Our lines, warnings about settings and what the libraries say: each one JSON object, with level and time."""
+        shell.settings |= {"WATCHWORD_LOG_FORMAT": "json", "WATCHWORD_ACCESS_TOKEN_TTL": "2h"}
+        with served(shell) as server:
+            url = url_of(server.until("listening on"))
+            host, port = url.removeprefix("http://").split(":")
+            for nonsense in (b"no HTTP\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\xfc\r\n\r\n"):
+                with socket.create_connection((host, int(port)), timeout=10) as stranger:
+                    stranger.sendall(nonsense)
+                    assert stranger.recv(65536).startswith(b"HTTP/1.1 400")
+            assert httpx2.get(f"{url}/auth/me").status_code == 401
+            code, errors = server.stop()
+        lines = [json.loads(line) for line in errors.splitlines()]
+        assert code == 0
+        assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
+        said = {line["event"].partition(":")[0] for line in lines if line["level"] == "warning"}
+        assert said >= {"access_token_ttl", "password_hash", "Invalid HTTP request received."}
+        assert [line["route"] for line in lines if line["event"] == "request"] == ["/auth/me"]
 
 
 class TestConfig:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from watchword.cli.output import json_option, plain, say, show_json, show_table
+from watchword.cli.output import colourless, json_option, plain, show_json, show_table
 from watchword.errors import ConfigurationError, WatchwordError
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
     if print_config:
         _print_config(settings, as_json)
         return
-    for warning in settings.warnings():
-        say(f"warning: {warning}")
     check_certificate(settings)
     _allow_files()
     listener = bind(settings.host, settings.port)
@@ -126,16 +124,21 @@ class Process:
 
         from watchword.server.app import create_app
         from watchword.server.services import open_services
+        from watchword.server.web.observe import forwarded
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         async with open_services(self.settings) as services:
             await self._introduce(services)
-            self.server = make_server(self.settings, create_app(self.settings, services), self, services)
+            app = create_app(self.settings, services, colour=not colourless())
+            for warning in self.settings.warnings():
+                app.observer.logger.warning(warning)
+            self.server = make_server(self.settings, app, self, services)
             self.server.should_exit = self.stopping
             _spare_the_collector()
-            await self.server.serve([self.listener])
+            with forwarded(app.observer.logger):
+                await self.server.serve([self.listener])
 
     def stop(self) -> None:
         """Begin to drain; asked a second time, stop waiting."""

@@ -16,9 +16,10 @@ from watchword.server.web.request import Receive, Scope, Send
 __all__ = ["App", "create_app"]
 
 
-def create_app(settings: Settings, services: Services) -> App:
+def create_app(settings: Settings, services: Services, *, colour: bool = True) -> App:
     """Wire the application over open *services*; closing them stays with the caller."""
-    observer = Observer(make_logger(settings.values["LOG_FORMAT"]), settings.values["LOG_REQUESTS"])
+    logger = make_logger(settings.values["LOG_FORMAT"], colour=colour)
+    observer = Observer(logger, settings.values["LOG_REQUESTS"])
     observer.gauges(
         {
             "feed_listeners": ("Guards that listen to the revocation feed", lambda: services.feed.listeners),

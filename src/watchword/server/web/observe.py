@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -14,7 +16,7 @@ from watchword.server.web.request import Request
 from watchword.server.web.route import Route
 from watchword.server.web.tally import Tally
 
-__all__ = ["Observer", "make_logger"]
+__all__ = ["Observer", "forwarded", "make_logger"]
 
 _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
     code: f"\\u{code:04x}"
@@ -24,12 +26,15 @@ _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
 _CONTROL_BUT_LINES: Final = {code: text for code, text in _CONTROL.items() if code != ord("\n")}
 
 
-def make_logger(form: Literal["console", "json"]) -> Any:
-    """A logger to stderr whose every text is one line, whatever strangers wrote into it (CWE-117)."""
+def make_logger(form: Literal["console", "json"], *, colour: bool = True) -> Any:
+    """A logger to stderr whose every text is one line, whatever strangers wrote into it (CWE-117).
+
+    Colour is for a terminal alone, and only where it is wanted.
+    """
     renderer: Any = (
         structlog.processors.JSONRenderer(sort_keys=False)
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=colour and sys.stderr.isatty())
     )
     return structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
@@ -51,6 +56,31 @@ def _escape(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutabl
             # A traceback is ours and has lines; a stranger's text has none.
             event[name] = value.translate(_CONTROL_BUT_LINES if name == "exception" else _CONTROL)
     return event
+
+
+@contextmanager
+def forwarded(logger: Any) -> Iterator[None]:
+    """What the libraries under us log goes to *logger*, so that the log has one form."""
+    handler = _Forward(logger)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class _Forward(logging.Handler):
+    """Hands records of the standard library's logging on, from warnings upward."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__(logging.WARNING)
+        self.target = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one on."""
+        tell = self.target.error if record.levelno >= logging.ERROR else self.target.warning
+        tell(record.getMessage(), source=record.name, exc_info=record.exc_info)
 
 
 @dataclass(slots=True)
