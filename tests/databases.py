@@ -26,7 +26,6 @@ NOBODY = 65534
 QUICK = (
     "fsync=off",
     "full_page_writes=off",
-    "synchronous_commit=off",
     "shared_buffers=32MB",
     "max_connections=200",
 )

@@ -52,8 +52,8 @@ _AWAY: Final = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
-FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What may go wrong while a database is opened."""
+FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
+"""What may go wrong while a database is opened: it is away, it refuses us, its URL is none."""
 
 
 async def connect(url: str) -> asyncpg.Connection:
