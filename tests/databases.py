@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -30,17 +30,18 @@ QUICK = (
     "max_connections=200",
 )
 
+_numbers = itertools.count(1)
+
 
 @dataclass
 class Cluster:
     """A PostgreSQL that runs, and room in it."""
 
     url: str
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def place(self) -> str:
         """A place nobody has written to: a schema of its own in one database, which costs less than a database."""
-        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        name = f"test_{os.getpid()}_{next(_numbers)}"
         connection = await asyncpg.connect(self.url)
         try:
             await connection.execute(f"CREATE SCHEMA {name}")
