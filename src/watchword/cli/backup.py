@@ -1,4 +1,4 @@
-"""``watchword db backup`` and ``restore``: a copy of the data, out and in, beside a running server."""
+"""``watchword db backup``, ``restore`` and ``move``: the data, out, in and elsewhere."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from watchword.cli.output import say, show_json
+from watchword.cli.output import json_option, say, show_json
 from watchword.cli.progress import progress
 from watchword.cli.store import Place, origin, place_options
 
-__all__ = ["backup", "restore"]
+__all__ = ["backup", "move", "restore"]
 
 
 @click.command()
@@ -25,12 +25,11 @@ def backup(place: Place, as_json: bool, file: Path) -> None:
     """
     import asyncio
 
-    from watchword.server.services import utc_now
-    from watchword.server.store.backup import back_up
+    from watchword.server.restoration import back_up
 
-    source = place.require_database(place.settings())
+    source = place.require_store(place.settings())
     with progress("Copying") as tell:
-        problems = asyncio.run(back_up(source, file, now=utc_now, progress=tell))
+        problems = asyncio.run(back_up(source, file, progress=tell))
     report: dict[str, Any] = {"file": str(file), "bytes": file.stat().st_size, "problems": problems}
     if as_json:
         show_json(report)
@@ -66,3 +65,49 @@ def restore(place: Place, as_json: bool, file: Path, keep_sessions: bool) -> Non
         return
     click.echo(f"{done.users} users, epoch {done.epoch}")
     say(f"the data of before is in {kept}" if kept else "there was no data before")
+
+
+@click.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@json_option
+def move(as_json: bool, source: str, target: str) -> None:
+    """Take everything from one database to another: sqlite:///PATH or postgresql://... each.
+
+    Stop the server first: what is written meanwhile stops the move, and nothing is changed. TO is a new
+    file, or a database without users. The master key stays the same: start the server on TO with the
+    SECRET that FROM had. Sessions go on, and nobody logs in again.
+    """
+    import asyncio
+
+    from watchword.server.store.opening import move_all
+
+    places = [_place(name, url) for name, url in (("FROM", source), ("TO", target))]
+    with progress("Moving") as tell:
+        rows = asyncio.run(move_all(places[0], places[1], progress=tell, at_rest=True))
+    if as_json:
+        show_json({"rows": rows})
+    else:
+        say(
+            f"{rows} rows; start the server with --database {_without_password(target)} and the SECRET it had"
+        )
+
+
+def _without_password(url: str) -> str:
+    """*url* without a password."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return url if parts.password is None else url.replace(f":{parts.password}@", ":...@", 1)
+
+
+def _place(name: str, url: str) -> Any:
+    from watchword.server.parsing import parse_database
+
+    try:
+        place = parse_database(url)
+    except ValueError as fault:
+        raise click.UsageError(f"{name} {fault}") from None
+    if place == ":memory:":
+        raise click.UsageError(f"{name} must be a place that lasts")
+    return place

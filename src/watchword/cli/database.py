@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchword.cli.backup import backup, restore
+from watchword.cli.backup import backup, move, restore
 from watchword.cli.output import say, show_json
 from watchword.cli.store import Place, place_options
 from watchword.errors import ConfigurationError
@@ -83,6 +83,7 @@ def check(place: Place, as_json: bool) -> None:
 
 db.add_command(backup)
 db.add_command(restore)
+db.add_command(move)
 
 
 def _make_folder(folder: Path) -> None:

@@ -6,7 +6,9 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from watchword.errors import InvalidKey
 from watchword.jose.weakness import check_secret
@@ -18,6 +20,7 @@ __all__ = [
     "parse_choice",
     "parse_claims",
     "parse_count",
+    "parse_database",
     "parse_list",
     "parse_networks",
     "parse_optional_span",
@@ -121,6 +124,19 @@ def parse_boolean(text: str) -> bool:
 def parse_list(text: str) -> tuple[str, ...]:
     """Texts separated by commas."""
     return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def parse_database(text: str) -> Path | str:
+    """A database: the file of ``sqlite:///PATH``, ``:memory:``, or the URL of a PostgreSQL database."""
+    parts = urlsplit(text)
+    if parts.scheme in ("postgresql", "postgres"):
+        if len(parts.path) < 2:
+            raise ValueError("must name one: postgresql://USER:PASSWORD@HOST/NAME")
+        return text
+    path = parts.path.removeprefix("/")
+    if parts.scheme != "sqlite" or parts.netloc or not path:
+        raise ValueError("must be sqlite:///PATH (four slashes for an absolute path) or postgresql://…")
+    return path if path == ":memory:" else Path(path)
 
 
 def parse_networks(text: str) -> tuple[str, ...]:

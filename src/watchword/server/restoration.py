@@ -1,15 +1,15 @@
-"""Putting a backup back: all of it at once, and nothing that died since it was made lives again.
+"""Backups: one moment of the data in one file, and putting it back so that nothing that died since lives again.
 
-A backup knows nothing of what was revoked after it. So the copy opens a new epoch before anybody sees
-it: every access token in the world is below its base, every key is new, and refresh tokens of the old
-epoch are dead unless somebody asks to keep them.
+A backup knows nothing of what was revoked after it. So a restored copy opens a new epoch before anybody
+sees it: every access token in the world is below its base, every key is new, and refresh tokens of the
+old epoch are dead unless somebody asks to keep them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,16 +18,18 @@ from types import MappingProxyType
 from typing import Final
 
 from watchword.errors import ConfigurationError
-from watchword.server.services import open_services, utc_now
+from watchword.server.services import open_services
 from watchword.server.settings import Settings
-from watchword.server.store.backup import Progress, copy, overwrite
+from watchword.server.store import opening
+from watchword.server.store.backup import Progress, copy, copy_checked, overwrite
 from watchword.server.store.records import Origin
-from watchword.server.store.sqlite import SqliteStore
 
-__all__ = ["Restored", "restore"]
+__all__ = ["Restored", "back_up", "restore"]
 
 _TOLD: Final = 3
 """Broken rules of a backup that are told before it is refused."""
+
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,27 @@ class Restored:
     replaced: Path | None
 
 
+async def back_up(
+    place: opening.Place, file: Path, *, progress: Progress, now: Clock | None = None
+) -> Sequence[str]:
+    """Copy the data at *place* to the new SQLite *file*, mode 0600, beside whoever writes, and check the copy.
+
+    Returns:
+        every broken rule of the data in it, one line each.
+
+    Raises:
+        ConfigurationError: *file* is there already, or one of the two cannot be used.
+    """
+    if isinstance(place, Path):
+        return await copy_checked(place, file, now=now, progress=progress)
+    await opening.move_all(place, file, progress=progress, at_rest=False, now=now)
+    store = await opening.open_store(file, now=now, upgrade=False)
+    try:
+        return await store.check()
+    finally:
+        await store.close()
+
+
 async def restore(
     settings: Settings,
     backup: Path,
@@ -46,11 +69,11 @@ async def restore(
     keep_sessions: bool,
     origin: Origin,
     progress: Progress,
-    now: Callable[[], datetime] = utc_now,
+    now: Clock | None = None,
 ) -> Restored:
-    """Replace the data of *settings* by *backup*, beside a running server or without one.
+    """Replace the data of *settings* by *backup*, beside running servers or without one.
 
-    The data of before is kept in a file beside it.
+    The data of before is kept in a file: beside the database file, or in the data folder.
 
     Raises:
         ConfigurationError: the backup is none of this program, broken, or sealed under another ``SECRET``;
@@ -58,26 +81,30 @@ async def restore(
         TemporarilyUnavailable: somebody writes and does not let go; nothing was changed.
     """
     live = settings.database_path
-    if not isinstance(live, Path):
-        raise ConfigurationError("database: only a SQLite file is restored from a file")
-    part = await asyncio.to_thread(live.with_name(f".{live.name}.restore").absolute)
+    beside = live if isinstance(live, Path) else settings.data_dir / "watchword.db"
+    part = await asyncio.to_thread(beside.with_name(f".{beside.name}.restore").absolute)
     try:
         await asyncio.to_thread(_take, backup, part, progress)
-        epoch, users = await _prepare(settings, part, await _seen(live, now), keep_sessions, origin, now)
-        kept = await asyncio.to_thread(_put, part, live, epoch, progress)
+        seen = await _seen(live, now)
+        epoch, users = await _prepare(settings, part, seen or (0, 0), keep_sessions, origin, now)
+        kept = beside.with_name(f"{beside.name}.before-{epoch}")
+        if isinstance(live, Path):
+            found = await asyncio.to_thread(_put, part, live, kept, progress)
+        else:
+            found = await _put_shared(part, live, kept if seen else None, progress, now)
     finally:
-        _remove(part)
-    return Restored(epoch, users, kept)
+        await asyncio.to_thread(_remove, part)
+    return Restored(epoch, users, found)
 
 
-async def _seen(live: Path, now: Callable[[], datetime]) -> tuple[int, int]:
-    """How far the log of the data that is replaced has come; nothing where it cannot be read any more."""
-    if not live.is_file():  # noqa: ASYNC240 - one look, in a program of one task
-        return (0, 0)
+async def _seen(live: opening.Place, now: Clock | None) -> tuple[int, int] | None:
+    """How far the log of the data that is replaced has come; ``None`` where there is none that can be read."""
+    if isinstance(live, Path) and not await asyncio.to_thread(live.is_file):
+        return None
     try:
-        store = await SqliteStore.open(live, now=now, upgrade=False)
+        store = await opening.open_store(live, now=now, upgrade=False)
     except ConfigurationError:
-        return (0, 0)
+        return None  # too broken, or too new to have a schema
     try:
         head = await store.revocations.head()
         return head.epoch, head.sequence
@@ -91,7 +118,7 @@ async def _prepare(
     seen: tuple[int, int],
     keep_sessions: bool,
     origin: Origin,
-    now: Callable[[], datetime],
+    now: Clock | None,
 ) -> tuple[int, int]:
     values = MappingProxyType({**settings.values, "DATABASE": f"sqlite:///{part}"})
     async with open_services(replace(settings, values=values), now=now, serving=False) as services:
@@ -121,11 +148,10 @@ def _take(backup: Path, part: Path, progress: Progress) -> None:
         raise ConfigurationError(f"{backup} is no backup of this program: {broken}") from None
 
 
-def _put(part: Path, live: Path, epoch: int, progress: Progress) -> Path | None:
+def _put(part: Path, live: Path, kept: Path, progress: Progress) -> Path | None:
     if not live.exists():
         part.rename(live)
         return None
-    kept = live.with_name(f"{live.name}.before-{epoch}")
     kept.touch(mode=0o600)
     try:
         copy(live, kept, progress)
@@ -135,6 +161,15 @@ def _put(part: Path, live: Path, epoch: int, progress: Progress) -> Path | None:
         part.rename(live)
         return kept
     overwrite(part, live, progress)
+    return kept
+
+
+async def _put_shared(
+    part: Path, live: opening.Place, kept: Path | None, progress: Progress, now: Clock | None
+) -> Path | None:
+    if kept is not None:
+        await opening.move_all(live, kept, progress=progress, at_rest=False, now=now)
+    await opening.move_all(part, live, progress=progress, at_rest=False, replace=True, now=now)
     return kept
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError
 from watchword.protocol.metadata import check_issuer_url, is_loopback
@@ -23,6 +22,7 @@ from watchword.server.parsing import (
     parse_choice,
     parse_claims,
     parse_count,
+    parse_database,
     parse_list,
     parse_networks,
     parse_optional_span,
@@ -241,19 +241,10 @@ class Settings:
     def database_path(self) -> Path | str:
         """The SQLite file, ``:memory:``, or the URL of a PostgreSQL database."""
         url = self.values["DATABASE"]
-        if url is None:
-            return self.data_dir / "watchword.db"
-        parts = urlsplit(url)
-        if parts.scheme in ("postgresql", "postgres"):
-            if len(parts.path) < 2:
-                raise ConfigurationError("database: must name one: postgresql://USER:PASSWORD@HOST/NAME")
-            return str(url)
-        if parts.scheme != "sqlite" or parts.netloc or not parts.path.removeprefix("/"):
-            raise ConfigurationError(
-                "database: must be sqlite:///PATH (four slashes for an absolute path) or postgresql://…"
-            )
-        path = parts.path.removeprefix("/")
-        return path if path == ":memory:" else Path(path)
+        try:
+            return self.data_dir / "watchword.db" if url is None else parse_database(url)
+        except ValueError as fault:
+            raise ConfigurationError(f"database: {fault}") from None
 
     @property
     def shares_database(self) -> bool:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.opening import open_store
 
-__all__ = ["Progress", "back_up", "copy", "overwrite"]
+__all__ = ["Progress", "copy", "copy_checked", "overwrite"]
 
 Progress = Callable[[int, int], None]
 """Called with the pages that are done and how many there are."""
@@ -23,8 +23,8 @@ _PAGES: Final = 512
 _PATIENCE: Final = 10.0
 
 
-async def back_up(
-    source: Path, target: Path, *, now: Callable[[], datetime], progress: Progress
+async def copy_checked(
+    source: Path, target: Path, *, now: Callable[[], datetime] | None, progress: Progress
 ) -> Sequence[str]:
     """Copy the database *source* to the new file *target*, mode 0600, beside whoever writes, and check the copy.
 
@@ -38,7 +38,7 @@ async def back_up(
     try:
         await asyncio.to_thread(_begin, part, target)
         await asyncio.to_thread(copy, source, part, progress)
-        store = await SqliteStore.open(part, now=now, upgrade=False)
+        store = await open_store(part, now=now, upgrade=False)
         try:
             problems = await store.check()
         finally:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from watchword.errors import ConfigurationError
 from watchword.server.store.migrations import Migration
+from watchword.server.store.moving import Source, Target, move
 from watchword.server.store.sql.transaction import Overlay, join
 from watchword.server.store.store import Store
 
-__all__ = ["Place", "open_store", "pending"]
+__all__ = ["Place", "move_all", "open_store", "pending"]
 
 Place = Path | str
 """A SQLite file, ``:memory:``, or the URL of a database that nodes share."""
@@ -38,8 +41,7 @@ async def open_store(
     Raises:
         ConfigurationError: it cannot be opened, is of another version, or needs an extra that is not installed.
     """
-    opener, _ = _BACK_ENDS[_scheme(place)]
-    return await opener(place, now, overlay, upgrade)
+    return await _BACK_ENDS[_scheme(place)].open(place, now, overlay, upgrade)
 
 
 async def pending(place: Place) -> Sequence[Migration]:
@@ -48,8 +50,35 @@ async def pending(place: Place) -> Sequence[Migration]:
     Raises:
         ConfigurationError: it cannot be opened, or belongs to a newer program.
     """
-    _, lacking = _BACK_ENDS[_scheme(place)]
-    return await lacking(place)
+    return await _BACK_ENDS[_scheme(place)].lacking(place)
+
+
+async def move_all(
+    source: Place,
+    target: Place,
+    *,
+    progress: Callable[[int, int], None],
+    at_rest: bool,
+    replace: bool = False,
+    now: Clock | None = None,
+) -> int:
+    """Fill *target* with the data of *source*, of whatever kind the two are; how many rows that were.
+
+    Args:
+        source: read as it stands at one moment.
+        target: a file that is not there yet, or a database without users.
+        progress: told the rows that are done and how many there are.
+        at_rest: whether nobody may write to the source meanwhile.
+        replace: whether what is in a shared target goes.
+        now: the clock.
+
+    Raises:
+        Conflict: somebody wrote; the target is as it was.
+        ConfigurationError: one of the two cannot be used, or the target is not empty.
+    """
+    reading = _BACK_ENDS[_scheme(source)].reading(source)
+    writing = _BACK_ENDS[_scheme(target)].writing(target, (now or _machine_time)(), replace)
+    return await move(reading, writing, progress, at_rest=at_rest)
 
 
 def _scheme(place: Place) -> str:
@@ -82,6 +111,32 @@ async def _postgres_lacks(place: Place) -> Sequence[Migration]:
     return await postgres_schema.lacking(str(place))
 
 
+def _read_sqlite(place: Place) -> AbstractAsyncContextManager[Source]:
+    from watchword.server.store import sqlite_moving
+
+    return sqlite_moving.reading(Path(place))
+
+
+def _write_sqlite(place: Place, now: datetime, replace: bool) -> AbstractAsyncContextManager[Target]:
+    from watchword.server.store import sqlite_moving
+
+    return sqlite_moving.writing(Path(place), now)
+
+
+def _read_postgres(place: Place) -> AbstractAsyncContextManager[Source]:
+    _require_driver()
+    from watchword.server.store import postgres_moving
+
+    return postgres_moving.reading(str(place))
+
+
+def _write_postgres(place: Place, now: datetime, replace: bool) -> AbstractAsyncContextManager[Target]:
+    _require_driver()
+    from watchword.server.store import postgres_moving
+
+    return postgres_moving.writing(str(place), now, replace=replace)
+
+
 def _require_driver() -> None:
     try:
         import asyncpg  # noqa: F401
@@ -95,13 +150,19 @@ def _machine_time() -> datetime:
     return datetime.now(UTC)
 
 
-_POSTGRES: Final = (_open_postgres, _postgres_lacks)
-_BACK_ENDS: Final[
-    dict[
-        str,
-        tuple[
-            Callable[[Place, Clock | None, Overlay, bool], Awaitable[Store]],
-            Callable[[Place], Awaitable[Sequence[Migration]]],
-        ],
-    ]
-] = {"sqlite": (_open_sqlite, _sqlite_lacks), "postgresql": _POSTGRES, "postgres": _POSTGRES}
+@dataclass(frozen=True, slots=True)
+class _BackEnd:
+    """What a kind of database can do."""
+
+    open: Callable[[Place, Clock | None, Overlay, bool], Awaitable[Store]]
+    lacking: Callable[[Place], Awaitable[Sequence[Migration]]]
+    reading: Callable[[Place], AbstractAsyncContextManager[Source]]
+    writing: Callable[[Place, datetime, bool], AbstractAsyncContextManager[Target]]
+
+
+_POSTGRES: Final = _BackEnd(_open_postgres, _postgres_lacks, _read_postgres, _write_postgres)
+_BACK_ENDS: Final = {
+    "sqlite": _BackEnd(_open_sqlite, _sqlite_lacks, _read_sqlite, _write_sqlite),
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+}

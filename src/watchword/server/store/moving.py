@@ -1,0 +1,113 @@
+"""All the data of one database into another, of the same kind or not: a move, or a backup of a shared one.
+
+Both schemas have the same tables and columns, so rows travel as they are; only numbers that a database
+gives itself are given anew, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from watchword.errors import Conflict, TemporarilyUnavailable
+
+__all__ = ["BATCH", "MARK", "TABLES", "Source", "Table", "Target", "move"]
+
+BATCH: Final = 2000
+"""Rows that travel together."""
+
+MARK: Final = (
+    "SELECT (SELECT epoch FROM head), (SELECT sequence FROM head), (SELECT coalesce(max(id), 0) FROM events),"
+    " (SELECT coalesce(max(last_used_at), 0) FROM sessions)"
+)
+"""What moves when somebody writes."""
+
+Row = Sequence[Any]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its name, the column it is read in the order of, and whether the database numbers its rows in it."""
+
+    name: str
+    order: str
+    numbered: bool = False
+
+
+TABLES: Final = (
+    Table("meta", "name"),
+    Table("head", "epoch"),
+    Table("roles", "name"),
+    Table("apis", "audience"),
+    Table("clients", "id"),
+    Table("users", "n", numbered=True),
+    Table("sessions", "n", numbered=True),
+    Table("signing_keys", "kid"),
+    Table("revocations", "sequence"),
+    Table("events", "id", numbered=True),
+    Table("one_time", "digest"),
+)
+"""In an order in which each row finds what it refers to."""
+
+
+class Source(Protocol):
+    """A database that is read, as it stood at one moment."""
+
+    async def count(self, table: Table) -> int:
+        """How many rows there are."""
+
+    async def columns(self, table: Table) -> Sequence[str]:
+        """Its columns, but for the one the database numbers."""
+
+    def rows(self, table: Table, columns: Sequence[str]) -> AsyncIterator[Sequence[Row]]:
+        """Its rows, in batches."""
+
+    async def mark(self) -> Row:
+        """What stands under ``MARK`` now, not at that moment."""
+
+    async def marked(self) -> Row:
+        """What stood there at that moment."""
+
+
+class Target(Protocol):
+    """A database that is filled, all at once: what was put is there when its context ends well, or never was."""
+
+    async def put(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Add rows."""
+
+
+async def move(
+    source: AbstractAsyncContextManager[Source],
+    target: AbstractAsyncContextManager[Target],
+    progress: Progress,
+    *,
+    at_rest: bool,
+) -> int:
+    """Fill *target* with what is in *source*; how many rows that were.
+
+    Args:
+        source, target: from the back-ends.
+        progress: told the rows that are done and how many there are.
+        at_rest: whether nobody may write to the source meanwhile, because it is left for good.
+
+    Raises:
+        Conflict: somebody did; the target is as it was.
+        ConfigurationError: one of the two cannot be used, or the target is not empty.
+    """
+    async with source as reading, target as writing:
+        total = sum([await reading.count(table) for table in TABLES])
+        done = 0
+        for table in TABLES:
+            columns = await reading.columns(table)
+            async for batch in reading.rows(table, columns):
+                await writing.put(table, columns, batch)
+                done += len(batch)
+                progress(done, total)
+        if done != total:
+            raise TemporarilyUnavailable("the data moved while it was read")
+        if at_rest and await reading.mark() != await reading.marked():
+            raise Conflict("somebody writes to the database that is left; stop its server and move again")
+    return done

@@ -1,0 +1,139 @@
+"""A PostgreSQL database as one end of a move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from watchword.errors import ConfigurationError
+from watchword.server.store import postgres_schema
+from watchword.server.store.moving import BATCH, MARK, TABLES, Table
+from watchword.server.store.postgres_connection import FAULTS, connect, unreachable
+
+__all__ = ["reading", "writing"]
+
+_COLUMNS: Final = (
+    "SELECT column_name, data_type FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
+)
+_WAKE: Final = "UPDATE head SET epoch = epoch"
+"""Tells the nodes to read the log again; the trigger is on updates."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSource:
+    """A database, read in one snapshot (``moving.Source``)."""
+
+    url: str
+    connection: asyncpg.Connection
+
+    async def count(self, table: Table) -> int:
+        """How many."""
+        return int(await self.connection.fetchval(f"SELECT count(*) FROM {table.name}"))
+
+    async def columns(self, table: Table) -> Sequence[str]:
+        """Which."""
+        found = [row[0] for row in await self.connection.fetch(_COLUMNS, table.name)]
+        return [name for name in found if not (table.numbered and name == table.order)]
+
+    async def rows(self, table: Table, columns: Sequence[str]) -> AsyncIterator[Sequence[Sequence[Any]]]:
+        """In batches."""
+        names = ", ".join(map(_quoted, columns))
+        cursor = await self.connection.cursor(f"SELECT {names} FROM {table.name} ORDER BY {table.order}")
+        while batch := await cursor.fetch(BATCH):
+            yield [tuple(row) for row in batch]
+
+    async def mark(self) -> Sequence[Any]:
+        """Seen by another connection."""
+        now = await connect(self.url)
+        try:
+            return tuple(await now.fetchrow(MARK))
+        finally:
+            await now.close()
+
+    async def marked(self) -> Sequence[Any]:
+        """Seen by this one."""
+        return tuple(await self.connection.fetchrow(MARK))
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTarget:
+    """A database, filled in one transaction (``moving.Target``)."""
+
+    connection: asyncpg.Connection
+    _booleans: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    async def put(self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add."""
+        if table.name not in self._booleans:
+            found = await self.connection.fetch(_COLUMNS, table.name)
+            self._booleans[table.name] = frozenset(name for name, kind in found if kind == "boolean")
+        # SQLite keeps a truth as a number, and a text may hold what PostgreSQL's never do.
+        truths = [name in self._booleans[table.name] for name in columns]
+        records = [tuple(map(_storable, row, truths)) for row in rows]
+        await self.connection.copy_records_to_table(table.name, records=records, columns=list(columns))
+
+
+@asynccontextmanager
+async def reading(url: str) -> AsyncIterator[PostgresSource]:
+    """The database at *url*, which may be written to meanwhile.
+
+    Raises:
+        ConfigurationError: it cannot be reached, or is of another version.
+    """
+    try:
+        connection = await connect(url)
+        try:
+            if await postgres_schema.pending(connection):
+                raise ConfigurationError("the database lacks migrations; run `watchword db upgrade`")
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield PostgresSource(url, connection)
+        finally:
+            await connection.close()
+    except FAULTS as broken:
+        raise unreachable(broken) from None
+
+
+@asynccontextmanager
+async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIterator[PostgresTarget]:
+    """The database at *url*, whose schema is made when missing.
+
+    Args:
+        url: where it is.
+        now: the time, for the schema.
+        replace: whether what is in it goes; without, it must be empty.
+
+    Raises:
+        ConfigurationError: it cannot be reached, or is not empty.
+    """
+    try:
+        connection = await connect(url)
+        try:
+            await postgres_schema.apply(connection, now)
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE head IN ACCESS EXCLUSIVE MODE")
+                if not replace and await connection.fetchval("SELECT EXISTS (SELECT 1 FROM users)"):
+                    raise ConfigurationError("the database has users already, and nothing is overwritten")
+                for table in reversed(TABLES):
+                    await connection.execute(f"DELETE FROM {table.name}")
+                yield PostgresTarget(connection)
+                await connection.execute(_WAKE)
+        finally:
+            await connection.close()
+    except FAULTS as broken:
+        raise unreachable(broken) from None
+
+
+def _storable(value: Any, truth: bool) -> Any:
+    if truth:
+        return bool(value)
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

@@ -1,0 +1,126 @@
+"""A SQLite file as one end of a move."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from watchword.errors import ConfigurationError
+from watchword.server.store import sqlite_schema
+from watchword.server.store.moving import BATCH, MARK, TABLES, Table
+
+__all__ = ["reading", "writing"]
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteSource:
+    """A file, read in one transaction (``moving.Source``)."""
+
+    path: Path
+    connection: sqlite3.Connection
+
+    async def count(self, table: Table) -> int:
+        """How many."""
+        return int(self.connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
+
+    async def columns(self, table: Table) -> Sequence[str]:
+        """Which."""
+        found = [row[1] for row in self.connection.execute(f"PRAGMA table_info({table.name})")]
+        return [name for name in found if not (table.numbered and name == table.order)]
+
+    async def rows(self, table: Table, columns: Sequence[str]) -> AsyncIterator[Sequence[Sequence[Any]]]:
+        """In batches."""
+        cursor = self.connection.execute(
+            f"SELECT {', '.join(map(_quoted, columns))} FROM {table.name} ORDER BY {table.order}"
+        )
+        while batch := cursor.fetchmany(BATCH):
+            yield batch
+
+    async def mark(self) -> Sequence[Any]:
+        """Seen by another connection."""
+        with closing(_connect(self.path)) as now:
+            return tuple(now.execute(MARK).fetchone())
+
+    async def marked(self) -> Sequence[Any]:
+        """Seen by this one."""
+        return tuple(self.connection.execute(MARK).fetchone())
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteTarget:
+    """A new file, filled in one transaction (``moving.Target``)."""
+
+    connection: sqlite3.Connection
+
+    async def put(self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add."""
+        marks = ", ".join("?" * len(columns))
+        self.connection.executemany(
+            f"INSERT INTO {table.name} ({', '.join(map(_quoted, columns))}) VALUES ({marks})", rows
+        )
+
+
+@asynccontextmanager
+async def reading(path: Path) -> AsyncIterator[SqliteSource]:
+    """The file at *path*, which may be written to meanwhile.
+
+    Raises:
+        ConfigurationError: it is no database of this version.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            if sqlite_schema.pending(connection):
+                raise ConfigurationError(f"{path} lacks migrations; run `watchword db upgrade`")
+            connection.execute("BEGIN")
+            yield SqliteSource(path, connection)
+    except sqlite3.Error as broken:
+        raise ConfigurationError(f"{path} cannot be read: {broken}") from None
+
+
+@asynccontextmanager
+async def writing(path: Path, now: datetime) -> AsyncIterator[SqliteTarget]:
+    """A new file at *path*, mode 0600, which is there when all of it is.
+
+    Raises:
+        ConfigurationError: there is one already, or it cannot be made.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        await asyncio.to_thread(_begin, part, path, now)
+        with closing(_connect(part)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in reversed(TABLES):
+                connection.execute(f"DELETE FROM {table.name}")
+            yield SqliteTarget(connection)
+            connection.execute("COMMIT")
+        os.link(part, path)
+    except FileExistsError:
+        raise ConfigurationError(f"{path} is there already, and nothing is overwritten") from None
+    except (OSError, sqlite3.Error) as broken:
+        raise ConfigurationError(f"{path} cannot be made: {broken}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _begin(part: Path, path: Path, now: datetime) -> None:
+    if path.exists():
+        raise FileExistsError(path)
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+    with closing(_connect(part)) as connection:
+        sqlite_schema.apply(connection, now)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=10)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
