@@ -122,6 +122,8 @@ ROOMS["cli"] |= {
 }
 # `serve` hands uvicorn the connections of ours, which end when a client dawdles
 ROOMS["cli"].add("server.web")
+# a move names two databases, of which no setting is one
+ROOMS["cli"].add("server.parsing")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
 ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 
