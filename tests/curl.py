@@ -1,11 +1,12 @@
 """Stands in for curl where there is none: the few options that the documentation's snippets use.
 
-``curl [-s] [-i] [-X METHOD] [-H FIELD]... [-d DATA] URL``
+``curl [-s] [-i] [-X METHOD] [-H FIELD]... [-u NAME:PASSWORD] [-d DATA] URL``
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import http.client
 import sys
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ def main() -> None:
     parser.add_argument("-i", action="store_true")
     parser.add_argument("-X", dest="method")
     parser.add_argument("-H", dest="fields", action="append", default=[])
+    parser.add_argument("-u", dest="user")
     parser.add_argument("-d", dest="data")
     parser.add_argument("url")
     asked = parser.parse_args()
@@ -28,6 +30,8 @@ def main() -> None:
     for field in asked.fields:
         name, _, value = field.partition(":")
         fields[name.strip().title()] = value.strip()
+    if asked.user is not None:
+        fields["Authorization"] = f"Basic {base64.b64encode(asked.user.encode()).decode()}"
     connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=30)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     method = asked.method or ("GET" if asked.data is None else "POST")

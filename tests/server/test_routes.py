@@ -31,6 +31,7 @@ OPEN_ADDRESSES = {
     "/.well-known/oauth-authorization-server",
     "/auth/login",
     "/auth/token",
+    "/auth/basic",
     "/auth/logout",
     "/auth/register",
 }

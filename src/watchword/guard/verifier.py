@@ -18,11 +18,9 @@ from watchword.jose import jws
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
+from watchword.protocol.basic import BASIC_USERNAME
 
-__all__ = ["BASIC_USERNAME", "Source", "Verifier"]
-
-BASIC_USERNAME: Final = "basic_username"
-"""The claim that makes a token the password of a temporary Basic pair: the user name that belongs to it."""
+__all__ = ["Source", "Verifier"]
 
 _REVOKED: Final = "the token was revoked"
 _MAX_ACTORS: Final = 8

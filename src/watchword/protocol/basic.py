@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Final
 
 from watchword.errors import InvalidToken
 from watchword.protocol.challenge import MAX_SIZE
 
-__all__ = ["format_basic", "parse_basic"]
+__all__ = ["BASIC_USERNAME", "format_basic", "parse_basic"]
+
+BASIC_USERNAME: Final = "basic_username"
+"""The claim that makes a token the password of a temporary Basic pair: the user name that belongs to it."""
 
 
 def parse_basic(token: str) -> tuple[str, str]:

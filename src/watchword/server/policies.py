@@ -31,6 +31,13 @@ class AccessTokenPolicy:
     lifetime: timedelta = timedelta(minutes=10)
     claims: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Extra claims: name on the wire -> where it comes from (``id email username name role roles admin``)."""
+    basic_lifetime: timedelta = timedelta(minutes=20)
+    """Of the token that is the password of a temporary Basic pair."""
+
+    @property
+    def longest_life(self) -> timedelta:
+        """The longest that any token may live."""
+        return max(self.lifetime, self.basic_lifetime)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
 from watchword.server.admin import registry, tokens, users
 from watchword.server.admin import views as admin_views
-from watchword.server.endpoints import account, documents, login, views
+from watchword.server.endpoints import account, basic_session, documents, login, views
 from watchword.server.pages import pages
 from watchword.server.web.route import Route
 
@@ -32,6 +32,8 @@ ROUTES: Final[Sequence[Route]] = (
           body=views.TokenBody, answer=views.RefreshedView, faults=(401,)),
     _open("POST", "/auth/logout", login.logout, "Log out: the session's access tokens die at once",
           body=views.LogoutBody, optional_body=True, status=204, faults=(401,)),
+    _open("POST", "/auth/basic", basic_session.basic_session, "Get a temporary user name and password for APIs",
+          body=views.BasicBody, optional_body=True, answer=views.BasicView, faults=(401, 403, 429)),
     _open("POST", "/auth/register", account.register, "Make an account",
           body=views.RegisterBody, answer=views.RegisteredView, status=201, faults=(403, 409, 429)),
     _own("GET", "/auth/me", account.me, "The user", answer=views.UserView),

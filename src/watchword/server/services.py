@@ -28,6 +28,7 @@ from watchword.server.settings import Settings
 from watchword.server.store.opening import open_store
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Store
+from watchword.server.tokens.basic_session import BasicSessionService
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.introspection import Introspection
@@ -55,6 +56,7 @@ class Services:
     passwords: PasswordService
     login: LoginFlow
     refresh_tokens: RefreshTokenService
+    basic_sessions: BasicSessionService
     introspection: Introspection
     feed: RevocationFeed
     withdrawal: Withdrawal
@@ -131,7 +133,7 @@ async def open_services(
         if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
             raise ConfigurationError("secret: it is not the one this database was made with")
         if serving:
-            await store.revocations.set_longest_life(access.lifetime)
+            await store.revocations.set_longest_life(access.longest_life)
             if await store.apis.get(access.audience) is None:
                 with suppress(Conflict):  # another node made it just now
                     await store.apis.add(access.audience, (), Origin(), built_in=True)
@@ -198,6 +200,7 @@ def _wire(
             token_bytes=token_bytes,
         ),
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
+        basic_sessions=BasicSessionService(store.sessions, issuance, now, token_bytes),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),

@@ -202,6 +202,8 @@ class Settings:
         life = self.values["ACCESS_TOKEN_TTL"]
         if not timedelta(seconds=1) <= life <= timedelta(hours=24):
             raise ConfigurationError("access_token_ttl: must be between 1s and 24h")
+        if not timedelta(seconds=1) <= self.values["BASIC_TTL"] <= timedelta(hours=24):
+            raise ConfigurationError("basic_ttl: must be between 1s and 24h")
         if self.values["KEY_ROTATION"] is not None and self.values["KEY_ROTATION"] < timedelta(hours=1):
             raise ConfigurationError("key_rotation: must be never, or 1h or longer")
         if life > min(self.values["REFRESH_TOKEN_TTL"], self.values["SESSION_IDLE_TTL"]):
@@ -261,7 +263,11 @@ class Settings:
     def access_tokens(self) -> policies.AccessTokenPolicy:
         """What an access token says and how long."""
         return policies.AccessTokenPolicy(
-            self.issuer, self.values["AUDIENCE"], self.values["ACCESS_TOKEN_TTL"], self.values["CLAIMS"]
+            self.issuer,
+            self.values["AUDIENCE"],
+            self.values["ACCESS_TOKEN_TTL"],
+            self.values["CLAIMS"],
+            self.values["BASIC_TTL"],
         )
 
     @property

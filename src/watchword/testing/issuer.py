@@ -10,13 +10,12 @@ from typing import Any, Final, Self
 from watchword.errors import ConfigurationError
 from watchword.guard.guard import Guard
 from watchword.guard.knowledge import Knowledge
-from watchword.guard.verifier import BASIC_USERNAME
 from watchword.jose import jws
 from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token, revocation_list
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
-from watchword.protocol.basic import format_basic
+from watchword.protocol.basic import BASIC_USERNAME, format_basic
 from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.protocol.scope import format_scope
 from watchword.testing.ear import Ear

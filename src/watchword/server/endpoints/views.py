@@ -11,6 +11,8 @@ from watchword.server.store.records import Session, User
 from watchword.server.tokens.issuance import TokenSet
 
 __all__ = [
+    "BasicBody",
+    "BasicView",
     "Device",
     "LoginBody",
     "LoginView",
@@ -116,6 +118,26 @@ class LoginBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: str | None = None
     scope: str | None = None
     device: Device | None = None
+
+
+class BasicBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A log-in, by e-mail or by user name; everything is left out where a bearer token says who."""
+
+    password: str | None = None
+    email: str | None = None
+    username: str | None = None
+    audience: str | None = None
+    scope: str | None = None
+    device: Device | None = None
+
+
+class BasicView(Struct, frozen=True, kw_only=True):
+    """A temporary pair: ``authorization`` is the whole value of the header field."""
+
+    username: str
+    password: str
+    expires_in: int
+    authorization: str
 
 
 class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from watchword.server.store.records import (
@@ -27,7 +27,7 @@ from watchword.server.store.records import (
     User,
     UserChange,
 )
-from watchword.server.store.sql import registry, sessions, users
+from watchword.server.store.sql import basic_pairs, registry, sessions, users
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
@@ -183,6 +183,10 @@ class SqlSessions:
         if self.shortcut is not None:
             return await self.shortcut.live(session_id)
         return await self.engine.read(lambda tx: sessions.live(tx, session_id))
+
+    async def give_pair(self, session_id: str, jti: str, life: timedelta, origin: Origin) -> Live | Refused:
+        """Write down a Basic pair; the one before dies."""
+        return await self.engine.write(lambda tx: basic_pairs.give_pair(tx, session_id, jti, life, origin))
 
     async def list(self, user_id: str) -> Sequence[Session]:
         """The living ones of a user."""

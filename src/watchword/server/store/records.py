@@ -231,7 +231,16 @@ class Refused(Record, frozen=True, kw_only=True):
     """A session was not opened, or is not alive: why, in one word for the log."""
 
     reason: Literal[
-        "unknown", "banned", "deleted", "ended", "expired", "idle", "below_floor", "client_disabled", "epoch"
+        "unknown",
+        "banned",
+        "deleted",
+        "ended",
+        "expired",
+        "idle",
+        "below_floor",
+        "client_disabled",
+        "epoch",
+        "crowded",
     ]
 
 

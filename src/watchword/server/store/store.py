@@ -8,7 +8,7 @@ The clock and the source of randomness are the store's own fields, given when it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchword.server.store.history import Events, Keys, Revocations
@@ -138,6 +138,12 @@ class Sessions(Protocol):
 
     async def live(self, session_id: str) -> Live | Refused:
         """Whether this session is alive now, and every fact a token of it rests on."""
+
+    async def give_pair(self, session_id: str, jti: str, life: timedelta, origin: Origin) -> Live | Refused:
+        """Write down that the token *jti* is the password of this session's Basic pair; the one before dies.
+
+        ``Refused`` with ``crowded``: too many were replaced of late.
+        """
 
     async def list(self, user_id: str) -> Sequence[Session]:
         """The living sessions of a user, most recently used first."""

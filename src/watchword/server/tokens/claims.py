@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from watchword.errors import InvalidScope
@@ -41,14 +41,22 @@ class Claims:
         return asked
 
     def access_token(
-        self, live: Live, *, jti: str, now: datetime, scope: tuple[str, ...], narrowed: bool
+        self,
+        live: Live,
+        *,
+        jti: str,
+        now: datetime,
+        scope: tuple[str, ...],
+        narrowed: bool,
+        lifetime: timedelta | None = None,
     ) -> dict[str, Any]:
-        """The claims set of one access token, every fact from *live*."""
+        """The claims set of one access token, every fact from *live*; *lifetime* instead of the policy's."""
         issued_at = int(now.timestamp())
         session, user = live.session, live.user
         # A token never outlives its session, so the last refresh before the end is a short one.
         expires_at = min(
-            issued_at + int(self.policy.lifetime.total_seconds()), int(session.expires_at.timestamp())
+            issued_at + int((lifetime or self.policy.lifetime).total_seconds()),
+            int(session.expires_at.timestamp()),
         )
         audience = session.audience
         claims: dict[str, Any] = {

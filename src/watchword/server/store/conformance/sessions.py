@@ -232,6 +232,24 @@ async def a_session_shows_no_secret(exam: Exam) -> None:
     assert "digest" not in repr(asked)
 
 
+async def one_basic_pair_lives(exam: Exam) -> None:
+    """The next pair kills the one before; a session that replaces too many has to wait; a dead one gets none."""
+    ada = await exam.user()
+    session, life = await exam.session(ada), timedelta(minutes=20)
+    for n in range(9):
+        assert isinstance(await exam.store.sessions.give_pair(session, f"pair-{n}", life, ORIGIN), Live)
+    _, entries = await exam.store.revocations.since(0, 100)
+    assert [entry.id for entry in entries if entry.kind == "token"] == [f"pair-{n}" for n in range(8)]
+    crowded = await exam.store.sessions.give_pair(session, "pair-9", life, ORIGIN)
+    assert crowded == Refused(reason="crowded")
+    other = await exam.session(ada)
+    assert isinstance(await exam.store.sessions.give_pair(other, "other", life, ORIGIN), Live)
+    assert await exam.store.sessions.end(session, "logged_out", ORIGIN) is not None
+    ended = await exam.store.sessions.give_pair(session, "pair-10", life, ORIGIN)
+    assert ended == Refused(reason="ended")
+    assert await exam.store.sessions.give_pair("ses_none", "x", life, ORIGIN) == Refused(reason="unknown")
+
+
 CASES: Final[tuple[Case, ...]] = (
     a_session_opens_with_every_fact_its_tokens_rest_on,
     an_api_without_a_list_takes_any_scope,
@@ -245,5 +263,6 @@ CASES: Final[tuple[Case, ...]] = (
     many_ended_sessions_fold_into_their_user,
     what_killed_the_user_killed_the_session,
     sessions_long_over_are_swept,
+    one_basic_pair_lives,
     a_session_shows_no_secret,
 )

@@ -1,0 +1,45 @@
+"""A temporary Basic pair, for clients that know nothing but a user name and a password (RFC 7617)."""
+
+from __future__ import annotations
+
+from watchword.errors import InvalidInput, MissingCredentials
+from watchword.server.endpoints.views import BasicBody
+from watchword.server.services import Services
+from watchword.server.web.request import Request
+from watchword.server.web.responses import Response, json_response
+
+__all__ = ["basic_session"]
+
+
+async def basic_session(services: Services, request: Request) -> Response:
+    """``POST /auth/basic``: a pair for the session of a bearer token, or, with a password, for a new one.
+
+    The refresh token of that new session is handed to nobody: it ends with its time, or is ended.
+    """
+    body: BasicBody = request.body or BasicBody()
+    values = request.header_values("authorization")
+    scope = None
+    if body.password is not None:
+        if values:
+            raise InvalidInput("give a bearer token or a password", errors=[("password", "not both")])
+        result = await services.login.password(
+            email=body.email,
+            username=body.username,
+            password=body.password,
+            audience=body.audience,
+            scope=body.scope,
+            device=body.device,
+            origin=request.origin(),
+        )
+        session_id = result.tokens.session_id
+    else:
+        given = [name for name in BasicBody.__struct_fields__ if getattr(body, name) is not None]
+        if given:
+            raise InvalidInput(errors=[(name, "goes together with a password") for name in given])
+        if not values:
+            raise MissingCredentials
+        request.caller = await services.introspection.authenticate(values, audience="first-party")
+        session_id = request.caller.session.id
+        if request.caller.token.claims.get("narrowed"):
+            scope = request.caller.token.scope
+    return json_response(await services.basic_sessions.give(session_id, request.origin(), scope=scope))

@@ -1,0 +1,50 @@
+"""The temporary Basic pair of a session: the next one takes the place of the one before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from watchword.server.store.records import Live, Origin, Refused
+from watchword.server.store.sql.facts import SELECT_FACTS, read_live, refusal_of
+from watchword.server.store.sql.sessions import LEEWAY
+from watchword.server.store.sql.transaction import Transaction
+
+__all__ = ["PAIRS_PER_SESSION", "give_pair"]
+
+PAIRS_PER_SESSION = 8
+"""More replaced pairs than this that could still be tried, and the session has to wait for the next."""
+
+
+async def give_pair(
+    tx: Transaction, session_id: str, jti: str, life: timedelta, origin: Origin
+) -> Live | Refused:
+    """Write down the pair whose password is the token *jti*, and kill the one before."""
+    await tx.hold_user_of(session_id)
+    row = await tx.one(SELECT_FACTS, session_id)
+    if row is None:
+        return Refused(reason="unknown")
+    if (refusal := refusal_of(row, tx.ms)) is not None:
+        return refusal
+    standing = await tx.one("SELECT basic_jti, basic_expires_at FROM sessions WHERE id = ?", session_id)
+    assert standing is not None
+    before, ends = standing
+    replaces = before is not None and ends + LEEWAY > tx.ms
+    if replaces:
+        said = await tx.one(
+            "SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token' AND expires_at > ?",
+            session_id, tx.ms,
+        )  # fmt: skip
+        # Each entry weighs on every guard; a session that needs so many pairs has one that is good.
+        if said is not None and said[0] >= PAIRS_PER_SESSION:
+            return Refused(reason="crowded")
+    until = min(tx.ms + int(life.total_seconds() * 1000), row[14], row[15])
+    await tx.run(
+        "UPDATE sessions SET basic_jti = ?1, basic_expires_at = ?2,"
+        " token_expires_at = CASE WHEN token_expires_at > ?2 THEN token_expires_at ELSE ?2 END WHERE id = ?3",
+        jti, until, session_id,
+    )  # fmt: skip
+    await tx.record("basic_pair.given", origin, user_id=row[1], session_id=session_id, client_id=row[2])
+    live = await read_live(tx, row)
+    if replaces:
+        await tx.revoke("token", before, owner=session_id)
+    return live
