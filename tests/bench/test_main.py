@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -65,7 +66,22 @@ class TestBench:
         assert {"20 users", "40 users"} < rows[0].keys()
         assert all(row["20 users"] > 0 and row["40 users"] > 0 for row in rows)
 
-    @pytest.mark.parametrize("command", ["verify", "start", "server", "growth", "page"])
+    def test_every_death_reaches_every_process(self, tmp_path: Path) -> None:
+        """Eight API processes hear of a demotion, a log-out, a ban and a dead key; the distribution is drawn."""
+        plot = tmp_path / "reach.svg"
+        rows = table("How fast a live token dies", "reach", "--changes", "2", "--plot", str(plot))
+        assert [(row["change"], row["n"]) for row in rows] == [
+            ("demotion", 16), ("log-out", 16), ("ban", 16), ("compromised key", 8), ("all", 56),
+        ]  # fmt: skip
+        assert ElementTree.fromstring(plot.read_text("utf-8")).tag.endswith("svg")
+
+    def test_every_stream_hears_every_death(self) -> None:
+        """Many streams on one server process, each change on each of them."""
+        report = json.loads(bench("streams", "--listeners", "30", "--changes", "1", "--json"))
+        (found,) = report["tables"]
+        assert "90 arrivals" in found["notes"][0]
+
+    @pytest.mark.parametrize("command", ["verify", "start", "server", "growth", "page", "reach", "streams"])
     def test_each_command_explains_itself(self, command: str) -> None:
         """``--help`` works."""
         assert "Usage: python -m bench" in bench(command, "--help")
