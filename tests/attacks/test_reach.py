@@ -125,8 +125,8 @@ class TestReach:
         assert len(kill(site, 1000)) == 1000
 
     def test_attack_a68_a_key_changes_under_load(self, site: Site) -> None:
-        """No good token is refused, of the old key or the new."""
-        assert rotate(site, 5) > 0
+        """No good token is refused, of the old key or the new, although the keys change one upon the other."""
+        assert rotate(site, 3) > 0
 
     @pytest.mark.long
     def test_attack_a68_a_hundred_times(self, site: Site) -> None:

@@ -107,6 +107,8 @@ class KeyPolicy:
     algorithm: str = "ES256"
     publication: timedelta = timedelta(seconds=60)
     """A key signs only after it has been in the served key set this long: the ``max-age`` of the JWKS."""
+    reach: timedelta = timedelta(seconds=1)
+    """The same in an incident: how long the feed may take to tell every guard of a key that was made just now."""
     rotation: timedelta | None = timedelta(days=90)
     """How long a key signs before the waiting one takes over by itself; ``None``: until somebody asks."""
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}), repr=False)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
@@ -169,7 +169,8 @@ class KeyRing:
             audience: the API whose keys are meant, or the issuer for its own. By default the ones that
                 sign what a plain log-in gets.
             algorithm: what signs next. ``HS256`` gives the API keys of its own.
-            immediately: an incident: verifiers without a feed may not know the key yet.
+            immediately: an incident: verifiers without a feed may not know the key yet. Where the waiting
+                key was made a moment ago, those with a feed get that moment to hear of it first.
             origin: who asks.
 
         Raises:
@@ -186,6 +187,9 @@ class KeyRing:
         if (algorithm or waiting.algorithm) != waiting.algorithm or self.maker.is_outdated(waiting):
             waiting = await self._replace(waiting, algorithm or waiting.algorithm, origin)
         retiring = self._find(ring, "active") or self._require(_ISSUER, "active")
+        if immediately:
+            age = max(self.now() - waiting.created_at, timedelta(0))
+            await asyncio.sleep((self.policy.reach - min(age, self.policy.reach)).total_seconds())
         seen_at = waiting.created_at + self.policy.publication
         active_at = self.now() if immediately else max(seen_at, self.now())
         if active_at <= self.now():
