@@ -7,7 +7,9 @@ checks that time or the feed can turn is ever left out of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.guard.overlay import show
@@ -37,27 +39,47 @@ class Source(Protocol):
         """Say that a token named a key nobody knows; costs nothing and waits for nothing."""
 
 
-class _Verified:
+class _Verified(msgspec.Struct, eq=False, gc=False):
     """A token whose signature and claims were found good, with the key object that said so."""
 
-    __slots__ = (
-        "actors", "client_id", "cv", "ends", "jti", "key", "kid", "life", "principal", "shown", "sid", "sub", "token",
-        "user_name", "uv", "version",
-    )  # fmt: skip
+    token: AccessToken
+    key: Key
+    kid: str
+    ends: float
+    life: float
+    sub: str
+    sid: str | None
+    jti: str
+    client_id: str
+    uv: int
+    cv: int
+    version: int
+    actors: tuple[tuple[str, int], ...]
+    user_name: object
+    principal: Principal
+    shown: tuple[Overlay | None, Principal]
 
-    def __init__(self, token: AccessToken, key: Key, leeway: float) -> None:
-        self.token = token
-        self.key = key
-        self.kid = key.kid
-        self.ends = token.exp + leeway
-        self.life = token.exp - token.iat
-        self.sub, self.sid, self.jti, self.client_id = token.sub, token.sid, token.jti, token.client_id
-        self.uv, self.cv = token.uv, token.cv
-        self.version = token.cv if token.sub.startswith("cli_") else token.uv
-        self.actors = _actors(token)
-        self.user_name = token.claims.get(BASIC_USERNAME)
-        self.principal = show(token, None)
-        self.shown: tuple[Overlay | None, Principal] = (None, self.principal)
+
+def _verified(token: AccessToken, key: Key, leeway: float) -> _Verified:
+    claims, principal = token.claims, show(token, None)
+    return _Verified(
+        token,
+        key,
+        token.kid,
+        token.exp + leeway,
+        token.exp - token.iat,
+        token.sub,
+        token.sid,
+        token.jti,
+        token.client_id,
+        token.uv,
+        token.cv,
+        token.cv if token.sub.startswith("cli_") else token.uv,
+        _actors(claims["act"]) if "act" in claims else (),
+        claims.get(BASIC_USERNAME),
+        principal,
+        (None, principal),
+    )
 
 
 class Verifier:
@@ -188,7 +210,7 @@ class Verifier:
         except InvalidToken:
             self._report_unknown_key(token, view)
             raise
-        return _Verified(found, view.keys[found.kid], self._leeway)
+        return _verified(found, view.keys[found.kid], self._leeway)
 
     def _report_unknown_key(self, token: str, view: View) -> None:
         try:
@@ -205,10 +227,9 @@ class Verifier:
                 raise InvalidToken(_REVOKED)
 
 
-def _actors(token: AccessToken) -> tuple[tuple[str, int], ...]:
-    """The users of the ``act`` chain, outermost first, with the version each was read at (RFC 8693 4.1)."""
+def _actors(act: Any) -> tuple[tuple[str, int], ...]:
+    """The users of an ``act`` chain, outermost first, with the version each was read at (RFC 8693 4.1)."""
     found: list[tuple[str, int]] = []
-    act = token.claims.get("act")
     while act is not None:
         if not isinstance(act, dict) or not isinstance(act.get("sub"), str) or len(found) == _MAX_ACTORS:
             raise InvalidToken("the claim act is malformed")

@@ -35,8 +35,11 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _PADDING: Final = (b"", b"", b"==", b"=")
 _LAST: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 """The last characters whose unused bits are zero, by length mod 4."""
-_AS_DIGITS: Final = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
-_TOO_LONG: Final = b"0" * (MAX_DIGITS + 1)
+_SHAPE: Final = bytes(
+    0x30 if byte in b"0123456789" else 0x3A if byte in b":,[-" else 0x20 for byte in range(256)
+)
+_TOO_LONG: Final = b":" + b"0" * (MAX_DIGITS + 1)
+"""How a number of too many digits looks in ``_SHAPE``; digits inside a text mostly follow a letter or a quote."""
 _TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _decode: Final = msgspec.json.Decoder().decode
@@ -93,8 +96,9 @@ def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH, error: type[Watchword
     try:
         found = _decode(data)
         if _encode(found) == data:
-            # What we would write ourselves has no name twice and no odd number.
-            if _TOO_LONG in data.translate(_AS_DIGITS):
+            # What we would write ourselves has no name twice; that it holds no long number is left to see.
+            shape = data.translate(_SHAPE)
+            if _TOO_LONG in shape or shape.startswith(_TOO_LONG[1:]):
                 return _parse_slowly(data)
             return found
         return _parse_slowly(data)

@@ -60,8 +60,6 @@ def is_type(found: str | None, typ: str) -> bool:
 
     Only ASCII is folded: other letters that fold into ASCII ones are no spelling of a media type.
     """
-    if found == typ:
-        return True
     return found is not None and found.isascii() and found.lower().removeprefix(_MEDIA_TYPE) == typ
 
 

@@ -92,7 +92,7 @@ def verify(
     header = parse_header(encoded) if known is None else known
     if header.alg not in algorithms:
         raise InvalidToken("the algorithm is not allowed")
-    if typ is not None and not is_type(header.typ, typ):
+    if typ is not None and header.typ != typ and not is_type(header.typ, typ):
         raise InvalidToken(f"the token is not of type {typ}")
     key = _key(header, keys)
     if not key.verify(decode_part(signature), signed):

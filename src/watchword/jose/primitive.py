@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from watchword.jose.algorithms import Algorithm
 
@@ -67,21 +67,32 @@ def hmac_signer(algorithm: Algorithm, secret: bytes) -> Signer:
 
 def _ec_verifier(algorithm: Algorithm, key: ec.EllipticCurvePublicKey) -> Verifier:
     scheme, size, check = ec.ECDSA(algorithm.hash), algorithm.size, key.verify
-    order = ORDERS[algorithm.curve]
+    order, zero = ORDERS[algorithm.curve].to_bytes(size, "big"), bytes(size)
 
     def verify_ec(signature: bytes, message: bytes) -> bool:
         if len(signature) != 2 * size:
             return False
-        r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
-        if not (0 < r < order and 0 < s < order):
+        r, s = signature[:size], signature[size:]
+        if not (zero < r < order and zero < s < order):  # of one length they compare as their numbers do
             return False
         try:
-            check(encode_dss_signature(r, s), message, scheme)
+            check(_der(r, s), message, scheme)
         except InvalidSignature:
             return False
         return True
 
     return verify_ec
+
+
+def _der(r: bytes, s: bytes) -> bytes:
+    """The ASN.1 of two positive numbers: each without leading zeros but the one that keeps it positive."""
+    r, s = r.lstrip(b"\0"), s.lstrip(b"\0")
+    if r[0] > 0x7F:
+        r = b"\0" + r
+    if s[0] > 0x7F:
+        s = b"\0" + s
+    body = b"\x02%c%b\x02%c%b" % (len(r), r, len(s), s)
+    return b"\x30%c%b" % (len(body), body) if len(body) < 0x80 else b"\x30\x81%c%b" % (len(body), body)
 
 
 def _rsa_verifier(algorithm: Algorithm, key: rsa.RSAPublicKey) -> Verifier:

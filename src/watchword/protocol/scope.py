@@ -32,7 +32,8 @@ def scope_words(text: str) -> tuple[str, ...]:
 
     Other white space stays inside its word, which then is none that anybody asks for.
     """
-    return tuple([word for word in text.split(" ") if word])
+    words = text.split(" ")
+    return tuple(filter(None, words)) if "" in words else tuple(words)
 
 
 def format_scope(words: Iterable[str]) -> str:
