@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,34 @@ class Shell:
     def create(self, email: str, *more: str) -> Any:
         """A user with a password."""
         return self.json("user", "create", email, "--password-stdin", *more, given=PASSWORD + "\n")
+
+
+def type_into(shell: Shell, answers: Sequence[str], *arguments: str, **settings: str) -> str:
+    """What a command writes on a terminal, where somebody types the next of *answers* at each prompt."""
+    ours, theirs = pty.openpty()
+    env = {**shell.env, "TERM": "xterm-256color", "COLUMNS": "100", **settings}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "watchword", *arguments],
+        cwd=shell.folder,
+        env={name: value for name, value in env.items() if value},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said, waiting = b"", list(answers)
+    try:
+        while chunk := os.read(ours, 65536):
+            said += chunk
+            if waiting and said.endswith(b": "):
+                os.write(ours, waiting.pop(0).encode() + b"\n")
+    except OSError:
+        pass  # the child closed the terminal
+    finally:
+        os.close(ours)
+        child.wait(timeout=30)
+    return said.decode()
 
 
 def commands(group: click.Command = cli, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.stage import LEAVES, Shell, commands
+from tests.cli.stage import LEAVES, Shell, commands, type_into
 from tests.mission.stage import environment
 
 TREE = {" ".join(path): command for path, command in commands()}
@@ -37,27 +35,7 @@ HEAVY = (
 
 def on_a_terminal(shell: Shell, *arguments: str, **settings: str) -> str:
     """What a command writes when stdout and stderr are a terminal."""
-    ours, theirs = pty.openpty()
-    env = {**shell.env, "TERM": "xterm-256color", "COLUMNS": "100", **settings}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "watchword", *arguments],
-        cwd=shell.folder,
-        env={name: value for name, value in env.items() if value},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    said = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            said += chunk
-    except OSError:
-        pass  # the child closed the terminal
-    finally:
-        os.close(ours)
-        child.wait(timeout=30)
-    return said.decode()
+    return type_into(shell, (), *arguments, **settings)
 
 
 class TestTree:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.stage import PASSWORD, Shell
+from tests.cli.stage import PASSWORD, Shell, type_into
 
 
 class TestCreate:
@@ -24,6 +24,15 @@ class TestCreate:
         assert shell.json("user", "create", "ada@example.com", "--password-file", "password")["roles"] == [
             "user"
         ]
+
+    def test_a_password_by_prompt(self, shell: Shell) -> None:
+        """At a terminal it is asked for twice and shown at neither; two that differ are asked for again."""
+        answers = ["nine-slow-lanterns", "nine-slow-lantern", "nine-slow-lanterns", "nine-slow-lanterns"]
+        said = type_into(shell, answers, "user", "create", "ada@example.com")
+        assert said.count("Password") >= 2
+        assert "do not match" in said
+        assert "lantern" not in said
+        assert shell.json("user", "show", "ada@example.com")["email"] == "ada@example.com"
 
     def test_no_password(self, shell: Shell) -> None:
         """An account that waits for its password."""

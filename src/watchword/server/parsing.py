@@ -22,6 +22,7 @@ __all__ = [
     "parse_count",
     "parse_database",
     "parse_list",
+    "parse_master_key",
     "parse_networks",
     "parse_optional_span",
     "parse_port",
@@ -31,6 +32,10 @@ __all__ = [
 ]
 
 _SPAN = re.compile(r"(\d{1,9})([smhd])\Z")
+_PLACEHOLDER = re.compile(
+    r"change.?(me|this|it)|replace.?(me|this|it)|(insert|your).{0,20}(secret|key)|placeholder|example|sample",
+    re.I,
+)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RESERVED = frozenset(
     "iss sub aud exp nbf iat jti client_id sid scope roles auth_time amr acr uv cv cnf act narrowed".split()
@@ -42,6 +47,17 @@ _SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
 def format_text(text: str) -> str:
     """A text as it may be shown: without the password that a URL may bear."""
     return _PASSWORD.sub(r"\1\2(hidden)", text)
+
+
+def parse_master_key(text: str) -> str:
+    """A master key: 32 characters or more, neither repeating itself nor copied from an example."""
+    if len(text) < 32:
+        raise ValueError("the master key needs at least 32 characters")
+    if len(set(text)) < 8:
+        raise ValueError("the master key repeats itself; draw one at random")
+    if _PLACEHOLDER.search(text):
+        raise ValueError("the master key is a placeholder; draw one at random")
+    return text
 
 
 def parse_text(text: str) -> str:

@@ -24,6 +24,7 @@ from watchword.server.parsing import (
     parse_count,
     parse_database,
     parse_list,
+    parse_master_key,
     parse_networks,
     parse_optional_span,
     parse_port,
@@ -34,8 +35,6 @@ from watchword.server.parsing import (
 from watchword.server.sources import FILE, read_environment, read_toml
 
 __all__ = ["FILE", "ROWS", "Row", "Settings"]
-
-MIN_SECRET: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ ROWS: Final[Sequence[Row]] = (
     Row("DATA_DIR", parse_text, "watchword-data", "The folder of database and master key"),
     Row(
         "SECRET",
-        parse_text,
+        parse_master_key,
         None,
         "The master key, 32 characters or more. Default: made once, in DATA_DIR",
         True,
@@ -188,10 +187,6 @@ class Settings:
             raise ConfigurationError(
                 "issuer: a host that is not loopback needs --issuer, the https URL users see"
             )
-        if self.secret is not None and len(self.secret) < MIN_SECRET:
-            raise ConfigurationError(f"secret: the master key needs at least {MIN_SECRET} characters")
-        if self.secret is not None and len(set(self.secret)) < 8:
-            raise ConfigurationError("secret: the master key repeats itself; draw one at random")
         if (self.values["ADMIN_EMAIL"] is None) != (self.values["ADMIN_PASSWORD"] is None):
             raise ConfigurationError("admin_email: it goes together with admin_password")
         if (self.values["TLS_CERT"] is None) != (self.values["TLS_KEY"] is None):
