@@ -32,13 +32,13 @@ _RULES: Final = {
     "a user who died without an entry": (
         f"SELECT u.id FROM users u WHERE u.floor BETWEEN {_RECENTLY} AND {_NOW}"
         " AND u.floor > (SELECT base FROM head)"
-        " AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.id = u.id AND r.kind = 'user')"
+        " AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.id = u.id AND r.id <> '' AND r.kind = 'user')"
     ),
     "a session that ended without an entry": (
         f"SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.ended_at > {_RECENTLY}"
         f" AND s.token_expires_at > {_NOW} AND s.ended_at > (SELECT base FROM head)"
-        " AND NOT EXISTS (SELECT 1 FROM revocations r"
-        "  WHERE (r.id = s.id AND r.kind = 'session') OR (r.id = u.id AND r.kind = 'user'))"
+        " AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.id IN (s.id, u.id) AND r.id <> ''"
+        "  AND ((r.id = s.id AND r.kind = 'session') OR (r.id = u.id AND r.kind = 'user')))"
     ),
     "an entry past the head": "SELECT sequence FROM revocations WHERE sequence > (SELECT sequence FROM head)",
     "an ended session without a reason": (

@@ -163,7 +163,7 @@ class Transaction:
         if kind == "claims":
             await self.hold_head()
             # The newest overlay of a user says all that the older ones said.
-            await self.run("DELETE FROM revocations WHERE id = ? AND kind = 'claims'", id)
+            await self.run("DELETE FROM revocations WHERE id = ? AND id <> '' AND kind = 'claims'", id)
         row = await self.one("UPDATE head SET sequence = sequence + 1 RETURNING sequence, longest_life")
         assert row is not None
         sequence, longest_life = row
