@@ -14,7 +14,7 @@ def existing() -> set[str]:
     return {
         name
         for file in HERE.glob("test_*.py")
-        for name in re.findall(r"def (test_s\d\d_\w+)", file.read_text("utf-8"))
+        for name in re.findall(r"def (test_(?:s\d\d|n\d+)_\w+)", file.read_text("utf-8"))
     }
 
 
@@ -22,15 +22,18 @@ class TestMissionPage:
     def test_the_page_names_the_existing(self) -> None:
         """Every test it names exists, and every test of a row stands on it, in that row."""
         named = set()
-        for number, tests in re.findall(
-            r"^\| S(\d+) \|[^|]*\|([^|]*)\|", PAGE.read_text("utf-8"), re.MULTILINE
+        for row, number, tests in re.findall(
+            r"^\| ([SN])(\d+) \|[^|]*\|([^|]*)\|", PAGE.read_text("utf-8"), re.MULTILINE
         ):
             found = re.findall(r"`(test_\w+)`", tests)
-            assert all(name.startswith(f"test_s{int(number):02}_") for name in found), number
+            begin = f"test_s{int(number):02}_" if row == "S" else f"test_n{number}_"
+            assert all(name.startswith(begin) for name in found), number
             named |= set(found)
         assert named == existing()
 
     def test_every_row_is_proved_or_open(self) -> None:
-        """Seventy-seven rows, each once."""
-        rows = [int(number) for number in re.findall(r"^\| S(\d+) \|", PAGE.read_text("utf-8"), re.MULTILINE)]
-        assert sorted(rows) == list(range(1, 78))
+        """Seventy-seven rows of the introductions and twelve beyond, each once."""
+        page = PAGE.read_text("utf-8")
+        for letter, last in (("S", 77), ("N", 12)):
+            rows = [int(number) for number in re.findall(rf"^\| {letter}(\d+) \|", page, re.MULTILINE)]
+            assert sorted(rows) == list(range(1, last + 1))

@@ -54,7 +54,10 @@ async def revoke_token(
         await tx.hold_user_of(session_id)
     await tx.hold_head()
     # ``id <> ''`` says again what the index is for; without it SQLite walks through the whole log.
-    if await tx.one("SELECT 1 FROM revocations WHERE id = ? AND id <> '' AND kind = 'token'", jti) is not None:
+    if (
+        await tx.one("SELECT 1 FROM revocations WHERE id = ? AND id <> '' AND kind = 'token'", jti)
+        is not None
+    ):
         return
     session = await sessions.get(tx, session_id) if session_id is not None else None
     if session is not None and session.ended_at is not None:
