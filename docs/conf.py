@@ -36,6 +36,8 @@ OUTSIDE = {
     "../SECURITY.md": "security.md",
     "../CONTRIBUTING.md": "contributing.md",
     "../examples/payroll/README.md": "payroll.md",
+    "../examples/forum/README.md": "forum.md",
+    "../examples/seeds/README.md": "seeds.md",
 }
 """Pages that stand where people look for them in a checkout -> where the site has them."""
 
@@ -53,7 +55,8 @@ def relink_included(app: Any, relative_path: Path, parent: str, content: list[st
     content[0] = (
         content[0].replace("](../../SECURITY.md", "](security.md").replace("](SECURITY.md", "](security.md")
     )
-    content[0] = re.sub(r"\[([^\]]+)\]\(\w+\.py\)", r"\1", content[0])  # the site has no source files
+    # The site has no source files.
+    content[0] = re.sub(r"\[([^\]]+)\]\(\w+\.(?:py|json)\)", r"\1", content[0])
 
 
 def setup(app: Any) -> None:
