@@ -38,6 +38,12 @@ T = TypeVar("T")
 _POLL: Final = 0.025
 """Seconds between two looks at ``PRAGMA data_version``, which tells of commits by other processes."""
 
+_CACHE: Final = 32_768
+"""KiB of pages the writer may keep: what some thousand people touch who are spread over a file of millions."""
+
+_LOG: Final = 4_000
+"""Pages that gather in the write-ahead log before they are copied: a page written again meanwhile is copied once."""
+
 _START_PATIENCE: Final = 5.0
 """Seconds to wait for another process that writes while this one starts."""
 
@@ -283,7 +289,8 @@ def _connect(path: str, *, read_only: bool = False, patience: float = 0) -> sqli
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA cache_size = -8192")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG}")
     except BaseException:
         connection.close()
         raise
