@@ -114,3 +114,22 @@ def page(files: Sequence[BinaryIO], write: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         write.write_text(text, encoding="utf-8")
+
+
+@cli.command()
+@click.option(
+    "--peers",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder with the rivals' install.sh and run.py. Default: ../shared/bench/peers.",
+)
+@click.option("--seconds", default=3.0, show_default=True, help="Length of one measurement.")
+@click.option("--connections", default=16, show_default=True, help="Kept-alive connections.")
+@_json
+def rivals(peers: Path | None, seconds: float, connections: int, as_json: bool) -> None:
+    """Refresh, log-in, guarded GET and key set beside other servers, installed into .peers."""
+    from bench.rivals import DEFAULT, measure
+
+    if peers is None and not DEFAULT.is_dir():
+        raise click.UsageError("name the rivals' folder by --peers")
+    table = measure(peers or DEFAULT, seconds=seconds, connections=connections)
+    Report.of("python -m bench rivals", table).show(as_json)
