@@ -46,6 +46,7 @@ def create_app(guard: Guard, ledger: Ledger) -> FastAPI:
     app = FastAPI(title="Payroll")
     user = protect(guard)
     admin = protect(guard, role="admin")
+    payer = protect(guard, role="admin", fresh=0)  # money waits for the issuer's word
 
     def own(principal: Principal) -> dict[str, Any]:
         # The subject says who is calling. An e-mail address would not do: it can change hands.
@@ -94,13 +95,15 @@ def create_app(guard: Guard, ledger: Ledger) -> FastAPI:
         return ledger.payments(found(ledger.employee(employee_id))["id"])
 
     @app.post("/payments", status_code=201)
-    def pay(order: PaymentOrder, principal: Principal = Depends(admin)) -> dict[str, Any]:
+    def pay(order: PaymentOrder, principal: Principal = Depends(payer)) -> dict[str, Any]:
         return found(ledger.pay(Payment(**order.model_dump()), issued_by=principal.subject))
 
     return app
 
 
 def from_environment() -> FastAPI:
-    """The payroll as ``PAYROLL_ISSUER`` and ``PAYROLL_DATABASE`` describe it."""
-    guard = Guard(os.environ.get("PAYROLL_ISSUER", "http://127.0.0.1:8080"))
+    """The payroll as ``PAYROLL_ISSUER``, ``PAYROLL_DATABASE`` and ``PAYROLL_SNAPSHOT`` describe it."""
+    guard = Guard(
+        os.environ.get("PAYROLL_ISSUER", "http://127.0.0.1:8080"), snapshot=os.environ.get("PAYROLL_SNAPSHOT")
+    )
     return create_app(guard, Ledger(Path(os.environ.get("PAYROLL_DATABASE", "payroll.db"))))

@@ -284,6 +284,18 @@ class TestSnapshot:
         assert second.health()["sequence"] == 1
         second.close()
 
+    def test_a_kill_is_in_the_file_a_moment_after_it_was_heard(self, tmp_path: Path) -> None:
+        """Nobody has to close the guard, and no later message has to come: a crash forgets nobody."""
+        path = tmp_path / "guard.snapshot"
+        with pretend_issuer() as issuer:
+            guard = Guard(issuer.url, snapshot=path)
+            listening(issuer, guard, token(issuer))
+            until(path.exists)
+            for number in (2, 3):
+                issuer.revoke("session", f"ses_{number}")
+                until(lambda number=number: f"ses_{number}" in path.read_text())
+            guard.close()
+
     def test_only_a_newer_one_replaces_it(self, tmp_path: Path) -> None:
         """A guard that lags behind does not take back what another has written."""
         path = tmp_path / "guard.snapshot"

@@ -173,11 +173,11 @@ def start_server(folder: Path, **settings: str) -> Server:
     return Server(process, httpx2.Client(base_url=url, timeout=30))
 
 
-def start_payroll(folder: Path, issuer: str) -> Process:
+def start_payroll(folder: Path, issuer: str, **settings: str) -> Process:
     """The example API against *issuer*."""
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "payroll.db"
-    env = environment(PAYROLL_ISSUER=issuer, PAYROLL_DATABASE=str(database))
+    env = environment(PAYROLL_ISSUER=issuer, PAYROLL_DATABASE=str(database), **settings)
     if not database.exists():
         subprocess.run([sys.executable, "-m", "examples.payroll.seed", str(database)], env=env, check=True)
     port = free_port()

@@ -16,8 +16,9 @@ from typing import Any, Final, Self
 from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
 from watchword.guard.asking import Asking
 from watchword.guard.derived_key import RootSecrets
+from watchword.guard.keeper import Keeper
 from watchword.guard.knowledge import Knowledge
-from watchword.guard.snapshot import Kept, SnapshotFile
+from watchword.guard.snapshot import SnapshotFile
 from watchword.guard.transport import Transport
 from watchword.guard.view import View
 from watchword.jose.encoding import parse_json_object
@@ -41,8 +42,6 @@ METADATA_LIFE: Final = 3600.0
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 SWEEP_INTERVAL: Final = 60.0
-WRITE_INTERVAL: Final = 2.0
-REWRITE_INTERVAL: Final = 30.0
 
 
 class Issuer:
@@ -75,11 +74,10 @@ class Issuer:
         self._prompt = prompt
         self._questions = Asking(self._ask, monotonic=monotonic)
         self._max_staleness = max_staleness
-        self._file = file
+        self._keeper = None if file is None else Keeper(file, knowledge, note=self._note, monotonic=monotonic)
         self._monotonic = monotonic
         self._metadata: dict[str, Any] = {}
-        self._metadata_at = self._keys_at = self._swept_at = self._written_at = -1e9
-        self._written: tuple[int, int] = (0, 0)
+        self._metadata_at = self._keys_at = self._swept_at = -1e9
         self._last_event_id: str | None = None
         self._error: str | None = None
         self._wanted = False
@@ -89,7 +87,8 @@ class Issuer:
         self._asking = threading.Lock()
         self._answered = threading.Event()
         self._closing = threading.Event()
-        self._restore()
+        if self._keeper is not None:
+            self._keeper.restore()
 
     @classmethod
     def create(
@@ -139,6 +138,8 @@ class Issuer:
             self._started_at = self._monotonic() if self._started_at is None else self._started_at
             self._thread = threading.Thread(target=self._run, name="watchword-guard", daemon=True)
             self._thread.start()
+            if self._keeper is not None:
+                self._keeper.start()
 
     def wait(self, seconds: float) -> None:
         """Wait for the first answer, at most until *seconds* after the first start: later uses never wait."""
@@ -158,7 +159,8 @@ class Issuer:
         except WatchwordError as refused:
             raise TemporarilyUnavailable(refused.description) from refused
         self._answered.set()
-        self._keep()
+        if self._keeper is not None:
+            self._keeper.write()
 
     def confirm(self) -> Future[None]:
         """Ask for what is new, together with all who ask at the same time; done when it is known here."""
@@ -171,7 +173,8 @@ class Issuer:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(0.5)
-        self._keep(last=True)
+        if self._keeper is not None:
+            self._keeper.close()
 
     def forked(self) -> bool:
         """Be usable in a child process; returns whether a thread has to be begun again."""
@@ -184,6 +187,8 @@ class Issuer:
         self._knowledge.forked()
         self._transport.forked()
         self._questions.forked()
+        if self._keeper is not None:
+            self._keeper.forked()
         return had_thread
 
     def health(self) -> dict[str, Any]:
@@ -277,6 +282,7 @@ class Issuer:
                 if attempt == 2:
                     raise
                 continue
+            self._heard()
             if outcome == "fresh":
                 break
             if outcome == "old" or attempt == 2:
@@ -292,16 +298,21 @@ class Issuer:
         if now - self._swept_at > SWEEP_INTERVAL:
             self._swept_at = now
             self._knowledge.sweep()
-        self._keep()
 
     def _accept(self, text: str | bytes) -> str:
         try:
-            return self._knowledge.accept(text)
+            outcome = self._knowledge.accept(text)
         except InvalidToken as refused:
             # Forged, or under a feed key we have not met: the metadata is asked again before the next try.
             self._metadata = {}
             self._knowledge.alarm(refused.description)
             raise
+        self._heard()
+        return outcome
+
+    def _heard(self) -> None:
+        if self._keeper is not None:
+            self._keeper.moved()
 
     def _fetch(self, url: str) -> bytes:
         return self._transport.get(url, limit=revocation_list.MAX_SIZE, accept="application/jwt")
@@ -344,29 +355,3 @@ class Issuer:
         if what != self._error:
             _log.warning("revocation feed of %s: %s", self._url, what)
         self._error = what
-
-    def _restore(self) -> None:
-        kept = None if self._file is None else self._file.read()
-        if kept is not None:
-            self._knowledge.restore(kept.message, keys=kept.keys, retired=kept.retired_feed_kids)
-            self._written = (self._knowledge.epoch, self._knowledge.sequence)
-
-    def _keep(self, *, last: bool = False) -> None:
-        """Write the snapshot: soon when the log moved, seldom when only time went by."""
-        known, now = self._knowledge, self._monotonic()
-        if self._file is None or known.view.cold:
-            return
-        moved = (known.epoch, known.sequence) != self._written
-        if not last and now - self._written_at < (WRITE_INTERVAL if moved else REWRITE_INTERVAL):
-            return
-        self._written_at = now
-        kept = Kept(
-            message=known.export(),
-            keys=tuple(known.published.values()),
-            retired_feed_kids=tuple(sorted(known.retired_feed_kids)),
-        )
-        try:
-            self._file.write(kept)
-            self._written = (kept.message.epoch, kept.message.sequence)
-        except OSError as broken:
-            self._note(f"the snapshot cannot be written: {broken}")
