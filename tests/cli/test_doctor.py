@@ -133,6 +133,10 @@ class TestFiles:
         file.write_text("port = 9000\n")
         file.chmod(0o644)
         assert findings(safe) == (0, {})
+        file.write_text('database = "postgresql://watchword:lanterns@127.0.0.1:1/watchword"\n')
+        safe.settings["WATCHWORD_SECRET"] = "a-secret-of-more-than-32-letters"
+        assert findings(safe)[1]["configuration_file"]["level"] == "unsafe"
+        del safe.settings["WATCHWORD_SECRET"]
         file.write_text('admin_email = "a@example.com"\nadmin_password = "nine-slow-lanterns"\n')
         code, found = findings(safe)
         assert (code, found["configuration_file"]["cure"]) == (1, "chmod 600 watchword.toml")

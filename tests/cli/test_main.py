@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -199,6 +200,7 @@ class TestTerminal:
         for key in shell.json("key", "list"):
             assert key["kid"] in shown
         assert ("GONE: --json has all" in shown) == hidden
+        assert re.search(r"  (now|\d+s ago) ", shown)
         assert max(map(len, shown.splitlines())) <= int(width)
 
     def test_attack_a59_a_stranger_s_text_stays_text(self, shell: Shell, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from watchword.cli.facts import Facts
 from watchword.cli.moment import distance
 from watchword.protocol.metadata import is_loopback
-from watchword.server.settings import ROWS
 
 __all__ = ["CHECKS", "Advice"]
 
@@ -210,7 +209,8 @@ def data_files(facts: Facts) -> Advice | None:
 def configuration_file(facts: Facts) -> Advice | None:
     """Who can read the secrets in ``watchword.toml``."""
     path = facts.folder / "watchword.toml"
-    held = [row.name for row in ROWS if row.secret and facts.settings.sources[row.name] == path.name]
+    shown = facts.settings.shown()
+    held = [name for name, value, source in shown if "(hidden)" in value and source == path.name]
     if not held:
         return None
     if mode := facts.exposed(path):
