@@ -214,5 +214,10 @@ class TestTerminal:
         done = shell.run("user", "import", str(file))
         shown = shell.ok("user", "list").stdout + done.output
         assert "\u202e" not in shown
+        reason = "left\u202e \x9b31m\x1b[0m us\u2028"
+        for options in ((), ("--json",)):
+            told = shell.ok("user", "ban", "ada@example.com", "--reason", reason, *options).stdout
+            assert not {"\u202e", "\x9b", "\x1b", "\u2028"} & set(told)
+        assert json.loads(told)["ban_reason"] == reason
         said = shell.run("user", "show", "\x1b[2J\r\nada\u202e").stderr
         assert said == "watchword: there is no user \\x1b[2J\\x0d\\x0aada\\u202e\n"

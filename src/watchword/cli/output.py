@@ -21,6 +21,8 @@ _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
     for code in (0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 
+_JSON: Final = {code: f"\\u{code:04x}" for code in _CONTROL if code > 126}
+
 
 def colourless() -> bool:
     """Whether the user asked for text alone, by ``NO_COLOR`` or a terminal that can do no more."""
@@ -49,7 +51,8 @@ def show_json(value: Any, *, indent: bool | None = None) -> None:
     encoded = msgspec.json.encode(value)
     if sys.stdout.isatty() if indent is None else indent:
         encoded = msgspec.json.format(encoded, indent=2)
-    click.echo(encoded.decode())
+    # JSON itself escapes the control characters below 32 and leaves the others, which move a cursor as well.
+    click.echo(encoded.decode().translate(_JSON))
 
 
 def show_record(pairs: Iterable[tuple[str, Any]]) -> None:
