@@ -73,7 +73,10 @@ class SetupService:
         """
         if await self.users.find_by_email(email) is not None:
             return None
-        return await self.users.create(email, password, roles=_ROLES, origin=Origin())
+        try:
+            return await self.users.create(email, password, roles=_ROLES, origin=Origin())
+        except EmailTaken:  # by another node that began at the same moment
+            return None
 
 
 def _digest(token: str) -> bytes:
