@@ -194,7 +194,7 @@ def secret_file(facts: Facts) -> Advice | None:
 def data_files(facts: Facts) -> Advice | None:
     """Who can read the database and its folder."""
     places = [facts.settings.data_dir]
-    if facts.database is not None:
+    if facts.database is not None and facts.database.path is not None:
         path = facts.database.path
         places += [path, path.with_name(f"{path.name}-wal")]
     for place in places:

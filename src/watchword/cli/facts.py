@@ -27,9 +27,10 @@ __all__ = ["DatabaseFacts", "Facts", "gather"]
 class DatabaseFacts:
     """What stands in the database, as far as it can be read."""
 
-    path: Path
+    path: Path | None
+    """The file; none where it is a server's."""
     journal: str
-    """SQLite's journal mode."""
+    """SQLite's journal mode; ``wal`` where there is nothing to choose."""
     fault: str | None = None
     """Why it cannot be used."""
     pending: Sequence[str] = ()
@@ -75,7 +76,7 @@ def gather(settings: Settings, folder: Path) -> Facts:
         free_bytes=shutil.disk_usage(_existing(settings.data_dir)).free,
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         password_cost=_password_cost(settings.passwords),
-        database=_database(path) if isinstance(path, Path) and path.is_file() else None,
+        database=_database(path) if settings.shares_database or Path(path).is_file() else None,
     )
 
 
@@ -99,7 +100,24 @@ def _password_cost(policy: PasswordPolicy) -> timedelta:
         service.close()
 
 
-def _database(path: Path) -> DatabaseFacts:
+def _database(place: Path | str) -> DatabaseFacts:
+    return _file(place) if isinstance(place, Path) else _server(place)
+
+
+def _server(url: str) -> DatabaseFacts:
+    import asyncio
+
+    from watchword.server.store import opening
+
+    try:
+        if lacking := asyncio.run(opening.pending(url)):
+            return DatabaseFacts(None, "wal", pending=[f"{step.number:04d}_{step.word}" for step in lacking])
+        return asyncio.run(_content(url, "wal"))
+    except WatchwordError as fault:
+        return DatabaseFacts(None, "wal", fault.description.removeprefix("database: "))
+
+
+def _file(path: Path) -> DatabaseFacts:
     import asyncio
     import sqlite3
     from urllib.parse import quote
@@ -120,11 +138,10 @@ def _database(path: Path) -> DatabaseFacts:
         return DatabaseFacts(path, "unknown", fault.description.removeprefix("database: "))
 
 
-async def _content(path: Path, journal: str) -> DatabaseFacts:
-    from watchword.server.services import utc_now
-    from watchword.server.store.sqlite import SqliteStore
+async def _content(place: Path | str, journal: str) -> DatabaseFacts:
+    from watchword.server.store.opening import open_store
 
-    store = await SqliteStore.open(path, now=utc_now, upgrade=False)
+    store = await open_store(place, upgrade=False)
     try:
         events = (await store.events.list(limit=1)).items
         keys: Sequence[SigningKey] = await store.keys.list()
@@ -132,7 +149,7 @@ async def _content(path: Path, journal: str) -> DatabaseFacts:
             key for key in keys if key.purpose == "token" and key.state == "active" and not key.audience
         ]
         return DatabaseFacts(
-            path=path,
+            path=place if isinstance(place, Path) else None,
             journal=journal,
             administrators=await store.users.count(role="admin"),
             newest_at=max([event.at for event in events] + [key.created_at for key in keys], default=None),
