@@ -85,10 +85,6 @@ class TestSharedDatabase:
             assert line.startswith("database: cannot open it: ")
             assert "geheim" not in line
 
-    def test_a_copy_is_made_with_its_own_tools(self, shared: Shell) -> None:
-        """``db backup`` copies a file."""
-        assert "PostgreSQL has its own tools" in shared.refused("db", "backup", "copy.db", code=2)
-
     def test_the_master_key_must_be_given(self, shell: Shell) -> None:
         """One that is drawn at the first start would be another one at each node."""
         shell.settings["WATCHWORD_DATABASE"] = AWAY
