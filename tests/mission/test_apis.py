@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,18 @@ class TestRights:
         assert payroll.get("/me", headers=user.bearer).json()["id"] == 11
         assert payroll.patch("/employees/11", json={"name": "Rich"}, headers=user.bearer).status_code == 403
         assert payroll.post("/payments", json=ORDER, headers=root.bearer).status_code == 201
+
+    def test_s26_what_a_client_shows_is_no_right(
+        self, server: Server, payroll: httpx2.Client, user: User
+    ) -> None:
+        """A page may show its payment button by the claim admin; who makes it show the button pays nobody."""
+        header, payload, signature = user.tokens["access_token"].split(".")
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        assert claims["admin"] is False
+        shown = urlsafe_b64encode(json.dumps({**claims, "admin": True}).encode()).rstrip(b"=").decode()
+        edited = {"Authorization": f"Bearer {header}.{shown}.{signature}"}
+        assert payroll.post("/payments", json=ORDER, headers=user.bearer).status_code == 403
+        assert payroll.post("/payments", json=ORDER, headers=edited).status_code == 401
 
     def test_s35_the_payload_says_what_is_allowed(self, server: Server) -> None:
         """Roles and scope stand in the token; a log-in may ask for less scope, never for more."""
