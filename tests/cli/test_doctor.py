@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cli.stage import Shell
-from watchword.cli.checks import CHECKS, Advice, disk_space, open_files, password_hash
+from watchword.cli.checks import CHECKS, Advice, disk_space, event_loop, open_files, password_hash
 from watchword.cli.facts import Facts, gather
 from watchword.server.settings import Settings
 
@@ -52,8 +52,8 @@ class TestDoctor:
         assert (code, found) == (0, {})
         done = safe.ok("doctor")
         assert done.stdout == ""
-        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 18 good\n")
-        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 18
+        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 19 good\n")
+        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 19
 
     def test_the_defaults_are_safe(self, shell: Shell) -> None:
         """A server as it comes gets advice, a longer password among it, and exit 0."""
@@ -125,6 +125,16 @@ class TestFiles:
         code, found = findings(safe)
         assert (code, found[check]["cure"]) == (1, cure)
         subprocess.run(cure.split(), cwd=safe.folder, check=True)
+        assert findings(safe) == (0, {})
+
+    def test_a_tls_key_that_everybody_reads(self, safe: Shell) -> None:
+        """Its group may, for several programs share a certificate."""
+        for name in ("cert.pem", "key.pem"):
+            (safe.folder / name).touch(mode=0o644)
+        safe.settings |= {"WATCHWORD_TLS_CERT": "cert.pem", "WATCHWORD_TLS_KEY": "key.pem"}
+        code, found = findings(safe)
+        assert (code, found["tls_key"]["cure"]) == (1, "chmod o= key.pem")
+        subprocess.run(["chmod", "o=", "key.pem"], cwd=safe.folder, check=True)
         assert findings(safe) == (0, {})
 
     def test_secrets_in_the_configuration(self, safe: Shell) -> None:
@@ -228,6 +238,10 @@ class TestMachine:
         )
         assert done.stdout.startswith("slow    open_files  a process may open 256 files")
         assert open_files(replace(self.facts(), open_files=resource.RLIM_INFINITY)).level == "good"
+
+    def test_a_slow_loop(self) -> None:
+        """uvloop comes with the server's extra, and a bare asyncio serves all the same."""
+        assert event_loop(replace(self.facts(), fast_loop=False)).level == "slow"
 
     def test_each_check_says_what_it_checks(self) -> None:
         """A function each, and each once."""

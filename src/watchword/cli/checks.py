@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -191,6 +192,23 @@ def secret_file(facts: Facts) -> Advice | None:
     return Advice("good", "the master key is its owner's alone") if path.is_file() else None
 
 
+def tls_key(facts: Facts) -> Advice | None:
+    """Who can read the key of the certificate; a group may, as is usual where several programs share one."""
+    name = facts.settings.values["TLS_KEY"]
+    if name is None:
+        return None
+    if mode := facts.exposed(Path(name), rights=0o007):
+        return Advice("unsafe", f"others can read the TLS key: {name} is {mode}", f"chmod o= {name}")
+    return Advice("good", "the TLS key is not everybody's")
+
+
+def event_loop(facts: Facts) -> Advice:
+    """Whether the fast event loop is there."""
+    if not facts.fast_loop:
+        return Advice("slow", "uvloop is missing: requests take longer", 'pip install "watchword[server]"')
+    return Advice("good", "uvloop is there")
+
+
 def data_files(facts: Facts) -> Advice | None:
     """Who can read the database and its folder."""
     places = [facts.settings.data_dir]
@@ -299,6 +317,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     shared_secrets,
     key_age,
     secret_file,
+    tls_key,
     data_files,
     configuration_file,
     database,
@@ -306,4 +325,5 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     clock,
     disk_space,
     open_files,
+    event_loop,
 )

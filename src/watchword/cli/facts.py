@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING
@@ -53,17 +54,19 @@ class Facts:
     """Of the disk that holds the data."""
     open_files: int
     """How many files and sockets this shell lets a process have."""
+    fast_loop: bool
+    """Whether uvloop is installed."""
     password_cost: timedelta
     """The time of the processor that one password costs here, hashed as the settings say."""
     database: DatabaseFacts | None
 
-    def exposed(self, path: Path) -> str | None:
-        """The mode of *path* in words, when others than its owner have any right to it."""
+    def exposed(self, path: Path, *, rights: int = 0o077) -> str | None:
+        """The mode of *path* in words, when others than its owner have any of *rights* to it."""
         try:
             mode = path.stat().st_mode
         except OSError:
             return None
-        return stat.filemode(mode) if mode & 0o077 else None
+        return stat.filemode(mode) if mode & rights else None
 
 
 def gather(settings: Settings, folder: Path) -> Facts:
@@ -75,6 +78,7 @@ def gather(settings: Settings, folder: Path) -> Facts:
         now=datetime.now(UTC),
         free_bytes=shutil.disk_usage(_existing(settings.data_dir)).free,
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        fast_loop=find_spec("uvloop") is not None,
         password_cost=_password_cost(settings.passwords),
         database=_database(path) if settings.shares_database or Path(path).is_file() else None,
     )
