@@ -103,6 +103,19 @@ def streams(listeners: int, changes: int, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--entries", default=1_000_000, show_default=True, help="Dead sessions in the table.")
+@click.option("--rounds", default=15, show_default=True, help="Turns of each contender.")
+@click.option("--seconds", default=0.1, show_default=True, help="CPU time of one turn.")
+@_json
+def million(entries: int, rounds: int, seconds: float, as_json: bool) -> None:
+    """A guard with a million entries: its memory, and what a request pays for them."""
+    from bench.million import measure
+
+    table = measure(entries=entries, rounds=rounds, seconds=seconds)
+    Report.of("python -m bench million", table).show(as_json)
+
+
+@cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"))
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else print it.")
 def page(files: Sequence[BinaryIO], write: Path | None) -> None:

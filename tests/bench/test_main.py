@@ -75,13 +75,21 @@ class TestBench:
         ]  # fmt: skip
         assert ElementTree.fromstring(plot.read_text("utf-8")).tag.endswith("svg")
 
+    def test_a_large_table_is_measured(self) -> None:
+        """Every entry is in it; memory and the price of a request stand beside their goals."""
+        arguments = ("million", "--entries", "3000", "--rounds", "1", "--seconds", "0.002")
+        rows = table("A guard that knows of 3000 dead sessions", *arguments)
+        assert [row["goal, at most"] for row in rows] == [150, None, None, None, 0.5]
+
     def test_every_stream_hears_every_death(self) -> None:
         """Many streams on one server process, each change on each of them."""
         report = json.loads(bench("streams", "--listeners", "30", "--changes", "1", "--json"))
         (found,) = report["tables"]
         assert "90 arrivals" in found["notes"][0]
 
-    @pytest.mark.parametrize("command", ["verify", "start", "server", "growth", "page", "reach", "streams"])
+    @pytest.mark.parametrize(
+        "command", ["verify", "start", "server", "growth", "page", "reach", "streams", "million"]
+    )
     def test_each_command_explains_itself(self, command: str) -> None:
         """``--help`` works."""
         assert "Usage: python -m bench" in bench(command, "--help")

@@ -321,6 +321,18 @@ class TestSnapshot:
         with pytest.raises(ConfigurationError, match="others may write"):
             Guard(issuer.url, snapshot=path)
 
+    def test_an_entry_that_is_none_stops_the_start(self, tmp_path: Path) -> None:
+        """Entries are read one by one; a bad one is told like every other damage."""
+        path = tmp_path / "guard.snapshot"
+        with pretend_issuer() as issuer:
+            issuer.revoke("session", "ses_2")
+            guard = Guard(issuer.url, snapshot=path)
+            guard.refresh()
+            guard.close()
+        path.write_text(path.read_text().replace('"kind":"session"', '"kind":"season"'))
+        with pytest.raises(ConfigurationError, match="snapshot: "):
+            Guard(issuer.url, snapshot=path)
+
     @pytest.mark.parametrize(
         "content", ["", "{}\n", "\xff", '{"issuer":"https://b.example","epoch":1,"sequence":1,"iat":1}\n{}\n']
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +23,9 @@ from watchword import InvalidToken, Principal, TemporarilyUnavailable
 from watchword.guard.derived_key import RootSecrets, derive
 from watchword.guard.knowledge import Knowledge
 from watchword.guard.verifier import Verifier
+from watchword.jose import jws
 from watchword.jose.jwk import Key
-from watchword.protocol.revocation_list import Entry, RevocationList, sign
+from watchword.protocol.revocation_list import TYP, Entry, RevocationList, sign
 
 ADMIN = {"roles": ["user", "admin"], "scope": "read write pay", "role": "admin", "admin": True}
 USER = {"roles": ["user"], "scope": "read", "role": "user", "admin": False}
@@ -358,6 +360,16 @@ class TestFeedKeys:
         """Byte by byte, as for a token."""
         with pytest.raises(InvalidToken):
             ear.hear(kill(1, "session", "ses_1"), iss=issuer)
+
+    def test_a_message_with_a_malformed_entry_moves_no_cursor(self, ear: Ear) -> None:
+        """What was read of it before may stay dead; as news it does not count."""
+        good = {"sequence": 1, "kind": "session", "id": "ses_1"}
+        message = {"iss": ISSUER, "epoch": 1, "after": 0, "sequence": 2, "iat": ear.clock.wall, "kids": []}
+        payload = json.dumps({**message, "entries": [good, {"sequence": 2, "kind": "season"}]})
+        with pytest.raises(InvalidToken):
+            ear.known.accept(jws.sign(payload.encode(), FEED_KEY, typ=TYP))
+        assert ear.known.sequence == 0
+        assert list(ear.view.keys) == [TOKEN_KEY.kid]
 
     def test_attack_a30_a_forged_or_torn_message_is_refused(self, ear: Ear) -> None:
         """A token key, a stranger's key, a torn text and no signature at all."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from watchword.errors import ConfigurationError, InvalidToken
 from watchword.guard.knowledge import Knowledge
 from watchword.guard.snapshot import Kept, SnapshotFile
 
@@ -53,7 +54,10 @@ class Keeper:
         """
         kept = self._file.read()
         if kept is not None:
-            self._knowledge.restore(kept.message, keys=kept.keys, retired=kept.retired_feed_kids)
+            try:
+                self._knowledge.restore(kept.message, keys=kept.keys, retired=kept.retired_feed_kids)
+            except InvalidToken as broken:
+                raise ConfigurationError(f"snapshot: {self._file.path}: {broken.description}") from None
             self._written = self._position()
 
     def start(self) -> None:

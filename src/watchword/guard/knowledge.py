@@ -14,7 +14,7 @@ from watchword.guard.revocations import Table
 from watchword.guard.view import View
 from watchword.jose.jwk import Key, KeySet
 from watchword.protocol import revocation_list
-from watchword.protocol.revocation_list import RevocationList
+from watchword.protocol.revocation_list import Head, Received, RevocationList
 
 __all__ = ["Accepted", "Knowledge", "Question"]
 
@@ -161,7 +161,7 @@ class Knowledge:
             )
 
     def restore(
-        self, message: RevocationList, *, keys: Iterable[Mapping[str, Any]], retired: Iterable[str]
+        self, message: Received, *, keys: Iterable[Mapping[str, Any]], retired: Iterable[str]
     ) -> None:
         """Begin with what an earlier process exported; it is as old as it was."""
         with self._lock:
@@ -179,16 +179,16 @@ class Knowledge:
         self.alarms += 1
         _log.warning("revocation feed of %s: %s", self.issuer, what)
 
-    def _parse(self, text: str | bytes) -> tuple[RevocationList, str]:
+    def _parse(self, text: str | bytes) -> tuple[Received, str]:
         refused = InvalidToken("no key of the revocation feed is known")
         for key in self.feed_keys:
             try:
-                return revocation_list.parse(text, KeySet((key,)), issuer=self.issuer), key.kid
+                return revocation_list.receive(text, KeySet((key,)), issuer=self.issuer), key.kid
             except InvalidToken as reason:
                 refused = reason
         raise refused
 
-    def _merge(self, message: RevocationList, signer: str | None) -> Accepted:
+    def _merge(self, message: Received, signer: str | None) -> Accepted:
         if message.epoch < self.epoch:
             self.alarm(f"a message of epoch {message.epoch} after epoch {self.epoch}")
             return "old"
@@ -200,7 +200,7 @@ class Knowledge:
             if self.epoch:
                 _log.warning("revocation feed of %s: epoch %d begins", self.issuer, message.epoch)
             self.epoch, self.sequence = message.epoch, 0
-        for entry in message.entries:
+        for entry in message.read():
             self.table.merge(entry)
             self._learn(entry.keys)
         self.table.base = max(self.table.base, message.base)
@@ -213,7 +213,7 @@ class Knowledge:
         self._look(heard=outcome == "fresh")
         return outcome
 
-    def _move(self, message: RevocationList) -> Accepted:
+    def _move(self, message: Head) -> Accepted:
         if message.after > self.sequence:
             return "gap"
         if message.sequence < self.sequence:

@@ -18,15 +18,23 @@ from typing import Any
 import msgspec
 
 from watchword.errors import ConfigurationError
-from watchword.protocol.revocation_list import RevocationList
+from watchword.protocol.revocation_list import Received, RevocationList
 
-__all__ = ["Kept", "SnapshotFile"]
+__all__ = ["Kept", "Read", "SnapshotFile"]
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """The second line of the file: all of it."""
+    """The second line of the file, as it is written: all of it."""
 
     message: RevocationList
+    keys: tuple[dict[str, Any], ...] = ()
+    retired_feed_kids: tuple[str, ...] = ()
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """The second line, as it is read."""
+
+    message: Received
     keys: tuple[dict[str, Any], ...] = ()
     retired_feed_kids: tuple[str, ...] = ()
 
@@ -51,7 +59,7 @@ class SnapshotFile:
     path: Path
     issuer: str
 
-    def read(self) -> Kept | None:
+    def read(self) -> Read | None:
         """What was kept; ``None`` when there is no file.
 
         Raises:
@@ -64,7 +72,7 @@ class SnapshotFile:
                 head = msgspec.json.decode(file.readline(), type=_Head)
                 if head.issuer != self.issuer:
                     raise ConfigurationError(f"snapshot: {self.path} belongs to {head.issuer}")
-                kept = msgspec.json.decode(file.readline(), type=Kept)
+                kept = msgspec.json.decode(file.readline(), type=Read)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as broken:

@@ -7,7 +7,8 @@ order and still know how far it has seen without a gap.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -16,7 +17,18 @@ from watchword.jose import jws
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.jose.jwk import Key, KeySet
 
-__all__ = ["KINDS", "MAX_NONCE", "MAX_SIZE", "TYP", "Entry", "RevocationList", "parse", "sign"]
+__all__ = [
+    "KINDS",
+    "MAX_NONCE",
+    "MAX_SIZE",
+    "TYP",
+    "Entry",
+    "Received",
+    "RevocationList",
+    "parse",
+    "receive",
+    "sign",
+]
 
 TYP: Final = "watchword-revocations+jwt"
 MAX_SIZE: Final = 256 * 1024 * 1024
@@ -54,8 +66,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     keys: tuple[dict[str, Any], ...] = ()
 
 
-class RevocationList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message of the feed: every kept entry in (``after``, ``sequence``].
+class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of the feed but for its entries: every kept one in (``after``, ``sequence``].
 
     Attributes:
         iss: the issuer.
@@ -77,9 +89,38 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     kids: tuple[str, ...]
     base: int = 0
     longest_life: int = 0
-    entries: tuple[Entry, ...] = ()
     feed_keys: tuple[dict[str, Any], ...] = ()
     nonce: str = ""
+
+
+class RevocationList(Head, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of the feed."""
+
+    entries: tuple[Entry, ...] = ()
+
+
+class Received(Head, frozen=True, kw_only=True):
+    """One message whose entries are read one by one: a million of them are never in memory twice."""
+
+    entries: list[msgspec.Raw] = []
+
+    def read(self) -> Iterator[Entry]:
+        """Every entry, once.
+
+        Raises:
+            InvalidToken: one is malformed.
+        """
+        self.entries.reverse()
+        while self.entries:
+            try:
+                yield _decode(self.entries.pop())
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as broken:
+                raise InvalidToken("the revocation list is malformed") from broken
+
+
+Message = TypeVar("Message", bound=Head)
+
+_decode: Final = msgspec.json.Decoder(Entry).decode
 
 
 def sign(message: RevocationList, key: Key) -> str:
@@ -93,9 +134,22 @@ def parse(text: str | bytes, keys: KeySet, *, issuer: str) -> RevocationList:
     Raises:
         InvalidToken: it is forged, torn, of another issuer or of another type.
     """
+    return _parse(text, keys, issuer, RevocationList)
+
+
+def receive(text: str | bytes, keys: KeySet, *, issuer: str) -> Received:
+    """The same, with entries that are yet to be read.
+
+    Raises:
+        InvalidToken: as ``parse``.
+    """
+    return _parse(text, keys, issuer, Received)
+
+
+def _parse(text: str | bytes, keys: KeySet, issuer: str, form: type[Message]) -> Message:
     _, payload, _ = jws.verify(text, keys, typ=TYP, algorithms=ASYMMETRIC, max_size=MAX_SIZE)
     try:
-        message = msgspec.json.decode(payload, type=RevocationList)
+        message = msgspec.json.decode(payload, type=form)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as broken:
         raise InvalidToken("the revocation list is malformed") from broken
     if message.iss != issuer:
