@@ -8,7 +8,7 @@ says what is special about it::
     <!-- expect: text -->                        its output contains this (may stand several times)
     <!-- shown: why -->                          it is not run; shell is still parsed
 
-The ports 8080 and 8000 of the text become free ones.
+The port 8080 and those from 8000 to 8009 become free ones.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ TEXTS = [*PAGES, TOP / "SECURITY.md", TOP / "CONTRIBUTING.md"]
 FENCE = re.compile(
     r"(?P<comments>(?:^<!--.*?-->\n)*)^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+PORT = re.compile(r"\b80(?:80|0\d)\b")
 COMMENT = re.compile(r"<!--\s*(\w+)(?::\s*(.*?))?\s*-->")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
@@ -113,8 +114,8 @@ def name_of(page: Path) -> str:
 def play(page: Path, folder: Path, *, own_curl: bool) -> None:
     """Run a page in an empty folder and hold its outputs against what it promises."""
     parts = runnable(page)
-    auth, api = str(free_port()), str(free_port())
-    text = script(parts).replace("8080", auth).replace("8000", api)
+    ports = {port: str(free_port()) for port in sorted({"8080", *PORT.findall(script(parts))})}
+    text = PORT.sub(lambda found: ports[found[0]], script(parts))
     tools = folder / "bin"
     tools.mkdir()
     if own_curl:
@@ -127,7 +128,7 @@ def play(page: Path, folder: Path, *, own_curl: bool) -> None:
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "PYTHONPATH": os.pathsep.join((str(TOP / "src"), str(TOP))),
-        "WATCHWORD_PORT": auth,
+        "WATCHWORD_PORT": ports["8080"],
         "NO_COLOR": "1",
     }
     process = subprocess.Popen(

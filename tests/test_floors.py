@@ -124,6 +124,8 @@ ROOMS["cli"] |= {
 ROOMS["cli"].add("server.web")
 # a move names two databases, of which no setting is one
 ROOMS["cli"].add("server.parsing")
+# `routes` reads an application, and what its protections demand
+ROOMS["cli"].add("frameworks")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
 ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 

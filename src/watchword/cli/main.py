@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "key": ("keys", "Signing keys: list, rotate, kill."),
     "client": ("revoke", "Programs that log people in: shut them out."),
     "token": ("inspect", "Read a token aloud, offline; kill one."),
+    "routes": ("routes", "Which routes of an application are open to everybody."),
     "doctor": ("doctor", "What is unsafe or slow here, with the cure."),
     "db": ("database", "The schema and the health of the data."),
 }

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from watchword.errors import WatchwordError
-from watchword.frameworks.protection import Body, Protection, Refusal, Words
+from watchword.frameworks.protection import Body, Protection, Refusal, Words, marked
 from watchword.guard.guard import Guard
 
 __all__ = ["Application", "Protected", "protect"]
@@ -55,7 +55,7 @@ def protect(
         ConfigurationError: an argument is not usable.
     """
     protection = Protection.parse(guard, scope=scope, role=role, fresh=fresh, optional=optional, body=body)
-    return lambda app: Protected(app, protection)
+    return marked(lambda app: Protected(app, protection), protection)
 
 
 class Protected:

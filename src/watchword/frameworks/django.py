@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from watchword.errors import ConfigurationError, WatchwordError
 from watchword.frameworks.need import needs
-from watchword.frameworks.protection import Body, Protection, Refusal, Words
+from watchword.frameworks.protection import Body, Protection, Refusal, Words, marked
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
 
@@ -60,7 +60,7 @@ def protect(
         # No browser adds this header field by itself, so no other site can make it send one (and the check,
         # which comes first, would answer 403 to whoever has no cookie). Without credentials it is the app's to say.
         guarded.csrf_exempt = not optional  # type: ignore[attr-defined]
-        return guarded
+        return marked(guarded, protection)
 
     return decorate
 

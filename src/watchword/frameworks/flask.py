@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from watchword.errors import ConfigurationError, WatchwordError
 from watchword.frameworks.need import needs
-from watchword.frameworks.protection import Body, Protection, Words
+from watchword.frameworks.protection import Body, Protection, Words, marked
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
 
@@ -65,7 +65,7 @@ def protect(
                 return Response(refusal.body, refusal.status, list(refusal.headers))
             return current_app.ensure_sync(view)(*arguments, **more)
 
-        return guarded
+        return marked(guarded, protection)
 
     return decorate
 

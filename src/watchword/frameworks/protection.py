@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 import msgspec
 
@@ -25,10 +25,12 @@ from watchword.protocol.challenge import holds_token, www_authenticate
 from watchword.protocol.problem import MEDIA_TYPE, problem, simple
 from watchword.protocol.scope import parse_scope
 
-__all__ = ["Body", "Protection", "Refusal", "Words"]
+__all__ = ["Body", "Protection", "Refusal", "Words", "marked", "protection_of"]
 
 Body = Literal["problem", "simple"]
 Words = str | Collection[str]
+
+_Marked = TypeVar("_Marked")
 
 _ADMIN: Final = "admin"
 _JSON: Final = "application/json"
@@ -204,6 +206,23 @@ class Protection:
             raise InsufficientScope("the caller lacks the role this takes", scope=self.scope)
         if self.scope and not principal.has_scope(*self.scope):
             raise InsufficientScope("the token lacks the scope this takes", scope=self.scope)
+
+
+_MARK: Final = "__watchword__"
+
+
+def marked(guarded: _Marked, protection: Protection) -> _Marked:
+    """*guarded*, with what it demands written on it: ``watchword routes`` reads it there."""
+    setattr(guarded, _MARK, protection)
+    return guarded
+
+
+def protection_of(thing: object) -> Protection | None:
+    """What *thing* demands of callers: a view, a dependency, a wrapper, a guard or permission of a framework."""
+    for name in (_MARK, "protection"):
+        if isinstance(found := getattr(thing, name, None), Protection):
+            return found
+    return None
 
 
 def _words(name: str, given: object) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from watchword.errors import ConfigurationError, WatchwordError
 from watchword.frameworks.need import needs
-from watchword.frameworks.protection import Body, Protection, Refusal, Words
+from watchword.frameworks.protection import Body, Protection, Refusal, Words, marked
 from watchword.guard.guard import Guard
 
 with needs("starlette"):
@@ -73,7 +73,7 @@ def protect(
                 return await endpoint(*arguments, **more)
             return await run_in_threadpool(endpoint, *arguments, **more)
 
-        return guarded
+        return marked(guarded, protection)
 
     return decorate
 

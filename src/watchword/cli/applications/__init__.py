@@ -1,0 +1,1 @@
+"""Reading an application: its routes, and what each demands of its caller."""
