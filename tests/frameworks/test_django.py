@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.views import View
 from rest_framework.decorators import api_view
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView, exception_handler
@@ -126,6 +126,29 @@ class TestRestFramework:
         MISSING.check(ask(view), "GET")
         refused = ask(view, ada)
         assert (refused.status, json.loads(refused.body)) == (403, {"detail": "never"})
+
+    def test_a_base_s_permissions_stay(self, guard: Guard, ada: dict[str, str]) -> None:
+        """A view that inherits its permissions does not lose them by being protected."""
+
+        class Base(Me):
+            permission_classes = [IsAdminUser]
+
+        class View(Base):
+            pass
+
+        view = rest.protect(guard)(View).as_view()  # type: ignore[attr-defined]
+        assert ask(view, ada).status == 403
+        root = PretendIssuer().headers  # another issuer's administrator is nobody here
+        assert ask(view, root("usr_root", roles=["admin"])).status == 401
+
+    def test_an_administrator_is_staff(self, guard: Guard, watchword_issuer: PretendIssuer) -> None:
+        """What the framework asks of users can be asked of a caller."""
+
+        class View(Me):
+            permission_classes = [IsAdminUser]
+
+        view = rest.protect(guard)(View).as_view()  # type: ignore[attr-defined]
+        assert ask(view, watchword_issuer.headers("usr_root", roles=["admin"])).status == 200
 
     def test_permissions_combine(self, guard: Guard, ada: dict[str, str]) -> None:
         """``&`` with another class is a permission again."""

@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Security
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
 
-from tests.frameworks.contract import MISSING, NO_ROLE
+from tests.frameworks.contract import MISSING, NO_ROLE, insufficient
 from tests.frameworks.wire import Fields, Request, Send, ask_asgi
-from watchword import Guard, InvalidToken, MissingCredentials
+from watchword import Guard, InvalidToken, MissingCredentials, Principal
 from watchword.frameworks.fastapi import Refused, protect
 from watchword.testing import PretendIssuer
 
@@ -88,6 +88,38 @@ class TestWhole:
         app.add_middleware(BaseHTTPMiddleware, dispatch=watch)
         check(ask_asgi(app), ada)
         assert seen == [401, 200]
+
+
+class TestSecurity:
+    def test_scopes_of_security_are_demanded(
+        self, guard: Guard, ada: Fields, watchword_issuer: PretendIssuer
+    ) -> None:
+        """``Security(…, scopes=…)``, its own and those of what depends on it, add up with those of ``protect``."""
+        payer = protect(guard)
+
+        def inner(principal: Principal = Security(payer, scopes=["pay"])) -> Principal:
+            return principal
+
+        app = FastAPI()
+
+        @app.get("/pay")
+        def pay(principal: Principal = Security(inner, scopes=["eur"])) -> dict[str, str]:
+            return {"subject": principal.subject}
+
+        send = ask_asgi(app)
+        refused = insufficient("the token lacks the scope this takes", "eur pay")
+        MISSING.check(send(Request(path="/pay")), "GET")
+        refused.check(send(Request(path="/pay", fields=ada)), "GET")
+        half = tuple(watchword_issuer.headers("usr_ada", scope="pay").items())
+        refused.check(send(Request(path="/pay", fields=half)), "GET")
+        whole = tuple(watchword_issuer.headers("usr_ada", scope="eur pay").items())
+        assert send(Request(path="/pay", fields=whole)).status == 200
+
+    def test_scopes_mean_that_somebody_calls(self, guard: Guard) -> None:
+        """``optional`` and a scope: nobody has none."""
+        app = FastAPI(dependencies=[Security(protect(guard, optional=True), scopes=["pay"])])
+        app.get("/me")(mine)
+        MISSING.check(ask_asgi(app)(Request()), "GET")
 
 
 class TestHandlers:

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from watchword.errors import WatchwordError
+from watchword.errors import MissingCredentials, WatchwordError
 from watchword.frameworks.need import needs
-from watchword.frameworks.protection import Body, Protection, Refusal, Words
+from watchword.frameworks.protection import Body, Protection, Refusal, Words, lacks_scope
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
 
 with needs("fastapi"):
     from fastapi.openapi.models import HTTPBearer
+    from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
     from starlette.exceptions import HTTPException
     from starlette.requests import HTTPConnection
@@ -69,8 +70,8 @@ class Protect(SecurityBase):
         self.model = HTTPBearer(bearerFormat="JWT", description="An access token (RFC 6750, RFC 9068)")
         self.scheme_name = "Bearer"
 
-    async def __call__(self, connection: HTTPConnection) -> Any:
-        """The caller of *connection*.
+    async def __call__(self, connection: HTTPConnection, wanted: SecurityScopes) -> Any:
+        """The caller of *connection*; scopes of a ``Security(…)`` around it are demanded, too.
 
         Raises:
             Refused: he may not.
@@ -80,6 +81,8 @@ class Protect(SecurityBase):
             principal: Principal | None = await protection.authorize_async(
                 authorization_of(connection), connection.scope["query_string"], connection
             )
+            if wanted.scopes and not (principal is not None and principal.has_scope(*wanted.scopes)):
+                raise MissingCredentials if principal is None else lacks_scope(wanted.scopes)
         except WatchwordError as error:
             raise self._refused(connection, error) from None
         connection.state.principal = principal
@@ -94,7 +97,7 @@ class Protect(SecurityBase):
 
 
 # FastAPI looks up the names of annotations in the function; a callable object keeps none.
-Protect.__call__.__annotations__["connection"] = HTTPConnection
+Protect.__call__.__annotations__.update(connection=HTTPConnection, wanted=SecurityScopes)
 
 
 async def _answer(connection: HTTPConnection, refused: Exception) -> Response | None:

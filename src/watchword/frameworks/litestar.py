@@ -83,10 +83,9 @@ class Protect:
         """
         scope = connection.scope
         values = [value for name, value in scope["headers"] if name == b"authorization"]
+        header = str(values[0], "latin-1") if len(values) == 1 else values or None
         try:
-            principal = await self.protection.authorize_async(
-                values or None, scope["query_string"], connection
-            )
+            principal = await self.protection.authorize_async(header, scope["query_string"], connection)
         except WatchwordError as error:
             if scope["type"] == ScopeType.WEBSOCKET:
                 raise WebSocketException(code=1008, detail=error.description) from None

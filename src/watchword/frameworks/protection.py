@@ -25,7 +25,7 @@ from watchword.protocol.challenge import holds_token, www_authenticate
 from watchword.protocol.problem import MEDIA_TYPE, problem, simple
 from watchword.protocol.scope import parse_scope
 
-__all__ = ["Body", "Protection", "Refusal", "Words", "marked", "protection_of"]
+__all__ = ["Body", "Protection", "Refusal", "Words", "lacks_scope", "marked", "protection_of"]
 
 Body = Literal["problem", "simple"]
 Words = str | Collection[str]
@@ -205,7 +205,12 @@ class Protection:
         if self.role and not granted:
             raise InsufficientScope("the caller lacks the role this takes", scope=self.scope)
         if self.scope and not principal.has_scope(*self.scope):
-            raise InsufficientScope("the token lacks the scope this takes", scope=self.scope)
+            raise lacks_scope(self.scope)
+
+
+def lacks_scope(scope: Collection[str]) -> InsufficientScope:
+    """The refusal of a token whose scope does not hold all of *scope*."""
+    return InsufficientScope("the token lacks the scope this takes", scope=scope)
 
 
 _MARK: Final = "__watchword__"

@@ -28,8 +28,8 @@ with needs("djangorestframework"):
     from django.conf import settings
     from rest_framework.authentication import BaseAuthentication
     from rest_framework.exceptions import APIException
-    from rest_framework.permissions import BasePermission
-    from rest_framework.views import exception_handler
+    from rest_framework.permissions import AllowAny, BasePermission
+    from rest_framework.views import APIView, exception_handler
 
     from watchword.frameworks.django import credentials_of, response_of
 
@@ -46,6 +46,11 @@ class Caller:
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False
     is_active: ClassVar[bool] = True
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether he is an administrator."""
+        return self.principal.is_admin
 
     @property
     def pk(self) -> str:
@@ -137,7 +142,8 @@ def protect(
 ) -> Callable[[View], View]:
     """A decorator for ``APIView`` classes, view sets, and functions under ``@api_view``.
 
-    Permissions that the view has of its own are asked after this one. The arguments are those of
+    Permissions that the view has already, by itself, from its base or as the project's default, are asked after
+    this one. The arguments are those of
     ``watchword.frameworks.asgi.protect``.
 
     Raises:
@@ -148,7 +154,10 @@ def protect(
     def decorate(view: View) -> View:
         if not callable(view) or hasattr(view, "cls"):
             raise ConfigurationError("protect: stands under @api_view, or on a class")
-        own = list(vars(view).get("permission_classes", ()))
+        own = getattr(view, "permission_classes", APIView.permission_classes)
+        own = [
+            one for one in own if one is not AllowAny
+        ]  # it says nothing, and schemas would call the token optional
         marked: Any = view
         marked.authentication_classes = [_made(Authentication, Protection.parse(guard, body=body))]
         marked.permission_classes = [_made(Permission, protection), *own]

@@ -60,7 +60,7 @@ class Protected:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        query = environ.get("QUERY_STRING", "").encode("latin-1")
+        query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
         try:
             principal = self.protection.authorize(environ.get("HTTP_AUTHORIZATION"), query, environ)
         except WatchwordError as error:
