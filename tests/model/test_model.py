@@ -38,6 +38,7 @@ async def serving(random: Random, clock: Clock, database: str) -> AsyncIterator[
             "issuer": ISSUER,
             "database": f"sqlite:///{database}",
             "secret": SECRET,
+            "feed": "full",
             "password_hash": "test",
             "claims": "admin=admin",
             "max_sessions_per_user": "3",

@@ -123,6 +123,7 @@ async def open_stage(**flags: str) -> AsyncIterator[Stage]:
             "password_hash": "test",
             "log_requests": "false",
             "log_format": "json",
+            "feed": "full",
             **flags,
         }
     )

@@ -56,6 +56,7 @@ class Guard:
         keys: a key set; with it the guard works offline: no thread, no feed, no revocation.
         secrets: the root secrets shared with the server, for HS256, which is then allowed beside
             *algorithms*; a second one replaces a leaked first.
+        feed_secret: the server's ``FEED_SECRET``; without it a change of roles may end tokens, not change them.
         algorithms: the allow-list; a token never widens it.
         leeway: seconds of clock difference forgiven, at most 240.
         max_staleness: seconds of silence after which the feed counts as stale.
@@ -83,6 +84,7 @@ class Guard:
         *,
         keys: KeySet | Mapping[str, Any] | str | bytes | None = None,
         secrets: bytes | str | Sequence[bytes | str] | None = None,
+        feed_secret: str | None = None,
         algorithms: Collection[str] = ("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
         leeway: float = 30,
         max_staleness: float = 60,
@@ -97,6 +99,8 @@ class Guard:
         self.max_staleness = max_staleness
         self.on_stale = on_stale
         _check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
+        if feed_secret is not None and not (feed_secret.isascii() and feed_secret.isprintable()):
+            raise ConfigurationError("feed_secret: must be printable ASCII")
         self._issuer: Feed | None = feed
         allowed = set(algorithms)
         source: Offline | Feed
@@ -121,6 +125,7 @@ class Guard:
                 self.issuer,
                 audience,
                 secrets=secrets,
+                feed_secret=feed_secret,
                 max_staleness=max_staleness,
                 patience=PATIENCE,
                 snapshot=snapshot,

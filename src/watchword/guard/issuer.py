@@ -54,6 +54,7 @@ class Issuer:
         prompt: the same, for questions that a request waits for.
         max_staleness: seconds of silence after which the feed counts as stale.
         file: where snapshots are kept.
+        secret: what is shown to hear the whole feed.
         monotonic: the clock nobody sets.
     """
 
@@ -66,6 +67,7 @@ class Issuer:
         prompt: Transport,
         max_staleness: float,
         file: SnapshotFile | None = None,
+        secret: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
@@ -75,6 +77,7 @@ class Issuer:
         self._questions = Asking(self._ask, monotonic=monotonic)
         self._max_staleness = max_staleness
         self._keeper = None if file is None else Keeper(file, knowledge, note=self._note, monotonic=monotonic)
+        self._secret = secret
         self._monotonic = monotonic
         self._metadata: dict[str, Any] = {}
         self._metadata_at = self._keys_at = self._swept_at = -1e9
@@ -97,6 +100,7 @@ class Issuer:
         audience: str,
         *,
         secrets: bytes | str | Iterable[bytes | str] | None,
+        feed_secret: str | None,
         max_staleness: float,
         patience: float,
         snapshot: str | os.PathLike[str] | None,
@@ -115,6 +119,7 @@ class Issuer:
             prompt=Transport(timeout=patience, patience=patience),
             max_staleness=max_staleness,
             file=None if snapshot is None else SnapshotFile(Path(snapshot), url),
+            secret=feed_secret,
         )
 
     @property
@@ -229,7 +234,7 @@ class Issuer:
         heard = False
         url = self._endpoint("watchword_revocations_stream_endpoint", REVOCATIONS_STREAM_PATH)
         for event in self._transport.events(
-            url, limit=2 * revocation_list.MAX_SIZE, last_id=self._last_event_id
+            url, limit=2 * revocation_list.MAX_SIZE, last_id=self._last_event_id, secret=self._secret
         ):
             outcome = self._accept(event.data)
             if outcome == "gap":
@@ -273,6 +278,7 @@ class Issuer:
                 f"{url}?after={self._knowledge.sequence}&nonce={question.nonce}",
                 limit=revocation_list.MAX_SIZE,
                 accept="application/jwt",
+                secret=self._secret,
             )
             try:
                 outcome = self._knowledge.confirm(body, question)
@@ -315,7 +321,9 @@ class Issuer:
             self._keeper.moved()
 
     def _fetch(self, url: str) -> bytes:
-        return self._transport.get(url, limit=revocation_list.MAX_SIZE, accept="application/jwt")
+        return self._transport.get(
+            url, limit=revocation_list.MAX_SIZE, accept="application/jwt", secret=self._secret
+        )
 
     def _read_metadata(self) -> None:
         metadata = self._document(metadata_url(self._url))

@@ -41,7 +41,9 @@ class Transport:
         self._tls: ssl.SSLContext | None = None
         self._stream: socket.socket | None = None
 
-    def get(self, url: str, *, limit: int, accept: str = "application/json") -> bytes:
+    def get(
+        self, url: str, *, limit: int, accept: str = "application/json", secret: str | None = None
+    ) -> bytes:
         """The body of a 200 answer.
 
         Raises:
@@ -50,7 +52,7 @@ class Transport:
         deadline = time.monotonic() + self._patience
         connection, _ = self._connect(url)
         try:
-            response = _send(connection, url, {"Accept": accept})
+            response = _send(connection, url, {"Accept": accept, **_shown(secret)})
             body = bytearray()
             while chunk := response.read1(_CHUNK):
                 body += chunk
@@ -66,7 +68,9 @@ class Transport:
         finally:
             connection.close()
 
-    def events(self, url: str, *, limit: int, last_id: str | None) -> Iterator[Event]:
+    def events(
+        self, url: str, *, limit: int, last_id: str | None, secret: str | None = None
+    ) -> Iterator[Event]:
         """The events of a stream until it breaks off; ends without an error when ``hang_up`` was called.
 
         Raises:
@@ -74,7 +78,7 @@ class Transport:
         """
         connection, self._stream = self._connect(url)
         try:
-            headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+            headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **_shown(secret)}
             response = _send(connection, url, headers | ({"Last-Event-ID": last_id} if last_id else {}))
             if (response.getheader("Content-Type") or "").split(";")[0].strip() != "text/event-stream":
                 raise TemporarilyUnavailable(f"{url} is not a stream of events")
@@ -115,6 +119,10 @@ class Transport:
             connection.close()
             raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
         return connection, connection.sock
+
+
+def _shown(secret: str | None) -> dict[str, str]:
+    return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
 
 def _send(connection: HTTPConnection, url: str, headers: Mapping[str, str]) -> HTTPResponse:

@@ -20,6 +20,7 @@ __all__ = [
     "parse_choice",
     "parse_claims",
     "parse_count",
+    "parse_credential",
     "parse_database",
     "parse_list",
     "parse_master_key",
@@ -88,6 +89,13 @@ def format_span(span: timedelta) -> str:
 def parse_optional_span(text: str) -> timedelta | None:
     """The same, or ``never``."""
     return None if text == "never" else parse_span(text)
+
+
+def parse_credential(text: str) -> str:
+    """A secret that is shown in a header (RFC 6750 2.1): 32 characters or more of its alphabet."""
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]{32,}=*", text):
+        raise ValueError("must be 32 characters or more of A-Z a-z 0-9 . _ ~ + / -")
+    return text
 
 
 def parse_secrets(text: str) -> Mapping[str, tuple[str, ...]]:

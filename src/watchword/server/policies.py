@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Literal
 
 from watchword.server.store.records import SessionRules
 
@@ -122,6 +123,10 @@ class FeedPolicy:
     heartbeat: timedelta = timedelta(seconds=5)
     queue: int = 256
     """Messages a slow listener may lie behind before it is dropped."""
+    form: Literal["full", "open", "closed"] = "full"
+    """What those hear who show no secret: everything; kills alone, in which nobody reads what a user is; nothing."""
+    secret: str | None = field(default=None, repr=False)
+    """What a guard shows to hear everything."""
     page: int = 50_000
     """Entries read from the log at once."""
 

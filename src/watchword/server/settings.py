@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError
 from watchword.protocol.metadata import check_issuer_url, is_loopback
@@ -22,6 +23,7 @@ from watchword.server.parsing import (
     parse_choice,
     parse_claims,
     parse_count,
+    parse_credential,
     parse_database,
     parse_list,
     parse_master_key,
@@ -74,6 +76,19 @@ ROWS: Final[Sequence[Row]] = (
         parse_choice("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
         "ES256",
         "The algorithm of new signing keys",
+    ),
+    Row(
+        "FEED",
+        parse_choice("auto", "full", "open", "closed"),
+        "auto",
+        "What strangers hear of revocations: all, kills alone, nothing. auto: full on loopback, else open",
+    ),
+    Row(
+        "FEED_SECRET",
+        parse_credential,
+        None,
+        "What guards show to hear everything, 32 characters or more",
+        True,
     ),
     Row(
         "KEY_ROTATION",
@@ -199,6 +214,8 @@ class Settings:
             raise ConfigurationError("access_token_ttl: must be between 1s and 24h")
         if not timedelta(seconds=1) <= self.values["BASIC_TTL"] <= timedelta(hours=24):
             raise ConfigurationError("basic_ttl: must be between 1s and 24h")
+        if self.values["FEED"] == "closed" and self.values["FEED_SECRET"] is None:
+            raise ConfigurationError("feed: closed to everybody, without feed_secret")
         if self.values["KEY_ROTATION"] is not None and self.values["KEY_ROTATION"] < timedelta(hours=1):
             raise ConfigurationError("key_rotation: must be never, or 1h or longer")
         if life > min(self.values["REFRESH_TOKEN_TTL"], self.values["SESSION_IDLE_TTL"]):
@@ -308,8 +325,12 @@ class Settings:
 
     @property
     def feed(self) -> policies.FeedPolicy:
-        """How the revocation feed breathes."""
-        return policies.FeedPolicy()
+        """How the revocation feed breathes, and who hears what."""
+        form = self.values["FEED"]
+        if form == "auto":
+            # On the developer's own machine nobody has to carry a secret from one window to the other.
+            form = "full" if is_loopback(urlsplit(self.issuer).hostname or "") else "open"
+        return policies.FeedPolicy(form=form, secret=self.values["FEED_SECRET"])
 
     @property
     def web(self) -> policies.WebPolicy:

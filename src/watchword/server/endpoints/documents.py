@@ -58,16 +58,18 @@ def metadata_document(services: Services) -> dict[str, Any]:
 
 async def revocations(services: Services, request: Request) -> Response:
     """``GET /revocations``: the feed as one signed message; ``after``: what came since; ``nonce``: as of now."""
+    edition = services.feed.edition(request.header_values("authorization"))
     after = _after(request)
     if after is not None:
         nonce = request.query.get("nonce")
         if nonce is None:
-            return Response(200, services.feed.delta(after), _JWT, {"Cache-Control": "no-cache"})
+            return Response(200, edition.delta(after), _JWT, {"Cache-Control": "no-cache"})
         if not nonce.isascii() or not nonce.isprintable() or not 0 < len(nonce) <= MAX_NONCE:
             raise InvalidRequest(f"nonce must be up to {MAX_NONCE} characters of ASCII")
-        return Response(200, await services.feed.answer(after, nonce), _JWT, NO_STORE)
-    snapshot = services.feed.snapshot()
-    headers = {"Cache-Control": "public, max-age=1", "ETag": snapshot.etag}
+        return Response(200, await services.feed.answer(after, nonce, edition), _JWT, NO_STORE)
+    snapshot = edition.snapshot()
+    shared = "private" if request.header_values("authorization") else "public"
+    headers = {"Cache-Control": f"{shared}, max-age=1", "ETag": snapshot.etag, "Vary": "Authorization"}
     asked = (tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(","))
     if snapshot.etag in asked:
         return Response(304, media_type="", headers=headers)
@@ -76,12 +78,13 @@ async def revocations(services: Services, request: Request) -> Response:
 
 async def stream(services: Services, request: Request) -> Response:
     """``GET /revocations/stream``: the feed as server-sent events; ``Last-Event-ID`` or ``after`` resumes."""
+    edition = services.feed.edition(request.header_values("authorization"))
     after = _after(request)
     return Response(
         200,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        stream=services.feed.stream(request.header("last-event-id"), after=after or 0),
+        stream=services.feed.stream(request.header("last-event-id"), after=after or 0, edition=edition),
     )
 
 

@@ -8,41 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
+from hmac import compare_digest
 from typing import Final
 
-from watchword.errors import TemporarilyUnavailable, WatchwordError
-from watchword.protocol import revocation_list
-from watchword.protocol.revocation_list import RevocationList
+from watchword.errors import InvalidToken, MissingCredentials, TemporarilyUnavailable, WatchwordError
+from watchword.protocol.challenge import parse_authorization
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
 from watchword.server.store.records import Head, Origin
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
+from watchword.server.tokens.edition import Edition, Snapshot, kill_instead
 from watchword.server.tokens.kept import Kept
-from watchword.server.tokens.listeners import Listeners
 
-__all__ = ["RevocationFeed", "Snapshot"]
+__all__ = ["RevocationFeed"]
 
 _log = logging.getLogger("watchword.server")
 
-_PIECE: Final = 65_536
-"""Bytes handed to a stream at once, so that a large snapshot waits here and not in the socket's buffer."""
-_REPLIES: Final = 64
-"""Signed deltas remembered: a fleet that comes back after a restart asks for the same few."""
 _BREATH: Final = 20e-6
 """Seconds of rest for each listener after an event: commits in a storm share a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The whole feed as one signed message, and its entity tag."""
-
-    body: bytes
-    etag: str
 
 
 @dataclass(slots=True)
@@ -66,20 +55,16 @@ class RevocationFeed:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     cursors: CursorCodec
-    _listeners: Listeners = field(init=False)
+    _full: Edition = field(init=False)
+    _open: Edition = field(init=False)
     _kept: Kept = field(default_factory=Kept)
     _head: Head | None = None
-    _read_at: float = 0
-    """Seconds since the epoch, taken before the head was last read: the ``iat`` of what is sent."""
-    _snapshot: Snapshot | None = None
-    _snapshot_at: float = 0
-    _snapshot_frame: bytes = b""
-    _replies: dict[int, bytes] = field(default_factory=dict, repr=False)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _closed: bool = False
 
     def __post_init__(self) -> None:
-        self._listeners = Listeners(self.policy.queue)
+        self._full = Edition(self.ring, self.issuer, self.policy, self.cursors)
+        self._open = Edition(self.ring, self.issuer, self.policy, self.cursors, kill_instead)
 
     async def start(self) -> None:
         """Read the log once, so that the first answer is complete."""
@@ -111,7 +96,7 @@ class RevocationFeed:
                 except WatchwordError as fault:
                     _log.error("the revocation feed is silent: %s", fault.description)
                     await asyncio.sleep(1)
-                await asyncio.sleep(_BREATH * len(self._listeners))
+                await asyncio.sleep(_BREATH * self.listeners)
         finally:
             watcher.cancel()
 
@@ -122,7 +107,8 @@ class RevocationFeed:
     def close(self) -> None:
         """End every stream, so that a drain need not wait for them."""
         self._closed = True
-        self._listeners.close()
+        for edition in (self._full, self._open):
+            edition.listeners.close()
 
     @property
     def closed(self) -> bool:
@@ -132,7 +118,7 @@ class RevocationFeed:
     @property
     def listeners(self) -> int:
         """How many guards listen."""
-        return len(self._listeners)
+        return len(self._full.listeners) + len(self._open.listeners)
 
     @property
     def sequence(self) -> int:
@@ -177,45 +163,50 @@ class RevocationFeed:
         """Whether this one token was revoked by its ``jti``."""
         return jti in self._kept.tokens
 
+    def edition(self, authorization: Sequence[str | bytes]) -> Edition:
+        """What somebody may hear who shows these ``Authorization`` values, none included.
+
+        Raises:
+            MissingCredentials: the feed is closed to strangers.
+            InvalidRequest, InvalidToken: what is shown is not the feed's secret.
+        """
+        secret = self.policy.secret
+        if authorization and secret is not None:
+            credentials = parse_authorization(authorization)
+            shown = sha256(credentials.token.encode()).digest()
+            if credentials.scheme != "bearer" or not compare_digest(shown, sha256(secret.encode()).digest()):
+                raise InvalidToken("this is not the secret of the feed")
+            return self._full
+        if self.policy.form == "closed":
+            raise MissingCredentials
+        return self._full if self.policy.form == "full" else self._open
+
     def snapshot(self) -> Snapshot:
-        """Every kept entry, signed; made again when the log moved or the last one is a heartbeat old."""
-        if (
-            self._snapshot is None
-            or self._read_at - self._snapshot_at >= self.policy.heartbeat.total_seconds()
-        ):
-            head = self._known
-            body = self._sign(0, whole=True).encode()
-            self._snapshot = Snapshot(body, f'"{head.epoch}-{head.sequence}-{int(self._read_at)}"')
-            self._snapshot_at, self._snapshot_frame = self._read_at, self._frame(body)
-        return self._snapshot
+        """Every kept entry, signed."""
+        return self._full.snapshot()
 
     def delta(self, after: int) -> bytes:
         """Every kept entry past *after*, signed; a cursor from the future gets the whole."""
-        if not 0 < after <= self._known.sequence:
-            return self.snapshot().body
-        found = self._replies.get(after)
-        if found is None:
-            found = self._sign(after).encode()
-            if len(self._replies) < _REPLIES:
-                self._replies[after] = found
-        return found
+        return self._full.delta(after)
 
-    async def answer(self, after: int, nonce: str) -> bytes:
+    async def answer(self, after: int, nonce: str, edition: Edition | None = None) -> bytes:
         """Every kept entry past *after* as the log stands now, signed together with the asker's *nonce*.
 
         Raises:
             TemporarilyUnavailable: the log cannot be read.
         """
         await self._tell(heartbeat=False)
-        known = 0 < after <= self._known.sequence
-        return self._sign(after if known else 0, whole=not known, nonce=nonce).encode()
+        return (edition or self._full).sign(after, nonce=nonce)
 
-    async def stream(self, last_event_id: str | None = None, *, after: int = 0) -> AsyncIterator[bytes]:
+    async def stream(
+        self, last_event_id: str | None = None, *, after: int = 0, edition: Edition | None = None
+    ) -> AsyncIterator[bytes]:
         """Server-sent events from a place on: first what was missed, then each message as it happens.
 
         Args:
             last_event_id: the ``id`` of the last event heard; it wins over *after*.
             after: a sequence that the listener already has from somewhere else.
+            edition: what the listener may hear; everything, unless said otherwise.
 
         Raises:
             TemporarilyUnavailable: the log cannot be read.
@@ -225,22 +216,11 @@ class RevocationFeed:
             after = await self._resume(cursor)
         elif last_event_id is not None:
             after = 0
-        # Joined before the first message is built: nothing falls between the two.
-        queue = self._listeners.join()
-        try:
-            for piece in _pieces(self._first(after)):
-                yield piece
-            while not self._closed and (frame := await queue.get()) is not None:
-                for piece in _pieces(frame):
-                    yield piece
-        finally:
-            self._listeners.leave(queue)
-
-    def _first(self, after: int) -> bytes:
-        if 0 < after <= self._known.sequence:
-            return self._frame(self.delta(after))
-        self.snapshot()
-        return self._snapshot_frame
+        if self._closed:
+            return
+        async with aclosing((edition or self._full).stream(after)) as frames:
+            async for frame in frames:
+                yield frame
 
     async def _resume(self, cursor: tuple[int, int]) -> int:
         """Where a listener goes on; 0, the whole, when he comes from another epoch.
@@ -283,14 +263,8 @@ class RevocationFeed:
         head = self._known
         if not heartbeat and head == before:
             return False
-        if not len(self._listeners):
-            return True
-        if before.epoch == head.epoch:
-            frame = self._frame(self._sign(before.sequence).encode())
-        else:
-            self.snapshot()
-            frame = self._snapshot_frame
-        self._listeners.tell(frame)
+        for edition in (self._full, self._open):
+            edition.tell(before)
         return True
 
     async def _read(self) -> None:
@@ -309,42 +283,13 @@ class RevocationFeed:
                     break
         if known is None or head.kids != known.kids or kept.keys_at != keys_at:
             await self.ring.reload()
-        if head != known:
-            self._snapshot = None
         kept.forget(read_at, self.monotonic())
-        self._kept, self._head, self._read_at = kept, head, read_at
-        self._replies.clear()
+        self._kept, self._head = kept, head
+        for edition in (self._full, self._open):
+            edition.update(kept, head, read_at)
 
     @property
     def _known(self) -> Head:
         if self._head is None:
             raise TemporarilyUnavailable("the revocation log has not been read yet")
         return self._head
-
-    def _sign(self, after: int, *, whole: bool = False, nonce: str = "") -> str:
-        head, entries = self._known, self._kept.past(after)
-        # Whoever hears that keys moved hears which ones sign the feed, the waiting one included.
-        announced = whole or any(entry.kind == "key" for entry in entries)
-        message = RevocationList(
-            iss=self.issuer,
-            epoch=head.epoch,
-            after=after,
-            sequence=head.sequence,
-            iat=round(self._read_at, 3),
-            kids=head.kids,
-            base=head.base,
-            longest_life=int(head.longest_life.total_seconds()),
-            entries=entries,
-            feed_keys=tuple(self.ring.feed_jwks()["keys"]) if announced else (),
-            nonce=nonce,
-        )
-        return revocation_list.sign(message, self.ring.feed_key)
-
-    def _frame(self, message: bytes) -> bytes:
-        cursor = self.cursors.mint(self._known.epoch, self._known.sequence)
-        return b"id: %b\nevent: revocations\ndata: %b\n\n" % (cursor.encode(), message)
-
-
-def _pieces(frame: bytes) -> Iterator[bytes]:
-    for start in range(0, len(frame), _PIECE):
-        yield frame[start : start + _PIECE]

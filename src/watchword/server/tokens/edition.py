@@ -1,0 +1,169 @@
+"""The feed as one circle of listeners gets it: signed, remembered, sent to all of them as the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from watchword.errors import TemporarilyUnavailable
+from watchword.protocol import revocation_list
+from watchword.protocol.revocation_list import Entry, RevocationList
+from watchword.server.keys.ring import KeyRing
+from watchword.server.policies import FeedPolicy
+from watchword.server.store.records import Head
+from watchword.server.tokens.cursor import CursorCodec
+from watchword.server.tokens.kept import Kept
+from watchword.server.tokens.listeners import Listeners
+
+__all__ = ["Edition", "Snapshot", "kill_instead"]
+
+_PIECE: Final = 65_536
+"""Bytes handed to a stream at once, so that a large snapshot waits here and not in the socket's buffer."""
+_REPLIES: Final = 64
+"""Signed deltas remembered: a fleet that comes back after a restart asks for the same few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole feed as one signed message, and its entity tag."""
+
+    body: bytes
+    etag: str
+
+
+def kill_instead(entry: Entry) -> Entry:
+    """An entry as strangers may read it: what a user is now becomes the end of the tokens that say otherwise."""
+    if entry.kind != "claims":
+        return entry
+    return msgspec.structs.replace(entry, kind="user", claims={}, clients=())
+
+
+@dataclass(slots=True)
+class Edition:
+    """One edition of the feed.
+
+    Args:
+        ring: the key that signs it.
+        issuer: the ``iss`` of every message.
+        policy: heartbeat and queue.
+        cursors: writes the places of listeners.
+        show: each entry as this circle may read it.
+    """
+
+    ring: KeyRing
+    issuer: str
+    policy: FeedPolicy
+    cursors: CursorCodec
+    show: Callable[[Entry], Entry] = lambda entry: entry
+    listeners: Listeners = field(init=False)
+    _kept: Kept = field(default_factory=Kept)
+    _head: Head | None = None
+    _read_at: float = 0
+    _snapshot: Snapshot | None = None
+    _snapshot_at: float = 0
+    _snapshot_frame: bytes = b""
+    _replies: dict[int, bytes] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.listeners = Listeners(self.policy.queue)
+
+    def update(self, kept: Kept, head: Head, read_at: float) -> None:
+        """Stand on what was read of the log; *read_at* was taken before and is the ``iat`` of what is sent."""
+        if head != self._head:
+            self._snapshot = None
+        self._kept, self._head, self._read_at = kept, head, read_at
+        self._replies.clear()
+
+    def tell(self, before: Head) -> None:
+        """Say to all listeners what is new since *before*, or that nothing is."""
+        if not len(self.listeners):
+            return
+        if before.epoch == self._known.epoch:
+            self.listeners.tell(self._frame(self.sign(before.sequence)))
+        else:
+            self.snapshot()
+            self.listeners.tell(self._snapshot_frame)
+
+    def snapshot(self) -> Snapshot:
+        """Every kept entry, signed; made again when the log moved or the last one is a heartbeat old."""
+        if (
+            self._snapshot is None
+            or self._read_at - self._snapshot_at >= self.policy.heartbeat.total_seconds()
+        ):
+            head = self._known
+            body = self.sign(0)
+            self._snapshot = Snapshot(body, f'"{head.epoch}-{head.sequence}-{int(self._read_at)}"')
+            self._snapshot_at, self._snapshot_frame = self._read_at, self._frame(body)
+        return self._snapshot
+
+    def delta(self, after: int) -> bytes:
+        """Every kept entry past *after*, signed; a cursor from the future gets the whole."""
+        if not self._is_past(after):
+            return self.snapshot().body
+        found = self._replies.get(after)
+        if found is None:
+            found = self.sign(after)
+            if len(self._replies) < _REPLIES:
+                self._replies[after] = found
+        return found
+
+    async def stream(self, after: int) -> AsyncGenerator[bytes, None]:
+        """Server-sent events past *after*: first what was missed, then each message as it happens."""
+        # Joined before the first message is built: nothing falls between the two.
+        queue = self.listeners.join()
+        try:
+            for piece in _pieces(self._first(after)):
+                yield piece
+            while (frame := await queue.get()) is not None:
+                for piece in _pieces(frame):
+                    yield piece
+        finally:
+            self.listeners.leave(queue)
+
+    def sign(self, after: int, *, nonce: str = "") -> bytes:
+        """The message of every kept entry past *after*, which counts as 0 when it is no place of ours."""
+        after = after if self._is_past(after) else 0
+        head, entries = self._known, self._kept.past(after)
+        # Whoever hears that keys moved hears which ones sign the feed, the waiting one included.
+        announced = after == 0 or any(entry.kind == "key" for entry in entries)
+        message = RevocationList(
+            iss=self.issuer,
+            epoch=head.epoch,
+            after=after,
+            sequence=head.sequence,
+            iat=round(self._read_at, 3),
+            kids=head.kids,
+            base=head.base,
+            longest_life=int(head.longest_life.total_seconds()),
+            entries=tuple(map(self.show, entries)),
+            feed_keys=tuple(self.ring.feed_jwks()["keys"]) if announced else (),
+            nonce=nonce,
+        )
+        return revocation_list.sign(message, self.ring.feed_key).encode()
+
+    @property
+    def _known(self) -> Head:
+        if self._head is None:
+            raise TemporarilyUnavailable("the revocation log has not been read yet")
+        return self._head
+
+    def _is_past(self, after: int) -> bool:
+        return 0 < after <= self._known.sequence
+
+    def _first(self, after: int) -> bytes:
+        if self._is_past(after):
+            return self._frame(self.delta(after))
+        self.snapshot()
+        return self._snapshot_frame
+
+    def _frame(self, message: bytes) -> bytes:
+        cursor = self.cursors.mint(self._known.epoch, self._known.sequence)
+        return b"id: %b\nevent: revocations\ndata: %b\n\n" % (cursor.encode(), message)
+
+
+def _pieces(frame: bytes) -> Iterator[bytes]:
+    for start in range(0, len(frame), _PIECE):
+        yield frame[start : start + _PIECE]
