@@ -103,6 +103,16 @@ def streams(listeners: int, changes: int, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--rotations", default=100, show_default=True, help="New signing keys.")
+@_json
+def rotations(rotations: int, as_json: bool) -> None:
+    """Signing keys change under load: wrong refusals of four guards, and of PyJWT's key client."""
+    from bench.rotations import measure
+
+    Report.of("python -m bench rotations", measure(rotations=rotations)).show(as_json)
+
+
+@cli.command()
 @click.option("--entries", default=1_000_000, show_default=True, help="Dead sessions in the table.")
 @click.option("--rounds", default=15, show_default=True, help="Turns of each contender.")
 @click.option("--seconds", default=0.1, show_default=True, help="CPU time of one turn.")

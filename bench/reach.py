@@ -146,6 +146,14 @@ class Office:
 
         return self._log_in(email), compromise
 
+    def token(self) -> str:
+        """An access token of somebody new, under the key that is active now."""
+        return self._log_in(self._newcomer()[0])
+
+    def rotate(self) -> None:
+        """Have the waiting key sign from now on."""
+        self._ask("POST", "/admin/v1/keys/rotate", {"now": True})
+
     def _do(self, method: str, path: str, body: Any, token: str | None = None) -> float:
         self._ask(method, path, body, token)
         return time.monotonic()

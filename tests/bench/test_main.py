@@ -75,6 +75,13 @@ class TestBench:
         ]  # fmt: skip
         assert ElementTree.fromstring(plot.read_text("utf-8")).tag.endswith("svg")
 
+    def test_keys_change_without_a_refusal(self) -> None:
+        """Four guards refuse no valid token; a key client stands beside them."""
+        rows = table("4 rotations of the signing key under load", "rotations", "--rotations", "4")
+        assert [row["verifier"] for row in rows][4:] == ["PyJWT with PyJWKClient"]
+        assert [(row["first tokens refused"], row["of them refused"]) for row in rows[:4]] == [(0, 0)] * 4
+        assert all(row["valid tokens"] > 4 for row in rows)
+
     def test_a_large_table_is_measured(self) -> None:
         """Every entry is in it; memory and the price of a request stand beside their goals."""
         arguments = ("million", "--entries", "3000", "--rounds", "1", "--seconds", "0.002")
@@ -88,7 +95,7 @@ class TestBench:
         assert "90 arrivals" in found["notes"][0]
 
     @pytest.mark.parametrize(
-        "command", ["verify", "start", "server", "growth", "page", "reach", "streams", "million"]
+        "command", ["verify", "start", "server", "growth", "page", "reach", "streams", "million", "rotations"]
     )
     def test_each_command_explains_itself(self, command: str) -> None:
         """``--help`` works."""
