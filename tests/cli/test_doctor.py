@@ -174,6 +174,17 @@ class TestDatabase:
         self.change(safe, "UPDATE events SET at = at - 3600000 + 30000")
         assert findings(safe) == (0, {})
 
+    def test_an_old_backup(self, safe: Shell) -> None:
+        """A week is long; a new one is good, and one that failed does not count."""
+        safe.ok("db", "backup", "first.db")
+        assert findings(safe) == (0, {})
+        assert "the last backup is " in safe.ok("doctor", "--all").stdout
+        self.change(safe, "UPDATE events SET at = at - 8 * 86400000")
+        safe.refused("db", "backup", "first.db", code=2)
+        assert findings(safe)[1]["backup"]["message"] == "the last backup is 8 days old"
+        safe.ok("db", "backup", "second.db")
+        assert findings(safe) == (0, {})
+
     def test_an_old_key(self, safe: Shell) -> None:
         """A year is long; the cure is one command."""
         self.change(safe, "UPDATE signing_keys SET active_at = active_at - 366 * 86400000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from watchword.cli.output import json_option, say, show_json
 from watchword.cli.progress import progress
 from watchword.cli.store import Place, origin, place_options
+from watchword.errors import WatchwordError
 
 __all__ = ["backup", "move", "restore"]
 
@@ -39,6 +41,19 @@ def backup(place: Place, as_json: bool, file: Path) -> None:
         say(f"{file}: {report['bytes']} bytes, {'checked' if not problems else f'{len(problems)} found'}")
     if problems:
         click.get_current_context().exit(1)
+    asyncio.run(_note(source))
+
+
+async def _note(source: Path | str) -> None:
+    """Write into the audit log that there is a backup; one of data that cannot be written is as good."""
+    from watchword.server.store.opening import open_store
+
+    with suppress(WatchwordError):
+        store = await open_store(source, upgrade=False)
+        try:
+            await store.events.add("database.backed_up", origin())
+        finally:
+            await store.close()
 
 
 @click.command()

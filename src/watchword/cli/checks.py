@@ -23,6 +23,7 @@ _LITTLE_SPACE: Final = 1 << 30
 _NO_SPACE: Final = 100 << 20
 _FEW_FILES: Final = 4096
 _SKEW: Final = timedelta(minutes=1)
+_OLD_BACKUP: Final = timedelta(days=7)
 _OLD_KEY: Final = timedelta(days=365)
 _WIDEST: Final = {4: 8, 6: 32}
 """Bits a trusted network must fix at least, by version of IP: 10.0.0.0/8 is as wide as a private one gets."""
@@ -256,6 +257,17 @@ def database(facts: Facts) -> Advice:
     return Advice("good", "the database writes ahead (WAL) and waits for the disk (FULL)")
 
 
+def backup(facts: Facts) -> Advice | None:
+    """How old the newest backup is; one made by other means than ours is not known, and nothing is said."""
+    made_at = facts.database.backed_up_at if facts.database else None
+    if made_at is None:
+        return None
+    age = (facts.now - made_at).total_seconds()
+    if facts.now - made_at > _OLD_BACKUP:
+        return Advice("advice", f"the last backup is {distance(age)} old", "watchword db backup FILE")
+    return Advice("good", f"the last backup is {distance(age)} old")
+
+
 def administrator(facts: Facts) -> Advice | None:
     """Whether anybody can administer."""
     if facts.database is None or facts.database.administrators is None:
@@ -321,6 +333,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     data_files,
     configuration_file,
     database,
+    backup,
     administrator,
     clock,
     disk_space,

@@ -40,6 +40,8 @@ class DatabaseFacts:
     newest_at: datetime | None = None
     """When the last thing happened, by the clock of that moment."""
     active_key: SigningKey | None = None
+    backed_up_at: datetime | None = None
+    """When ``db backup`` last made one that was good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ async def _content(place: Path | str, journal: str) -> DatabaseFacts:
     store = await open_store(place, upgrade=False)
     try:
         events = (await store.events.list(limit=1)).items
+        backups = (await store.events.list(type="database.backed_up", limit=1)).items
         keys: Sequence[SigningKey] = await store.keys.list()
         active = [
             key for key in keys if key.purpose == "token" and key.state == "active" and not key.audience
@@ -158,6 +161,7 @@ async def _content(place: Path | str, journal: str) -> DatabaseFacts:
             administrators=await store.users.count(role="admin"),
             newest_at=max([event.at for event in events] + [key.created_at for key in keys], default=None),
             active_key=active[0] if active else None,
+            backed_up_at=backups[0].at if backups else None,
         )
     finally:
         await store.close()
