@@ -62,6 +62,12 @@ class TestTable:
         names = [name_of(route) for route in ROUTES]
         assert len(names) == len(set(names))
 
+    def test_req_s08_every_body_forbids_what_it_does_not_know(self) -> None:
+        """Also where all that it needs is there."""
+        for route in BODIES:
+            config: Any = route.body
+            assert config.__struct_config__.forbid_unknown_fields, name_of(route)
+
     def test_pages_are_for_no_other_origin(self) -> None:
         """Neither are credentials of forms: CORS is for the API and the documents."""
         for route in ROUTES:
