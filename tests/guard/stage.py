@@ -111,6 +111,8 @@ class PretendIssuer:
     answering: threading.Event = field(default_factory=_set)
     """Cleared, it keeps those waiting who ask with a nonce."""
     questions: int = 0
+    near: int = 1000
+    """How many entries a question is answered with."""
     down: set[str] = field(default_factory=set)
     """Paths that answer 503."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -185,7 +187,10 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
                 issuer.questions += bool(nonce)
                 if nonce and not issuer.answering.wait(10):
                     return
-                message = issuer.message(int(asked.get("after", 0)), nonce=nonce)
+                after = int(asked.get("after", 0))
+                if nonce and issuer.sequence - after > issuer.near:
+                    after = issuer.sequence
+                message = issuer.message(after, nonce=nonce)
                 self.answer((issuer.snapshot or message).encode())
             elif path == "/revocations/stream" and issuer.streaming:
                 self.stream()

@@ -105,6 +105,18 @@ class TestConfirm:
         with pytest.raises(InvalidToken):
             guard.verify(text)
 
+    def test_who_lacks_too_much_for_an_answer_fetches_the_whole(
+        self, issuer: PretendIssuer, guard: Guard
+    ) -> None:
+        """The answer says where the log ends; the snapshot has what lies between."""
+        text = token(issuer)
+        issuer.near = 2
+        issuer.log = [kill(number, "session", f"ses_{11 - number}") for number in range(1, 11)]
+        guard.confirm()
+        with pytest.raises(InvalidToken):
+            guard.verify(text)
+        assert guard.health()["entries"] == 10
+
     def test_it_needs_no_clock(self, issuer: PretendIssuer, guard: Guard) -> None:
         """The issuer's clock is behind: its news looks old, its answer is young all the same."""
         issuer.now = lambda: time.time() - 25

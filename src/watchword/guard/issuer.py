@@ -269,29 +269,29 @@ class Issuer:
         """Ask what is new with a nonce, so that no cache on the way and no clock can pass off old news."""
         if self._closing.is_set():
             raise TemporarilyUnavailable("the guard is closed")
-        for attempt in (1, 2):
+        for attempt in (1, 2, 3):
             if not self._metadata:
                 self._read_metadata()
             question = self._knowledge.question(entropy.token_urlsafe(12))
             url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
-            body = self._prompt.get(
-                f"{url}?after={self._knowledge.sequence}&nonce={question.nonce}",
-                limit=revocation_list.MAX_SIZE,
-                accept="application/jwt",
-                secret=self._secret,
+            body = self._fetch(
+                f"{url}?after={self._knowledge.sequence}&nonce={question.nonce}", by=self._prompt
             )
             try:
                 outcome = self._knowledge.confirm(body, question)
+                if outcome == "gap":
+                    # Too much is missing for one answer, or a new epoch has begun.
+                    self._knowledge.accept(self._fetch(url, by=self._prompt))
             except InvalidToken:
                 # Perhaps under a feed key that was published since.
                 self._metadata = {}
-                if attempt == 2:
+                if attempt == 3:
                     raise
                 continue
             self._heard()
             if outcome == "fresh":
                 break
-            if outcome == "old" or attempt == 2:
+            if outcome == "old" or attempt == 3:
                 raise TemporarilyUnavailable("the issuer says less than it has said before")
         if self._keys_at < 0 or self._knowledge.lacks_keys:
             self._read_keys()
@@ -320,8 +320,8 @@ class Issuer:
         if self._keeper is not None:
             self._keeper.moved()
 
-    def _fetch(self, url: str) -> bytes:
-        return self._transport.get(
+    def _fetch(self, url: str, *, by: Transport | None = None) -> bytes:
+        return (by or self._transport).get(
             url, limit=revocation_list.MAX_SIZE, accept="application/jwt", secret=self._secret
         )
 

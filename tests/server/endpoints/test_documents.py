@@ -124,8 +124,17 @@ class TestRevocations:
         feed = await parse_feed(stage, answer.text)
         assert (feed.nonce, feed.after, feed.sequence) == ("q-1", before, before + 1)
         assert [entry.id for entry in feed.entries] == [ada.session_id]
-        whole = await parse_feed(stage, (await stage.http.get("/revocations?after=0&nonce=q-2")).text)
-        assert (whole.nonce, whole.after) == ("q-2", 0)
+
+    @pytest.mark.parametrize("after", [0, 999_999])
+    async def test_a_nonce_never_has_much_signed(self, stage: Stage, after: int) -> None:
+        """Strangers may ask, too: who has no place in the log is told where it ends, and fetches the snapshot."""
+        for _ in range(3):
+            ada = await stage.newcomer()
+            await stage.http.post("/auth/logout", headers=ada.bearer)
+        answer = await stage.http.get(f"/revocations?after={after}&nonce=q-2")
+        feed = await parse_feed(stage, answer.text)
+        assert (feed.nonce, feed.entries) == ("q-2", ())
+        assert feed.after == feed.sequence == stage.services.feed.sequence
 
     @pytest.mark.parametrize("nonce", ["", "é", "%00", "x" * 65])
     async def test_a_nonce_that_is_no_short_text_is_refused(self, stage: Stage, nonce: str) -> None:

@@ -25,6 +25,9 @@ _PIECE: Final = 65_536
 _REPLIES: Final = 64
 """Signed deltas remembered: a fleet that comes back after a restart asks for the same few."""
 
+_NEAR: Final = 1000
+"""Entries that one question is answered with; who lacks more fetches the snapshot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -109,6 +112,14 @@ class Edition:
             if len(self._replies) < _REPLIES:
                 self._replies[after] = found
         return found
+
+    def answer(self, after: int, nonce: str) -> bytes:
+        """The delta as of now, signed together with the asker's *nonce*; who lies far behind only hears how far.
+
+        It is made for one asker, and strangers may ask, so it has to be small: the snapshot is made once for all.
+        """
+        is_near = self._is_past(after) and self._known.sequence - after <= _NEAR
+        return self.sign(after if is_near else self._known.sequence, nonce=nonce)
 
     async def stream(self, after: int) -> AsyncGenerator[bytes, None]:
         """Server-sent events past *after*: first what was missed, then each message as it happens."""

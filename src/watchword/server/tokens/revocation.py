@@ -190,13 +190,13 @@ class RevocationFeed:
         return self._full.delta(after)
 
     async def answer(self, after: int, nonce: str, edition: Edition | None = None) -> bytes:
-        """Every kept entry past *after* as the log stands now, signed together with the asker's *nonce*.
+        """What came since *after* as the log stands now, signed together with the asker's *nonce*.
 
         Raises:
             TemporarilyUnavailable: the log cannot be read.
         """
         await self._tell(heartbeat=False)
-        return (edition or self._full).sign(after, nonce=nonce)
+        return (edition or self._full).answer(after, nonce)
 
     async def stream(
         self, last_event_id: str | None = None, *, after: int = 0, edition: Edition | None = None
