@@ -96,6 +96,14 @@ class TestSources:
         (warning,) = Settings.load({"access_token_ttl": "8h"}).warnings()
         assert warning.startswith("access_token_ttl:")
 
+    def test_a_server_that_would_answer_nobody_warns(self) -> None:
+        """Beyond this machine it takes a certificate or a proxy with a name."""
+        there = {"host": "0.0.0.0", "issuer": "https://auth.example.com"}
+        (warning,) = Settings.load(there).warnings()
+        assert warning.startswith("trusted_proxies:")
+        assert Settings.load({**there, "trusted_proxies": "10.0.0.1"}).warnings() == []
+        assert Settings.load({"issuer": "https://auth.example.com"}).warnings() == []
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

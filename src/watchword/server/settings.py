@@ -353,6 +353,8 @@ class Settings:
             )
         if self.values["PASSWORD_HASH"] == "test":  # noqa: S105 - the name of a profile
             found.append("password_hash: the test profile protects no password")
+        if not (is_loopback(self.host) or self.values["TLS_CERT"] or self.values["TRUSTED_PROXIES"]):
+            found.append("trusted_proxies: without TLS only this machine is answered; name the proxy")
         return found
 
     def shown(self) -> list[tuple[str, str, str]]:
