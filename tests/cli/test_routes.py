@@ -135,6 +135,7 @@ class TestWrapped:
                 Route("/view", view),
                 Mount("/opaque", opaque),
                 Mount("/guarded", protect(guard)(opaque)),
+                Mount("/behind", opaque, middleware=guarding),
                 Mount("/deep", routes=[Route("/view", view), Route("/own", view, middleware=guarding)]),
             ]
             app = Starlette(routes=routes)

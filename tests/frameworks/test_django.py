@@ -109,6 +109,16 @@ class TestRestFramework:
         assert list(Counted.cache) == ["throttle_user_usr_ada"]
         assert ask(view, ada).status == 429
 
+    def test_nobody_is_none(self, guard: Guard) -> None:
+        """``request.principal`` is there, and ``None``, where a caller without credentials came in."""
+
+        class View(APIView):
+            def get(self, request: Any) -> Response:
+                return Response({"nobody": request.principal is None})
+
+        view = rest.protect(guard, optional=True)(View).as_view()  # type: ignore[attr-defined]
+        assert json.loads(ask(view).body) == {"nobody": True}
+
     def test_permissions_of_the_view_are_asked_too(self, guard: Guard, ada: dict[str, str]) -> None:
         """Ours comes first; what the view demands besides still counts."""
 
