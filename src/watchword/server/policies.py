@@ -127,6 +127,9 @@ class FeedPolicy:
     """What those hear who show no secret: everything; kills alone, in which nobody reads what a user is; nothing."""
     secret: str | None = field(default=None, repr=False)
     """What a guard shows to hear everything."""
+    long: int = 10_000
+    """Entries from which on a snapshot is kept for ``long_age``, though the log moves on."""
+    long_age: timedelta = timedelta(seconds=1)
     page: int = 50_000
     """Entries read from the log at once."""
 

@@ -360,6 +360,43 @@ class TestLongLog:
         assert api.refuses(token(ada))
 
 
+class TestLongSnapshot:
+    async def test_it_is_kept_for_a_second_and_a_stream_goes_on_where_it_ends(self, stage: Stage) -> None:
+        """Whoever begins with it misses nothing: what came since follows at once, without a gap."""
+        feed = feed_of(stage, long=3)
+        await feed.start()
+        first, second, third = [await stage.newcomer() for _ in range(3)]
+        for one in (first, second):
+            await log_out(stage, one)
+        await feed.poll()
+        kept = feed.snapshot()
+        await log_out(stage, third)
+        await feed.poll()
+        assert feed.snapshot() is kept
+        api = Hearing(stage)
+        await api.update()
+        fresh = Hearing(stage)
+        fresh.known.set_feed_keys(stage.services.keys.feed_jwks()["keys"])
+        fresh.known.add_keys(stage.services.keys.jwks()["keys"])
+        stream = feed.stream()
+        for _ in range(2):
+            assert fresh.known.accept((await event(stream))["data"]) == "fresh"
+        assert fresh.refuses(token(third))
+        stage.clock.forward(seconds=1)
+        assert feed.snapshot() is not kept
+
+    async def test_a_killed_key_is_in_it_at_once(self, stage: Stage) -> None:
+        """Keys, base and epoch stand in its head: it is never kept when they move."""
+        feed = feed_of(stage, long=0)
+        await feed.start()
+        ada = await stage.newcomer()
+        stolen = str(jws.parse(token(ada)).kid)
+        feed.snapshot()
+        await stage.services.keys.compromise(stolen, Origin())
+        await feed.poll()
+        assert f'"{stolen}"'.encode() not in jws.parse(feed.snapshot().body, max_size=10**7).payload
+
+
 class TestForgery:
     async def test_attack_a30_nothing_but_the_feed_s_key_signs_it(self, stage: Stage) -> None:
         """Neither a token key nor a message cut or changed anywhere."""

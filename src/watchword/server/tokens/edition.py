@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,6 +53,7 @@ class Edition:
         issuer: the ``iss`` of every message.
         policy: heartbeat and queue.
         cursors: writes the places of listeners.
+        monotonic: the clock nobody sets.
         show: each entry as this circle may read it.
     """
 
@@ -60,12 +61,15 @@ class Edition:
     issuer: str
     policy: FeedPolicy
     cursors: CursorCodec
+    monotonic: Callable[[], float]
     show: Callable[[Entry], Entry] = lambda entry: entry
     listeners: Listeners = field(init=False)
     _kept: Kept = field(default_factory=Kept)
     _head: Head | None = None
     _read_at: float = 0
     _snapshot: Snapshot | None = None
+    _snapshot_head: Head | None = None
+    _snapshot_iat: float = 0
     _snapshot_at: float = 0
     _snapshot_frame: bytes = b""
     _replies: dict[int, bytes] = field(default_factory=dict, repr=False)
@@ -75,8 +79,6 @@ class Edition:
 
     def update(self, kept: Kept, head: Head, read_at: float) -> None:
         """Stand on what was read of the log; *read_at* was taken before and is the ``iat`` of what is sent."""
-        if head != self._head:
-            self._snapshot = None
         self._kept, self._head, self._read_at = kept, head, read_at
         self._replies.clear()
 
@@ -91,16 +93,28 @@ class Edition:
             self.listeners.tell(self._snapshot_frame)
 
     def snapshot(self) -> Snapshot:
-        """Every kept entry, signed; made again when the log moved or the last one is a heartbeat old."""
-        if (
-            self._snapshot is None
-            or self._read_at - self._snapshot_at >= self.policy.heartbeat.total_seconds()
-        ):
-            head = self._known
+        """Every kept entry, signed; made again when the log moved or the last one is a heartbeat old.
+
+        A long one is worth some of the loop's time, so it is kept for a second though the log moves:
+        caches between us and the guards may do the same, and a stream goes on where it ends.
+        """
+        if self._snapshot is None or self._is_outdated():
+            head = self._snapshot_head = self._known
             body = self.sign(0)
             self._snapshot = Snapshot(body, f'"{head.epoch}-{head.sequence}-{int(self._read_at)}"')
-            self._snapshot_at, self._snapshot_frame = self._read_at, self._frame(body)
+            self._snapshot_iat, self._snapshot_at = self._read_at, self.monotonic()
+            self._snapshot_frame = self._frame(body)
         return self._snapshot
+
+    def _is_outdated(self) -> bool:
+        then, head = self._snapshot_head, self._known
+        if then == head:
+            return self._read_at - self._snapshot_iat >= self.policy.heartbeat.total_seconds()
+        if then is None or (then.epoch, then.base, then.kids) != (head.epoch, head.base, head.kids):
+            return True
+        if len(self._kept) < self.policy.long:
+            return True
+        return self.monotonic() - self._snapshot_at >= self.policy.long_age.total_seconds()
 
     def delta(self, after: int) -> bytes:
         """Every kept entry past *after*, signed; a cursor from the future gets the whole."""
@@ -126,8 +140,9 @@ class Edition:
         # Joined before the first message is built: nothing falls between the two.
         queue = self.listeners.join()
         try:
-            for piece in _pieces(self._first(after)):
-                yield piece
+            for missed in self._first(after):
+                for piece in _pieces(missed):
+                    yield piece
             while (frame := await queue.get()) is not None:
                 for piece in _pieces(frame):
                     yield piece
@@ -164,11 +179,15 @@ class Edition:
     def _is_past(self, after: int) -> bool:
         return 0 < after <= self._known.sequence
 
-    def _first(self, after: int) -> bytes:
+    def _first(self, after: int) -> Sequence[bytes]:
         if self._is_past(after):
-            return self._frame(self.delta(after))
+            return (self._frame(self.delta(after)),)
         self.snapshot()
-        return self._snapshot_frame
+        assert self._snapshot_head is not None
+        ends = self._snapshot_head.sequence
+        if not 0 < ends < self._known.sequence:
+            return (self._snapshot_frame,)
+        return self._snapshot_frame, self._frame(self.delta(ends))
 
     def _frame(self, message: bytes) -> bytes:
         cursor = self.cursors.mint(self._known.epoch, self._known.sequence)

@@ -63,8 +63,8 @@ class RevocationFeed:
     _closed: bool = False
 
     def __post_init__(self) -> None:
-        self._full = Edition(self.ring, self.issuer, self.policy, self.cursors)
-        self._open = Edition(self.ring, self.issuer, self.policy, self.cursors, kill_instead)
+        self._full = Edition(self.ring, self.issuer, self.policy, self.cursors, self.monotonic)
+        self._open = Edition(self.ring, self.issuer, self.policy, self.cursors, self.monotonic, kill_instead)
 
     async def start(self) -> None:
         """Read the log once, so that the first answer is complete."""
