@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tests.server.stage import ISSUER, Clock
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.guard.knowledge import Knowledge
@@ -12,6 +14,7 @@ from watchword.guard.principal import Principal
 from watchword.guard.verifier import Verifier
 from watchword.guard.view import View
 from watchword.jose.algorithms import ALGORITHMS
+from watchword.protocol.revocation_list import Received
 from watchword.server.services import Services
 
 LEEWAY = 30
@@ -75,7 +78,8 @@ class Ear:
         old = self.known
         self.__post_init__()
         self.known.set_feed_keys([key.public_jwk() for key in old.feed_keys])
-        self.known.restore(old.export(), keys=old.published.values(), retired=old.retired_feed_kids)
+        kept = msgspec.json.decode(msgspec.json.encode(old.export()), type=Received)
+        self.known.restore(kept, keys=old.published.values(), retired=old.retired_feed_kids)
 
     def verify(self, token: str) -> Principal | None:
         """The principal, ``None`` when it is refused."""

@@ -83,6 +83,8 @@ class World:
         self.refresh_tokens: RefreshTokenService = replace(services.refresh_tokens, sessions=self.sessions)
         services.feed.log = self.log
         services.keys.keys = Paused(store.keys, self.scheduler, watch.keys)
+        # Nobody sleeps here: who hears of a key too late refuses its tokens for a while, which kills nobody.
+        services.keys.policy = replace(services.keys.policy, reach=timedelta(0))
         services.keys.maker = Paused(services.keys.maker, self.scheduler)  # type: ignore[assignment]
 
     async def populate(self, people: int) -> None:
