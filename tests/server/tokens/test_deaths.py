@@ -73,6 +73,33 @@ class TestEntry:
         assert [entry.kind for entry in kept].count("claims") == 1
 
 
+class TestLongestLife:
+    async def test_it_rises_at_once_and_falls_when_the_last_long_token_is_over(self, tmp_path: Path) -> None:
+        """A guard hears of the longer life before it sees a longer token, and refuses one beyond it."""
+        database = {"database": f"sqlite:///{tmp_path / 'watchword.db'}", "basic_ttl": "10m"}
+        async with open_stage(**database, access_token_ttl="10m") as stage:
+            api, deaf = Hearing(stage), Hearing(stage)
+            for guard in (api, deaf):
+                await guard.update()
+        async with open_stage(**database, access_token_ttl="8h") as stage:
+            api.stage = stage
+            await api.update()
+            long = await stage.newcomer()
+            assert not api.refuses(token(long))
+            assert deaf.refuses(token(long))
+        async with open_stage(**database, access_token_ttl="10m") as stage:
+            api.stage = stage
+            await api.update()
+            assert not api.refuses(token(long))
+            lives = []
+            for _ in range(2):
+                stage.clock.forward(hours=4)
+                await stage.services.tick()
+                await api.update()
+                lives.append(api.known.longest_life)
+            assert lives == [8 * 3600, 600]
+
+
 class TestBrake:
     async def test_a_ban_in_the_same_instant_still_kills(self, stage: Stage, api: Hearing) -> None:
         """Versions pass the base even where no clock moves."""
