@@ -98,6 +98,7 @@ async def open_wire(
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=int(web.idle.total_seconds()),
                 **(config or {}),
             )

@@ -183,6 +183,11 @@ class TestSetup:
         [
             {"Origin": "https://evil.example"},
             {"Origin": "null"},
+            {"Origin": "http://[bad"},
+            {"Origin": "http://localhost.evil.example"},
+            {"Origin": "http://127.0.0.1.evil.example:8080"},
+            {"Origin": "https://auth.example.com:444"},
+            {"Origin": ""},
             {"Origin": "http://auth.example.com.evil.example"},
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},

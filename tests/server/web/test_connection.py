@@ -84,6 +84,32 @@ class TestForm:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert json.loads(answer.body)["error"] == "invalid_request"
 
+    @pytest.mark.parametrize(
+        ("raw", "status"),
+        [
+            (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n", 404),
+            (b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n", 400),
+            (b"GET http:// HTTP/1.1\r\nHost: x\r\n", 400),
+            (b"GET ?x HTTP/1.1\r\nHost: x\r\n", 400),
+            (b"GET /\xff HTTP/1.1\r\nHost: x\r\n", 400),
+            (b"PRI * HTTP/2.0\r\nHost: x\r\n", 400),
+            (b"GET /auth/me?%zz=%%% HTTP/1.1\r\nHost: x\r\n", 401),
+            (b"GET /auth/me HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n", 401),
+            (b"GET /auth/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n", 401),
+            (b"GET /auth/me HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: \xff\r\nOrigin: \xff\r\n", 401),
+            (b"POST /setup HTTP/1.1\r\nHost: x\r\nOrigin: http://[\r\nContent-Length: 0\r\n", 415),
+            (LOGIN + b"Content-Type: text/plain\r\nContent-Length: 2\r\n", 400),
+            (LOGIN + b"Content-Length: 99999999999999999999\r\n", 400),
+        ],
+    )
+    async def test_attack_a56_an_odd_request_is_refused_by_name(
+        self, wire: Wire, raw: bytes, status: int
+    ) -> None:
+        """A 4xx as a problem document, never 500 and never silence."""
+        (answer,) = await wire.send(raw + b"Connection: close\r\n\r\n{}")
+        assert answer.status == status
+        assert answer.headers["content-type"] == "application/problem+json"
+
     async def test_pipelined_requests_are_answered_in_turn(self, wire: Wire) -> None:
         """And a broken one among them gets no answer out of turn."""
         first = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n"
