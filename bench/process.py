@@ -28,8 +28,6 @@ SETTINGS: Final = {
     "WATCHWORD_LOG_REQUESTS": "false",
     "WATCHWORD_REGISTRATIONS_PER_ADDRESS": "0",
     "WATCHWORD_LOGIN_ATTEMPTS_PER_ADDRESS": "0",
-    "WATCHWORD_ADMIN_EMAIL": "root@example.com",
-    "WATCHWORD_ADMIN_PASSWORD": "thirteen-green-anchors",
 }
 """A server as it is measured: no line a request, as no rival writes one, and no limit for the load client."""
 
