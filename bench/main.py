@@ -127,16 +127,18 @@ def million(entries: int, rounds: int, seconds: float, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"))
-@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else print it.")
+@click.option(
+    "--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The page; else print them."
+)
 def page(files: Sequence[BinaryIO], write: Path | None) -> None:
-    """Make the page of figures of what --json printed."""
-    from bench.page import page_of
+    """Put what --json printed into the page of figures."""
+    from bench.page import figures_of, page_with
 
-    text = page_of([Report.parse(file.read()) for file in files])
+    figures = figures_of([Report.parse(file.read()) for file in files])
     if write is None:
-        click.echo(text, nl=False)
+        click.echo(figures, nl=False)
     else:
-        write.write_text(text, encoding="utf-8")
+        write.write_text(page_with(figures, write.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The page of figures: what ``--json`` printed, under the conditions it was taken."""
+"""The page of figures: what ``--json`` printed stands between two marks, and what people wrote stands around them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,31 @@ from typing import Final
 
 from bench.table import Report
 
-__all__ = ["page_of"]
+__all__ = ["figures_of", "page_with"]
 
-_HEAD: Final = """# Benchmarks
-
-How fast this is, and how to see it for yourself. Every figure stands beside a floor or a rival that was measured in
-the same run, in turns: absolute figures move by half from machine to machine and with whatever else a machine does,
-so trust the ratios, and CPU time more than requests a second. Nothing here is asserted by a test.
-
-Each section is one command; `--json` prints it for a program, and `python -m bench page FILE...` makes this page of
-what was printed. It needs Linux, two cores and the development environment (`./test` makes it).
-"""
+_BEGIN: Final = "<!-- figures: python -m bench page -->\n"
+_END: Final = "<!-- /figures -->\n"
 
 
-def page_of(reports: Sequence[Report]) -> str:
-    """The whole page."""
-    parts = [_HEAD]
+def figures_of(reports: Sequence[Report]) -> str:
+    """Every table, under the command and the conditions it was taken with."""
+    parts = []
     for report in reports:
         taken = f"`{report.command}`, {report.taken_at}, {report.conditions}."
         for table in report.tables:
             head, _, rest = table.markdown().partition("\n")
             parts.append(f"{head}\n\n{taken}\n{rest}")
     return "\n".join(parts)
+
+
+def page_with(figures: str, page: str) -> str:
+    """*page* with *figures* between its marks.
+
+    Raises:
+        ValueError: it has no such marks.
+    """
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError("the page has no marks between which figures could stand")
+    return f"{before}{begin}\n{figures}\n{end}{after}"

@@ -101,6 +101,22 @@ class TestBench:
         """``--help`` works."""
         assert "Usage: python -m bench" in bench(command, "--help")
 
+    def test_a_page_takes_figures_between_its_marks(self, tmp_path: Path) -> None:
+        """What people wrote around them stays; a page without marks is left alone."""
+        printed, page = tmp_path / "verify.json", tmp_path / "page.md"
+        printed.write_text(bench("verify", "--rounds", "1", "--seconds", "0.001", "--json"))
+        page.write_text("before\n<!-- figures: python -m bench page -->\nformer figures\n<!-- /figures -->\nafter\n")
+        bench("page", str(printed), "--write", str(page))
+        text = page.read_text()
+        assert text.startswith("before\n")
+        assert text.endswith("after\n")
+        assert "| Ed25519 |" in text
+        assert "former figures" not in text
+        page.write_text("no marks\n")
+        with pytest.raises(AssertionError, match="no marks between which"):
+            bench("page", str(printed), "--write", str(page))
+        assert page.read_text() == "no marks\n"
+
     def test_a_table_is_printed_for_people(self) -> None:
         """Without ``--json`` the same is a table."""
         assert "first sight" in bench("verify", "--rounds", "1", "--seconds", "0.001")
