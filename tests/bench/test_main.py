@@ -105,7 +105,9 @@ class TestBench:
         """What people wrote around them stays; a page without marks is left alone."""
         printed, page = tmp_path / "verify.json", tmp_path / "page.md"
         printed.write_text(bench("verify", "--rounds", "1", "--seconds", "0.001", "--json"))
-        page.write_text("before\n<!-- figures: python -m bench page -->\nformer figures\n<!-- /figures -->\nafter\n")
+        page.write_text(
+            "before\n<!-- figures: python -m bench page -->\nformer figures\n<!-- /figures -->\nafter\n"
+        )
         bench("page", str(printed), "--write", str(page))
         text = page.read_text()
         assert text.startswith("before\n")
