@@ -32,6 +32,17 @@ def verify(rounds: int, seconds: float, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--rounds", default=15, show_default=True, help="Turns of each contender.")
+@click.option("--seconds", default=0.2, show_default=True, help="CPU time of one turn.")
+@_json
+def frameworks(rounds: int, seconds: float, as_json: bool) -> None:
+    """A protected request in FastAPI, Flask, Django REST framework: bare, guard, the usual library."""
+    from bench.frameworks import measure
+
+    Report.of("python -m bench frameworks", measure(rounds=rounds, seconds=seconds)).show(as_json)
+
+
+@cli.command()
 @click.option("--rounds", default=15, show_default=True, help="Fresh processes.")
 @_json
 def start(rounds: int, as_json: bool) -> None:

@@ -42,6 +42,14 @@ class TestBench:
             row["bare µs"] > 0 and row["cached µs"] > 0 and row["PyJWT / first sight"] > 0 for row in rows
         )
 
+    def test_each_framework_is_measured_beside_its_usual_library(self) -> None:
+        """The same view bare, behind a guard and behind the library; whoever is refused ends the run."""
+        rows = table(
+            "Protection of a request, by framework", "frameworks", "--rounds", "1", "--seconds", "0.002"
+        )
+        assert [row["framework"] for row in rows] == ["FastAPI", "Flask", "Django REST framework"]
+        assert all(row["bare, µs"] > 0 for row in rows)
+
     def test_a_start_is_measured(self) -> None:
         """Each figure stands beside its goal."""
         rows = table("Starting", "start", "--rounds", "1")
