@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from watchword.server.aliases import Aliases
 from watchword.server.routes import ROUTES
@@ -13,13 +16,28 @@ from watchword.server.web.dispatch import Dispatcher
 from watchword.server.web.observe import Observer, make_logger
 from watchword.server.web.request import Receive, Scope, Send
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+    from watchword.server.web.spans import Spans
+
 __all__ = ["App", "create_app"]
 
 
-def create_app(settings: Settings, services: Services, *, colour: bool = True) -> App:
-    """Wire the application over open *services*; closing them stays with the caller."""
+def create_app(
+    settings: Settings,
+    services: Services,
+    *,
+    colour: bool = True,
+    tracer_provider: TracerProvider | None = None,
+) -> App:
+    """Wire the application over open *services*; closing them stays with the caller.
+
+    Spans go to *tracer_provider*, without one to that of the process (OpenTelemetry), if there is any.
+    """
     logger = make_logger(settings.values["LOG_FORMAT"], colour=colour)
-    observer = Observer(logger, settings.values["LOG_REQUESTS"])
+    spans = _spans(settings, tracer_provider)
+    observer = Observer(logger, settings.values["LOG_REQUESTS"], spans)
     observer.gauges(
         {
             "feed_listeners": ("Guards that listen to the revocation feed", lambda: services.feed.listeners),
@@ -31,6 +49,15 @@ def create_app(settings: Settings, services: Services, *, colour: bool = True) -
     return App(Dispatcher(ROUTES, services, settings.web, observer, https), services, observer)
 
 
+def _spans(settings: Settings, provider: TracerProvider | None) -> Spans | None:
+    # Whoever configured a provider has loaded its module, so nobody else pays for an import, or needs the package.
+    if "opentelemetry.trace" not in sys.modules:
+        return None
+    from watchword.server.web.spans import open_spans
+
+    return open_spans(settings.web.trusted_proxies, provider)
+
+
 @dataclass(slots=True)
 class App:
     """One server as an ASGI application (HTTP and lifespan)."""
@@ -39,15 +66,16 @@ class App:
     services: Services
     observer: Observer
     _jobs: asyncio.Task[None] | None = field(default=None, repr=False)
-    _aliased: Aliases = field(init=False, repr=False)
+    _answer: Callable[[Scope, Receive, Send], Awaitable[None]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._aliased = Aliases(self.dispatch)
+        aliased = Aliases(self.dispatch)
+        self._answer = aliased if self.observer.spans is None else self.observer.spans.around(aliased)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server that runs us."""
         if scope["type"] == "http":
-            await self._aliased(scope, receive, send)
+            await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":

@@ -12,7 +12,7 @@ from typing import Final
 
 from watchword.server.web.request import Scope
 
-__all__ = ["client_address", "is_confidential"]
+__all__ = ["client_address", "is_confidential", "is_peer_of"]
 
 _REMEMBERED: Final = 1024
 """Addresses whose place is remembered, those seen last."""
@@ -68,6 +68,12 @@ def is_confidential(trusted_proxies: Sequence[str], *, https: bool) -> Callable[
         return address is None or is_here(address)
 
     return confidential
+
+
+def is_peer_of(networks: Sequence[str]) -> Callable[[Scope], bool]:
+    """The function that tells whether whoever is connected to us is in one of *networks*."""
+    contains = _member_of(networks)
+    return lambda scope: contains(_peer(scope))
 
 
 def _peer(scope: Scope) -> str | None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -15,6 +15,9 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from watchword.server.web.request import Request
 from watchword.server.web.route import Route
 from watchword.server.web.tally import Tally
+
+if TYPE_CHECKING:
+    from watchword.server.web.spans import Spans
 
 __all__ = ["Observer", "forwarded", "make_logger"]
 
@@ -89,6 +92,7 @@ class Observer:
 
     logger: Any
     log_requests: bool
+    spans: Spans | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     _tally: Tally = field(default_factory=Tally, repr=False)
 
@@ -105,6 +109,8 @@ class Observer:
         path = route.path if route else "(none)"
         method = route.method if route else "(other)"
         self._tally.add(method, path, status, seconds)
+        if self.spans is not None:
+            self.spans.answered(request, route, status)
         if self.log_requests:
             self.logger.info(
                 "request",
