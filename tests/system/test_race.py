@@ -16,9 +16,12 @@ SIZES = (2, 3, 8, 24, 64)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, database: dict[str, str]) -> Iterator[Server]:
     running = start_server(
-        tmp_path / "server", WATCHWORD_PASSWORD_HASH="test", WATCHWORD_REGISTRATIONS_PER_ADDRESS="0"
+        tmp_path / "server",
+        WATCHWORD_PASSWORD_HASH="test",
+        WATCHWORD_REGISTRATIONS_PER_ADDRESS="0",
+        **database,
     )
     yield running
     assert running.process.stop() == 0, running.process.log.read_text()
@@ -59,10 +62,15 @@ class TestRace:
         """2 to 64 parallel uses of one refresh token: no 5xx, one successor for all of them, and it is good."""
         run(server, rounds=len(SIZES))
 
-    def test_without_grace_the_second_use_ends_the_session(self, tmp_path: Path) -> None:
+    def test_without_grace_the_second_use_ends_the_session(
+        self, tmp_path: Path, database: dict[str, str]
+    ) -> None:
         """Where nothing is forgiven exactly one is answered, and what it was given is dead."""
         server = start_server(
-            tmp_path / "strict", WATCHWORD_PASSWORD_HASH="test", WATCHWORD_REFRESH_REUSE_GRACE="0s"
+            tmp_path / "strict",
+            WATCHWORD_PASSWORD_HASH="test",
+            WATCHWORD_REFRESH_REUSE_GRACE="0s",
+            **database,
         )
         clients = [httpx2.Client(base_url=server.url, timeout=60) for _ in range(16)]
         user = server.newcomer()

@@ -9,8 +9,9 @@ import pytest
 
 from tests.server.stage import PASSWORD, Somebody, Stage, open_stage, problem
 from watchword import Guard, InvalidToken
+from watchword.protocol import access_token
 from watchword.protocol.basic import format_basic
-from watchword.server.store.records import Origin
+from watchword.server.store.records import Live, Origin
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +28,11 @@ async def give(stage: Stage, somebody: Somebody, status: int = 200) -> Any:
     return answer.json()
 
 
-async def guard_of(stage: Stage) -> Guard:
+async def guard_of(stage: Stage, audience: str = "api") -> Guard:
     jwks = (await stage.http.get("/.well-known/jwks.json")).json()
-    return Guard(stage.settings.issuer, keys=jwks, clock=lambda: stage.clock.at.timestamp(), leeway=0)
+    return Guard(
+        stage.settings.issuer, audience, keys=jwks, clock=lambda: stage.clock.at.timestamp(), leeway=0
+    )
 
 
 async def dead_tokens(stage: Stage) -> set[str]:
@@ -159,6 +162,18 @@ class TestNothingMore:
         for value in (pair["authorization"], f"Bearer {pair['password']}"):
             answer = await stage.http.get("/admin/v1/users", headers={"Authorization": value})
             problem(answer, 401, "invalid_token")
+
+    async def test_an_exchanged_token_gives_none(self, stage: Stage) -> None:
+        """Whoever acts for the user with a token that he was lent gets no pair for it."""
+        ada = await stage.newcomer()
+        claims = (await guard_of(stage, stage.settings.issuer)).verify(ada.tokens["access_token"]).claims
+        live = await stage.services.store.sessions.live(ada.session_id)
+        assert isinstance(live, Live)
+        lent = access_token.issue(
+            {**claims, "act": {"sub": "cli_other"}}, await stage.services.keys.signing_key(live.kid)
+        )
+        answer = await stage.http.post("/auth/basic", headers={"Authorization": f"Bearer {lent}"})
+        problem(answer, 403, "access_denied")
 
     async def test_a_dead_session_gives_none(self, stage: Stage) -> None:
         """After log-out, 401."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watchword.errors import InvalidInput, MissingCredentials
+from watchword.errors import AccessDenied, InvalidInput, MissingCredentials
 from watchword.server.endpoints.views import BasicBody
 from watchword.server.services import Services
 from watchword.server.web.request import Request
@@ -39,6 +39,9 @@ async def basic_session(services: Services, request: Request) -> Response:
         if not values:
             raise MissingCredentials
         request.caller = await services.introspection.authenticate(values, audience="first-party")
+        if "act" in request.caller.token.claims:
+            # Somebody else acts with it, and what he was lent he must not make last (RFC 8693 4.1).
+            raise AccessDenied("an exchanged token gives no pair")
         session_id = request.caller.session.id
         if request.caller.token.claims.get("narrowed"):
             scope = request.caller.token.scope
