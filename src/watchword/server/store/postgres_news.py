@@ -12,8 +12,6 @@ from typing import Final
 
 import asyncpg
 
-from watchword.server.store.postgres_connection import is_away
-
 __all__ = ["DatabaseClock", "News"]
 
 CHANNEL: Final = "watchword_log"
@@ -91,11 +89,9 @@ class News:
 
     async def _run(self) -> None:
         while True:
-            try:
+            # Whatever fails here fails in queries, too, which tell their callers; the listener comes again.
+            with suppress(Exception):
                 await self._listen(await self.connect())
-            except Exception as error:
-                if not is_away(error):
-                    raise
             await asyncio.sleep(_PAUSE)
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
