@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from watchword.errors import AccessDenied, EmailTaken, InvalidInput, NotFound
 from watchword.protocol.metadata import is_loopback
@@ -19,6 +18,9 @@ from watchword.server.web.request import Request
 from watchword.server.web.responses import Response, page_response
 from watchword.server.web.route import Route
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 __all__ = ["docs", "index", "openapi", "setup", "setup_form", "static"]
 
 _STATIC: Final = {"watchword.css": "text/css; charset=utf-8"}
@@ -26,6 +28,9 @@ _STATIC: Final = {"watchword.css": "text/css; charset=utf-8"}
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
+    # A sixth of a start goes into this import, and many a server never shows a page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
     return Environment(
         loader=PackageLoader("watchword.server.pages"),
         autoescape=select_autoescape(default=True, default_for_string=True),

@@ -60,7 +60,7 @@ def is_confidential(trusted_proxies: Sequence[str], *, https: bool) -> Callable[
         if scope.get("scheme") == "https":
             return True
         address = _peer(scope)
-        if is_trusted(address):
+        if trusted_proxies and is_trusted(address):
             if not https:
                 return True
             said = [v for name, v in scope["headers"] if name == b"x-forwarded-proto"]
