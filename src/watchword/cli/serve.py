@@ -17,6 +17,9 @@ from watchword.cli.output import colourless, json_option, plain, show_json, show
 from watchword.errors import ConfigurationError, WatchwordError
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from watchword.cli.workers import Worker
     from watchword.server.services import Services
     from watchword.server.settings import Settings
 
@@ -62,7 +65,34 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
         # The issuer follows the port, so it must be known before anything is signed.
         settings = Settings.load({**flags, "port": str(listener.getsockname()[1])}, os.environ, Path.cwd())
     with listener:
-        _loop(settings)(Process(settings, listener, as_json))
+        process = Process(settings, listener, as_json)
+        if settings.values["WORKERS"] > 1:
+            process.worker = _share(process)
+            if process.worker is None:
+                return
+        _loop(settings)(process)
+
+
+def _share(process: Process) -> Worker | None:
+    """Go on as several processes: in each of them it comes back, in their parent ``None`` when all have ended.
+
+    Raises:
+        ConfigurationError: this system cannot.
+    """
+    if not hasattr(os, "fork"):
+        raise ConfigurationError("workers: one process is all there can be on this system")
+    # What the parent has read, its children share in memory, and one that replaces another begins at once.
+    import watchword.server.app  # noqa: F401
+    from watchword.cli.workers import Crew
+    from watchword.server.web.observe import make_logger
+
+    settings = process.settings
+    logger = make_logger(settings.values["LOG_FORMAT"], colour=not colourless())
+    for warning in settings.warnings():
+        logger.warning(warning)
+    gc.freeze()
+    drain = settings.web.drain.total_seconds()
+    return Crew(settings.values["WORKERS"], process.listener, drain, logger, process.announce).run()
 
 
 def check_certificate(settings: Settings) -> None:
@@ -111,6 +141,8 @@ class Process:
     settings: Settings
     listener: socket.socket
     as_json: bool
+    worker: Worker | None = None
+    """Which of several it is, if there are several."""
     server: Any = None
     stopping: bool = field(default=False)
 
@@ -127,25 +159,66 @@ class Process:
         from watchword.server.web.observe import forwarded
 
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        self._listen_for_the_end(loop)
         async with open_services(self.settings) as services:
-            await self._introduce(services)
-            app = create_app(self.settings, services, colour=not colourless())
-            for warning in self.settings.warnings():
-                app.observer.logger.warning(warning)
+            if self.worker is None or self.worker.first:
+                await self._introduce(services)
+            app = create_app(self.settings, services, colour=not colourless(), worker=self.number)
+            if self.worker is None:
+                for warning in self.settings.warnings():
+                    app.observer.logger.warning(warning)
             self.server = make_server(self.settings, app, self, services)
             self.server.should_exit = self.stopping
             _spare_the_collector()
             with forwarded(app.observer.logger):
                 await self.server.serve([self.listener])
 
+    @property
+    def number(self) -> int:
+        """Which process this is, counted from 1."""
+        return 1 if self.worker is None else self.worker.number
+
+    def _listen_for_the_end(self, loop: AbstractEventLoop) -> None:
+        if self.worker is None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+            return
+        # A service manager tells everybody, and the parent tells us again: that is no second time.
+        loop.add_signal_handler(signal.SIGTERM, self.drain)
+        loop.add_signal_handler(signal.SIGQUIT, self.hurry)
+        life = self.worker.life
+
+        def orphaned() -> None:
+            loop.remove_reader(life)
+            self.drain()
+
+        loop.add_reader(life, orphaned)
+
     def stop(self) -> None:
         """Begin to drain; asked a second time, stop waiting."""
-        if self.server is not None:
-            self.server.force_exit = self.stopping
-            self.server.should_exit = True
+        if self.stopping:
+            self.hurry()
+        else:
+            self.drain()
+
+    def drain(self) -> None:
+        """Take nobody new and finish what is under way."""
         self.stopping = True
+        if self.server is not None:
+            self.server.should_exit = True
+
+    def hurry(self) -> None:
+        """Finish nothing more."""
+        self.drain()
+        if self.server is not None:
+            self.server.force_exit = True
+
+    def ready(self) -> None:
+        """Tell whoever waits for it that we answer."""
+        if self.worker is None:
+            self.announce()
+        else:
+            self.worker.tell_ready()
 
     def announce(self) -> None:
         """Say where we listen, now that we do."""
@@ -181,7 +254,7 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started and not self.should_exit:
-                process.announce()
+                process.ready()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Guards hold a stream open for ever; they come back, elsewhere or later.

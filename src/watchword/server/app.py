@@ -30,10 +30,12 @@ def create_app(
     *,
     colour: bool = True,
     tracer_provider: TracerProvider | None = None,
+    worker: int = 1,
 ) -> App:
     """Wire the application over open *services*; closing them stays with the caller.
 
     Spans go to *tracer_provider*, without one to that of the process (OpenTelemetry), if there is any.
+    *worker* is the number of this process among those that share the port.
     """
     logger = make_logger(settings.values["LOG_FORMAT"], colour=colour)
     spans = _spans(settings, tracer_provider)
@@ -42,6 +44,7 @@ def create_app(
         {
             "feed_listeners": ("Guards that listen to the revocation feed", lambda: services.feed.listeners),
             "feed_sequence": ("Entries ever written to the revocation log", lambda: services.feed.sequence),
+            "worker": ("Which of the processes counted this", lambda: worker),
             "passwords_waiting": ("Passwords waiting to be hashed", lambda: services.passwords.waiting),
         }
     )

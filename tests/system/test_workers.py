@@ -1,0 +1,212 @@
+"""``serve --workers 2``: two processes behind one port, of which either may die, and their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.databases import Cluster
+from tests.mission.stage import Server, environment, free_port, start_server
+from tests.system.conftest import SECRET
+from tests.system.test_nodes import refuses, until
+from watchword import Guard
+
+QUICK = {
+    "WATCHWORD_SECRET": SECRET,
+    "WATCHWORD_WORKERS": "2",
+    "WATCHWORD_PASSWORD_HASH": "test",
+    "WATCHWORD_REGISTRATIONS_PER_ADDRESS": "0",
+    "WATCHWORD_LOG_FORMAT": "json",
+}
+
+
+def settings_of(postgres: Cluster) -> dict[str, str]:
+    """A database of its own, and two workers on it."""
+    return {"WATCHWORD_DATABASE": asyncio.run(postgres.place()), **QUICK}
+
+
+@pytest.fixture
+def settings(postgres: Cluster) -> dict[str, str]:
+    return settings_of(postgres)
+
+
+@contextmanager
+def crew(folder: Path, settings: dict[str, str]) -> Iterator[Server]:
+    """Two that answer."""
+    running = start_server(folder, **settings)
+    child = running.process.child
+    assert child is not None
+    try:
+        until(lambda: "listening on" in running.process.log.read_text())
+        yield running
+        assert child.poll() is not None or running.process.stop() == 0, running.process.log.read_text()
+    finally:
+        child.kill()
+        child.wait(30)
+
+
+@pytest.fixture
+def server(tmp_path: Path, settings: dict[str, str]) -> Iterator[Server]:
+    """Two that the test may end."""
+    with crew(tmp_path / "server", settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Iterator[Server]:
+    """Two that go on."""
+    with crew(tmp_path_factory.mktemp("server"), settings_of(postgres)) as running:
+        yield running
+
+
+def begun(log: Path) -> list[tuple[int, int]]:
+    """Number and process id of every worker there ever was, in order."""
+    lines = [line for line in log.read_text().splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in lines]
+    return [(event["worker"], event["pid"]) for event in events if event["event"] == "worker begins"]
+
+
+def who_answers(url: str) -> int:
+    """The number of the worker that takes a new connection."""
+    text = httpx2.get(f"{url}/metrics").text
+    found = re.search(r"^watchword_worker (\d)", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def seen(url: str, wanted: set[int]) -> Callable[[], bool]:
+    """Whether each of *wanted* has answered by now; asks one more time with each call."""
+    numbers: set[int] = set()
+
+    def ask() -> bool:
+        numbers.add(who_answers(url))
+        return wanted <= numbers
+
+    return ask
+
+
+def is_gone(pid: int) -> bool:
+    """Whether there is no such process, not even a dead one that nobody took note of."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+class TestWorkers:
+    def test_both_answer_at_one_port(self, lasting: Server) -> None:
+        """Some connections are taken by the one, some by the other; the parent spoke once."""
+        until(seen(lasting.url, {1, 2}))
+        assert [number for number, _ in begun(lasting.process.log)][:2] == [1, 2]
+        assert lasting.process.log.read_text().count("listening on") == 1
+
+    def test_what_one_does_the_other_knows(self, lasting: Server) -> None:
+        """A log-in, refreshes and a ban on new connections, whoever takes them; the guards of both hear of the ban."""
+        operator = lasting.administrator(audience=lasting.url)
+        user = lasting.newcomer()
+        guards = [Guard(lasting.url) for _ in range(4)]
+        try:
+            for guard in guards:
+                guard.refresh()
+                assert guard.verify(user.tokens["access_token"]).subject == user.id
+            for _ in range(6):
+                token = {"refresh_token": user.tokens["refresh_token"]}
+                answer = httpx2.post(f"{lasting.url}/auth/token", json=token)
+                assert answer.status_code == 200, answer.text
+                user.tokens = answer.json()
+            banned = lasting.http.post(f"/admin/v1/users/{user.id}/ban", headers=operator.bearer)
+            assert banned.status_code == 200
+            for guard in guards:
+                until(partial(refuses, guard, user.tokens["access_token"]))
+        finally:
+            for guard in guards:
+                guard.close()
+
+    def test_one_that_is_killed_is_replaced(self, lasting: Server) -> None:
+        """Nobody is refused a new connection meanwhile, and before long there are two again."""
+        before = begun(lasting.process.log)
+        number, pid = before[-1]
+        user = lasting.newcomer()
+        os.kill(pid, signal.SIGKILL)
+        until(partial(is_gone, pid))
+        refreshed = httpx2.post(
+            f"{lasting.url}/auth/token", json={"refresh_token": user.tokens["refresh_token"]}
+        )
+        assert refreshed.status_code == 200
+        until(lambda: len(begun(lasting.process.log)) > len(before))
+        assert begun(lasting.process.log)[-1][0] == number
+        until(seen(lasting.url, {1, 2}))
+        assert lasting.process.log.read_text().count("listening on") == 1
+
+    def test_the_first_that_is_killed_makes_no_second_administrator(
+        self, tmp_path: Path, settings: dict[str, str]
+    ) -> None:
+        """The link is printed once and stays good: whoever takes the place of the first does not begin anew."""
+        log = tmp_path / "errors"
+        with log.open("w") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "watchword", "serve", "--port", "0"],
+                cwd=tmp_path, env=environment(**settings), stdout=subprocess.PIPE, stderr=errors, text=True,
+            )  # fmt: skip
+        try:
+            assert child.stdout is not None
+            link, url = (child.stdout.readline().rsplit(" ", 1)[1].strip() for _ in range(2))
+            assert link.startswith(f"{url}/setup?token=")
+            (number, pid), _ = begun(log)
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: len(begun(log)) == 3)
+            assert begun(log)[2][0] == number == 1
+            until(seen(url, {1, 2}))
+            assert httpx2.get(link).status_code == 200
+            child.send_signal(signal.SIGINT)
+            rest, _ = child.communicate(timeout=30)
+            assert (child.returncode, rest) == (0, "")
+        finally:
+            child.kill()
+            child.wait(30)
+
+    def test_an_end_in_order(self, server: Server) -> None:
+        """SIGTERM to everybody at once, as a service manager sends it: streams are let go, exit 0, nobody is left."""
+        pids = [pid for _, pid in begun(server.process.log)]
+        with httpx2.stream("GET", f"{server.url}/revocations/stream") as stream:
+            assert stream.status_code == 200
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
+            assert server.process.stop() == 0
+        assert all(map(is_gone, pids))
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"{server.url}/healthz")
+        assert "Traceback" not in server.process.log.read_text()
+
+    def test_without_a_parent_they_end(self, server: Server) -> None:
+        """The parent was killed: nobody goes on at the port who could not be stopped."""
+        pids = [pid for _, pid in begun(server.process.log)]
+        child = server.process.child
+        assert child is not None
+        child.kill()
+        child.wait(30)
+        until(lambda: all(map(is_gone, pids)))
+
+    def test_who_cannot_begin_says_so_once(self, tmp_path: Path) -> None:
+        """The database is away: one line and an exit code, not one of each worker, again and again."""
+        away = {"WATCHWORD_DATABASE": f"postgresql://nobody@127.0.0.1:{free_port()}/none", **QUICK}
+        done = subprocess.run(
+            [sys.executable, "-m", "watchword", "serve", "--port", "0"],
+            cwd=tmp_path, env=environment(**away), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        told = [line for line in done.stderr.splitlines() if line.startswith("watchword:")]
+        assert (done.returncode, done.stdout, len(told)) == (2, "", 1), done.stderr
+        assert told[0].startswith("watchword: database:")
