@@ -19,7 +19,16 @@ from urllib.request import urlopen
 
 from bench.cost import pin
 
-__all__ = ["TOP", "Process", "environment", "free_port", "start", "started_server", "wait_until_ready"]
+__all__ = [
+    "ADMIN",
+    "TOP",
+    "Process",
+    "environment",
+    "free_port",
+    "start",
+    "started_server",
+    "wait_until_ready",
+]
 
 TOP: Final = Path(__file__).resolve().parents[1]
 _PATIENCE: Final = 60.0
@@ -30,6 +39,10 @@ SETTINGS: Final = {
     "WATCHWORD_LOGIN_ATTEMPTS_PER_ADDRESS": "0",
 }
 """A server as it is measured: no line a request, as no rival writes one, and no limit for the load client."""
+
+
+ADMIN: Final = {"ADMIN_EMAIL": "root@example.com", "ADMIN_PASSWORD": "thirteen-green-anchors"}
+"""Settings of a server that begins with an administrator."""
 
 
 @dataclass(frozen=True, slots=True)

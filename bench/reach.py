@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import httpx2
 
-from bench.process import environment, free_port, started_server, wait_until_ready
+from bench.process import ADMIN, environment, free_port, started_server, wait_until_ready
 from bench.table import Table
 from bench.watched import GuardProcess, HttpProcess, Watched
 
@@ -27,7 +27,6 @@ CHANGES: Final = ("demotion", "log-out", "ban", "compromised key")
 FRAMEWORKS: Final = ("asgi", "starlette", "fastapi")
 GOALS: Final = {"p50": 50.0, "p99": 250.0, "max": 1000.0}
 """Milliseconds, on a quiet machine."""
-_ADMIN: Final = ("root@example.com", "thirteen-green-anchors")
 _PASSWORD: Final = "nine-slow-lanterns"
 
 
@@ -54,11 +53,7 @@ def measure(*, changes: int, guards: int = 5) -> Reach:
     """Let each of *changes* reach *guards* plain processes and one of each framework."""
     found = Reach()
     with ExitStack() as stack:
-        server = stack.enter_context(
-            started_server(
-                PASSWORD_HASH="test", ACCESS_TOKEN_TTL="1h", ADMIN_EMAIL=_ADMIN[0], ADMIN_PASSWORD=_ADMIN[1]
-            )
-        )
+        server = stack.enter_context(started_server(PASSWORD_HASH="test", ACCESS_TOKEN_TTL="1h", **ADMIN))
         watched = [stack.enter_context(_guard(n, server.url)) for n in range(1, guards + 1)]
         watched += [stack.enter_context(_application(name, server.url)) for name in FRAMEWORKS]
         pool = stack.enter_context(ThreadPoolExecutor(len(watched)))
@@ -176,7 +171,7 @@ class Office:
 
     def _operator(self) -> str:
         if not self._token:
-            email, password = _ADMIN
+            email, password = ADMIN["ADMIN_EMAIL"], ADMIN["ADMIN_PASSWORD"]
             self._token = self._log_in(email, password, audience=str(self.http.base_url).rstrip("/"))
         return self._token
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import jwt as pyjwt
 
-from bench.process import started_server
+from bench.process import ADMIN, started_server
 from bench.reach import Office
 from bench.table import Table
 from watchword import Guard
@@ -60,7 +60,7 @@ class _Load:
 def measure(*, rotations: int) -> Table:
     """The table: each rotation acts at once, and a token under the new key is used the moment it is issued."""
     with ExitStack() as stack:
-        server = stack.enter_context(started_server(PASSWORD_HASH="test"))
+        server = stack.enter_context(started_server(PASSWORD_HASH="test", **ADMIN))
         office = Office(stack.enter_context(httpx2.Client(base_url=server.url, timeout=30)))
         guards = [Guard(server.url) for _ in range(_GUARDS)]
         for guard in guards:

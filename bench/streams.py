@@ -13,7 +13,7 @@ from typing import Final
 import httpx2
 
 from bench.cost import cpu_seconds, resident_megabytes
-from bench.process import Process, started_server
+from bench.process import ADMIN, Process, started_server
 from bench.reach import Office
 from bench.table import Table
 
@@ -26,7 +26,7 @@ GOAL: Final = 500.0
 
 def measure(*, listeners: int, changes: int) -> Table:
     """The table: reach over all streams, and what the server pays for them."""
-    with started_server(PASSWORD_HASH="test") as server, _listening(server, listeners) as streams:
+    with started_server(PASSWORD_HASH="test", **ADMIN) as server, _listening(server, listeners) as streams:
         memory = resident_megabytes(server.pid)
         with httpx2.Client(base_url=server.url, timeout=30) as http:
             office = Office(http)
