@@ -66,25 +66,16 @@ class Place:
 
         return asyncio.run(act())
 
-    @classmethod
-    def require_store(cls, settings: Settings) -> Path | str:
+    @staticmethod
+    def require_store(settings: Settings) -> Path | str:
         """Where the data lies: the file, which must be there, or the URL of a server.
 
         Raises:
             ConfigurationError: there is no such file.
         """
-        return str(settings.database_path) if settings.shares_database else cls.require_database(settings)
-
-    @staticmethod
-    def require_database(settings: Settings) -> Path:
-        """The file of the database.
-
-        Raises:
-            ConfigurationError: there is none.
-        """
         path = settings.database_path
         if settings.shares_database:
-            raise ConfigurationError("database: this is for a SQLite file; PostgreSQL has its own tools")
+            return path
         if not isinstance(path, Path) or not path.is_file():
             raise ConfigurationError(f"database: there is none at {path}; `watchword serve` makes one")
         return path

@@ -169,14 +169,14 @@ class Engine:
         Raises:
             TemporarilyUnavailable: the database is away. What it was told last may have been carried out.
         """
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             try:
                 async with self._connection() as connection, connection.transaction():
                     return await intention(self._transaction(connection))
             except asyncpg.PostgresError as lost:
-                if not is_collision(lost) or attempt == _ATTEMPTS - 1:
+                if not is_collision(lost):
                     raise
-        raise AssertionError("the last attempt returns or raises")
+        raise TemporarilyUnavailable("others were faster, again and again", retry_after=1)
 
     async def read(self, query: Intention[T]) -> T:
         """Answer a look-up, each of its statements for itself."""
