@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Final
 
 __all__ = ["is_common"]
@@ -110,9 +112,16 @@ def _is_stem(form: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _leaked() -> frozenset[str]:
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # large, and no log-in needs it
-
-    lists = (FREQUENCY_LISTS[name] for name in ("passwords", "female_names", "male_names"))
+    # The package brings an estimator and all its dictionaries along; of its files this reads one, and lets it go.
+    package = find_spec("zxcvbn")
+    assert package is not None
+    assert package.origin is not None
+    spec = spec_from_file_location("frequency_lists", Path(package.origin).with_name("frequency_lists.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    lists = (module.FREQUENCY_LISTS[name] for name in ("passwords", "female_names", "male_names"))
     return frozenset(word for words in lists for word in words if len(word) >= _SHORTEST)
 
 
