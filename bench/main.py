@@ -137,6 +137,35 @@ def million(entries: int, rounds: int, seconds: float, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--rows", default=40_000, show_default=True, help="Rows of each table that are weighed.")
+@click.option("--seconds", default=1.0, show_default=True, help="Length of one measurement.")
+@click.option("--streams", default=200, show_default=True, help="Open streams when one is measured.")
+@click.option("--entries", default=100, show_default=True, help="Revocations that are played through.")
+@click.option(
+    "--churn", default=3.0, show_default=True, help="Per cent of users revoked or changed in a day."
+)
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the fan-out there.")
+@_json
+def scale(
+    rows: int, seconds: float, streams: int, entries: int, churn: float, plot: Path | None, as_json: bool
+) -> None:
+    """A plan past this machine: 10^8 users, 10^4 API processes, 10^5 refreshes a second."""
+    from bench.inputs import measure
+    from bench.scale import Plan, fan_out
+
+    inputs = measure(rows=rows, seconds=seconds, streams=streams)
+    plan = Plan(inputs, churn / 100)
+    ways = fan_out(plan, entries)
+    if plot is not None:
+        from bench.plot import distribution
+
+        title = "From the commit to ten thousand guards, simulated"
+        lines = {name: way.delays for name, way in ways.items()}
+        plot.write_text(distribution(title, lines, {"500 ms": 500}, longest=4000), encoding="utf-8")
+    Report.of("python -m bench scale", *plan.tables(ways)).show(as_json)
+
+
+@cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"))
 @click.option(
     "--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The page; else print them."
