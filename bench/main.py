@@ -160,7 +160,7 @@ def scale(
         from bench.plot import distribution
 
         title = "From the commit to ten thousand guards, simulated"
-        lines = {name: way.delays for name, way in ways.items()}
+        lines = {name.split(",")[0]: way.delays for name, way in ways.items()}
         plot.write_text(distribution(title, lines, {"500 ms": 500}, longest=4000), encoding="utf-8")
     Report.of("python -m bench scale", *plan.tables(ways)).show(as_json)
 
