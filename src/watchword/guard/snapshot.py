@@ -126,4 +126,6 @@ class SnapshotFile:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
+            # Closing alone would not do: a child forked meanwhile has the file open, too, and would keep the lock.
+            fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
