@@ -72,8 +72,10 @@ class Balancer:
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
+    try:
         while data := await source.read(65536):
             sink.write(data)
             await sink.drain()
         sink.write_eof()
+    except OSError:
+        sink.close()  # one end is gone: the other one must not wait for it

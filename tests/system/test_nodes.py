@@ -162,6 +162,7 @@ def restart_nodes(site: Site, rounds: int) -> People:
             site.balancer.backends = [
                 port(staying)
             ]  # nobody new is sent to who goes; whom it has, it answers
+            assert going.http.get("/readyz").status_code == 200  # so it has taken up all that came before
             assert going.process.stop() == 0, going.process.log.read_text()
             going.process.start("/readyz")
             site.balancer.backends = [port(going), port(staying)]
