@@ -158,7 +158,7 @@ class TestRefusals:
             ("--host ::", {}, "issuer"),
             ("--issuer http://auth.example.com", {}, "issuer"),
             ("--issuer https://auth.example.com/", {}, "issuer"),
-            ("--workers 2", {}, "workers"),
+            ("--workers 2 --database sqlite:///:memory:", {}, "workers"),
             ("--workers 0", {}, "workers"),
             ("--database mysql://db/watchword", {}, "database"),
             ("--tls-cert missing.pem --tls-key missing.pem", {}, "tls_cert"),

@@ -114,7 +114,7 @@ class TestRefusals:
             ("port", "-1"),
             ("port", "8080 "),
             ("workers", "0"),
-            ("workers", "2"),
+            ("workers", "65"),
             ("access_token_ttl", "10"),
             ("access_token_ttl", "10 m"),
             ("access_token_ttl", "1.5h"),

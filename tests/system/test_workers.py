@@ -20,14 +20,12 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.databases import Cluster
-from tests.mission.stage import Server, environment, free_port, start_server
+from tests.mission.stage import PASSWORD, Server, environment, free_port, start_server
 from tests.system.conftest import SECRET
 from tests.system.test_nodes import refuses, until
 from watchword import Guard
 
 QUICK = {
-    "WATCHWORD_SECRET": SECRET,
     "WATCHWORD_WORKERS": "2",
     "WATCHWORD_PASSWORD_HASH": "test",
     "WATCHWORD_REGISTRATIONS_PER_ADDRESS": "0",
@@ -35,14 +33,9 @@ QUICK = {
 }
 
 
-def settings_of(postgres: Cluster) -> dict[str, str]:
-    """A database of its own, and two workers on it."""
-    return {"WATCHWORD_DATABASE": asyncio.run(postgres.place()), **QUICK}
-
-
 @pytest.fixture
-def settings(postgres: Cluster) -> dict[str, str]:
-    return settings_of(postgres)
+def settings(database: dict[str, str]) -> dict[str, str]:
+    return {**database, **QUICK}
 
 
 @contextmanager
@@ -67,10 +60,14 @@ def server(tmp_path: Path, settings: dict[str, str]) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two that go on."""
-    with crew(tmp_path_factory.mktemp("server"), settings_of(postgres)) as running:
+    database = {}
+    if request.param == "postgres":
+        place = asyncio.run(request.getfixturevalue("postgres").place())
+        database = {"WATCHWORD_DATABASE": place, "WATCHWORD_SECRET": SECRET}
+    with crew(tmp_path_factory.mktemp("server"), {**database, **QUICK}) as running:
         yield running
 
 
@@ -192,7 +189,8 @@ class TestWorkers:
             until(partial(has_begun, log, 3))
             assert begun(log)[2][0] == number == 1
             until(seen(url, {1, 2}))
-            assert httpx2.get(link).status_code == 200
+            form = {"token": link.partition("token=")[2], "email": "root@example.com", "password": PASSWORD}
+            assert httpx2.post(f"{url}/setup", data=form).status_code == 200
             child.send_signal(signal.SIGINT)
             rest, _ = child.communicate(timeout=30)
             assert (child.returncode, rest) == (0, "")
@@ -238,7 +236,11 @@ class TestWorkers:
 
     def test_who_cannot_begin_says_so_once(self, tmp_path: Path) -> None:
         """The database is away: one line and an exit code, not one of each worker, again and again."""
-        away = {"WATCHWORD_DATABASE": f"postgresql://nobody@127.0.0.1:{free_port()}/none", **QUICK}
+        away = {
+            "WATCHWORD_DATABASE": f"postgresql://nobody@127.0.0.1:{free_port()}/none",
+            "WATCHWORD_SECRET": SECRET,
+            **QUICK,
+        }
         done = subprocess.run(
             [sys.executable, "-m", "watchword", "serve", "--port", "0"],
             cwd=tmp_path, env=environment(**away), capture_output=True, text=True, timeout=60, check=False,

@@ -18,6 +18,7 @@ from watchword.errors import ConfigurationError, WatchwordError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from contextlib import AbstractAsyncContextManager
 
     from watchword.cli.workers import Worker
     from watchword.server.services import Services
@@ -92,7 +93,21 @@ def _share(process: Process) -> Worker | None:
         logger.warning(warning)
     gc.freeze()
     drain = settings.web.drain.total_seconds()
-    return Crew(settings.values["WORKERS"], process.listener, drain, logger, process.announce).run()
+    crew = Crew(settings.values["WORKERS"], process.listener, drain, logger, process.announce)
+    if settings.shares_database:
+        return crew.run()
+    from watchword.server.services import make_folder
+    from watchword.server.store.desk import bind_desk
+
+    make_folder(settings.data_dir)
+    process.desk, process.hand_to = bind_desk(settings.data_dir)
+    worker = None
+    try:
+        worker = crew.run()
+    finally:
+        if worker is None:
+            process.hand_to.unlink(missing_ok=True)
+    return worker
 
 
 def check_certificate(settings: Settings) -> None:
@@ -143,6 +158,10 @@ class Process:
     as_json: bool
     worker: Worker | None = None
     """Which of several it is, if there are several."""
+    desk: socket.socket | None = None
+    """Where the first of several takes what the others would write to a SQLite file."""
+    hand_to: Path | None = None
+    """Where that is."""
     server: Any = None
     stopping: bool = field(default=False)
 
@@ -160,7 +179,8 @@ class Process:
 
         loop = asyncio.get_running_loop()
         self._listen_for_the_end(loop)
-        async with open_services(self.settings) as services:
+        hand_to = self.hand_to if self.number > 1 else None
+        async with open_services(self.settings, hand_to=hand_to) as services, self._at_desk(services):
             if self.worker is None or self.worker.first:
                 await self._introduce(services)
             app = create_app(self.settings, services, colour=not colourless(), worker=self.number)
@@ -177,6 +197,14 @@ class Process:
     def number(self) -> int:
         """Which process this is, counted from 1."""
         return 1 if self.worker is None else self.worker.number
+
+    def _at_desk(self, services: Services) -> AbstractAsyncContextManager[object]:
+        """Carry out what the others hand in, if that is our part."""
+        if self.desk is None or self.number > 1:
+            return nullcontext()
+        from watchword.server.store.desk import Desk
+
+        return Desk.open(services.store, self.desk, self.settings.web.drain.total_seconds())
 
     def _listen_for_the_end(self, loop: AbstractEventLoop) -> None:
         if self.worker is None:

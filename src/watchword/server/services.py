@@ -27,6 +27,7 @@ from watchword.server.policies import RetentionPolicy
 from watchword.server.settings import Settings
 from watchword.server.store.opening import open_store
 from watchword.server.store.records import Origin
+from watchword.server.store.remote import RemoteStore
 from watchword.server.store.store import Store
 from watchword.server.tokens.basic_session import BasicSessionService
 from watchword.server.tokens.claims import Claims
@@ -38,7 +39,7 @@ from watchword.server.tokens.refresh_token import RefreshTokenCodec
 from watchword.server.tokens.revocation import RevocationFeed
 from watchword.server.tokens.withdrawal import Withdrawal
 
-__all__ = ["Services", "open_services"]
+__all__ = ["Services", "make_folder", "open_services"]
 
 
 def utc_now() -> datetime:
@@ -109,13 +110,15 @@ async def open_services(
     token_bytes: Callable[[int], bytes] = os.urandom,
     monotonic: Callable[[], float] = time.monotonic,
     serving: bool = True,
+    hand_to: Path | None = None,
 ) -> AsyncIterator[Services]:
     """Open the store that *settings* name and wire the services over it; the schema and keys are made when missing.
 
     Without *now* the store says what time it is: nodes that share a database share its clock.
 
     A command beside a running server is not *serving*: its shell may lack the server's settings, so
-    what they say of tokens and audiences is not written.
+    what they say of tokens and audiences is not written. With *hand_to*, another process of this server
+    writes to the SQLite file, and takes what is to be written at that socket.
 
     Raises:
         ConfigurationError: a setting does not fit the store: its ``SECRET`` is another one, the
@@ -123,11 +126,14 @@ async def open_services(
     """
     access = settings.access_tokens
     if settings.secret is None or isinstance(settings.database_path, Path):
-        _make_folder(settings.data_dir)
+        make_folder(settings.data_dir)
     secret = settings.secret or load_or_create_secret(settings.data_dir / "secret", token_bytes)
     sealing = Sealing.from_secret(secret, token_bytes)
     claims = Claims(access)
-    store = await open_store(settings.database_path, now=now, overlay=claims.overlay)
+    if hand_to is None:
+        store = await open_store(settings.database_path, now=now, overlay=claims.overlay)
+    else:
+        store = RemoteStore.open(settings.database_path, hand_to, now=now or utc_now, overlay=claims.overlay)
     clock = store.now
     try:
         if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
@@ -151,7 +157,12 @@ async def open_services(
         await services.close()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """The folder of database and master key, for us alone.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as broken:

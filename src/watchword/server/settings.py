@@ -220,8 +220,8 @@ class Settings:
             raise ConfigurationError("key_rotation: must be never, or 1h or longer")
         if life > min(self.values["REFRESH_TOKEN_TTL"], self.values["SESSION_IDLE_TTL"]):
             raise ConfigurationError("access_token_ttl: must not be longer than a session may live")
-        if self.values["WORKERS"] > 1 and not self.shares_database:
-            raise ConfigurationError("workers: one process serves a SQLite database; more need PostgreSQL")
+        if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
+            raise ConfigurationError("workers: one process serves a database in memory")
         if self.values["REDIS"] is not None:
             raise ConfigurationError("redis: this version counts in memory; unset it")
         if self.shares_database and self.secret is None:

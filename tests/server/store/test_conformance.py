@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.databases import Cluster
 from watchword.server.store.conformance import CASES, RACES, Case, Clock, Exam
+from watchword.server.store.desk import Desk, bind_desk
 from watchword.server.store.postgres import PostgresStore
+from watchword.server.store.records import User
+from watchword.server.store.remote import RemoteStore
+from watchword.server.store.sql.transaction import join
 from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Store
 
@@ -44,7 +49,9 @@ class Sit:
             stores: list[Store] = []
             for _ in range(2 if self.kind.endswith("+") else 1):
                 store: Store
-                if self.cluster is None:
+                if self.kind == "handed":
+                    store = await self.handed(opened, place, clock)
+                elif self.cluster is None:
                     store = await SqliteStore.open(place, now=clock.now, longest_log=LONGEST_LOG)
                 else:
                     store = await PostgresStore.open(place, now=clock.now, longest_log=LONGEST_LOG)
@@ -52,10 +59,26 @@ class Sit:
                 stores.append(store)
             yield Exam(tuple(stores), clock, rounds, LONGEST_LOG)
 
+    async def handed(self, opened: AsyncExitStack, place: str, clock: Clock) -> Store:
+        """A store that hands its writing to another one, over a socket."""
+        writing = await SqliteStore.open(
+            place, now=clock.now, longest_log=LONGEST_LOG, overlay=roles_and_scope
+        )
+        opened.push_async_callback(writing.close)
+        listener, path = bind_desk(self.folder)
+        opened.enter_context(listener)
+        await opened.enter_async_context(Desk.open(writing, listener, patience=5))
+        return RemoteStore.open(place, path, now=clock.now, overlay=roles_and_scope)
+
     async def place(self) -> str:
         if self.cluster is not None:
             return await self.cluster.place()
         return ":memory:" if self.kind == "memory" else str(self.folder / "store.db")
+
+
+def roles_and_scope(user: User, granted: tuple[str, ...]) -> dict[str, Any]:
+    """What an overlay shows."""
+    return {"roles": list(user.roles), "scope": join(granted)}
 
 
 def named(case: object) -> str:
@@ -64,7 +87,7 @@ def named(case: object) -> str:
 
 class TestConformance:
     @pytest.mark.parametrize("case", CASES, ids=named)
-    @pytest.mark.parametrize("kind", ["memory", "file", "postgres+"])
+    @pytest.mark.parametrize("kind", ["memory", "file", "handed", "postgres+"])
     async def test_every_case(self, case: Case, sit: Sit) -> None:
         """What the case claims; on PostgreSQL two nodes share the work of a race."""
         await sit(case, rounds=7)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
-from watchword.errors import ConfigurationError, TemporarilyUnavailable
+from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
 from watchword.server.store import sqlite_schema
 from watchword.server.store.intentions import (
     Intention,
@@ -87,6 +87,23 @@ class SqliteStore:
             ConfigurationError: the file cannot be opened, is no database, or is of another version.
         """
         engine = await Engine.open(path, now, overlay, longest_log, upgrade=upgrade)
+        return cls._over(engine)
+
+    @classmethod
+    def reading(cls, path: str | Path, *, now: Callable[[], datetime], overlay: Overlay) -> Self:
+        """Open the database at *path*, which another process made and writes, to read alone.
+
+        Raises:
+            ConfigurationError: the file cannot be opened.
+        """
+        try:
+            connection = _connect_to_read(str(path))
+        except sqlite3.Error as broken:
+            raise ConfigurationError(f"database: cannot open it: {broken}") from None
+        return cls._over(Engine(str(path), None, connection, now, overlay, LONGEST_LOG))
+
+    @classmethod
+    def _over(cls, engine: Engine) -> Self:
         return cls(
             users=SqlUsers(engine),
             sessions=SqlSessions(engine),
@@ -123,7 +140,8 @@ class Engine:
     """The connections under the protocols: ``write`` shares commits, ``read`` never waits for them."""
 
     path: str
-    writer: Writer
+    writer: Writer | None
+    """``None`` where this process only reads."""
     reader: sqlite3.Connection
     now: Callable[[], datetime]
     overlay: Overlay
@@ -167,7 +185,13 @@ class Engine:
         return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, longest_log, watchers)
 
     async def write(self, intention: Intention[T]) -> T:
-        """Carry out an intention; it is durable when this returns."""
+        """Carry out an intention; it is durable when this returns.
+
+        Raises:
+            ServerError: this process only reads.
+        """
+        if self.writer is None:
+            raise ServerError("this process only reads")
         return await self.writer.run(lambda connection: at_once(intention(self._transaction(connection))))
 
     async def read(self, query: Intention[T]) -> T:
@@ -226,9 +250,10 @@ class Engine:
         The writer goes last, for only he can empty the write-ahead log: the file is whole then.
         """
         self._closed = True
-        if self.reader is not self.writer.connection:
+        if self.writer is None or self.reader is not self.writer.connection:
             self.reader.close()
-        await self.writer.close()
+        if self.writer is not None:
+            await self.writer.close()
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(SqliteConnection(connection), self.now(), self.overlay, self.longest_log)
