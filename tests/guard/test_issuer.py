@@ -79,6 +79,20 @@ class TestReach:
         assert guard.health()["sequence"] == 1
         assert guard.health()["entries"] == 1
 
+    def test_two_issuers_are_kept_apart(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """Two guards in one process: what one issuer revokes leaves the other's alone, and neither takes a stranger's."""
+        with pretend_issuer() as other:
+            second = Guard(other.url)
+            mine, theirs = token(issuer), token(other)
+            listening(issuer, guard, mine)
+            listening(other, second, theirs)
+            assert not passes(guard, theirs)
+            assert not passes(second, mine)
+            issuer.revoke("session", "ses_1")  # both tokens say that session: ids belong to their issuer
+            until(lambda: not passes(guard, mine))
+            assert passes(second, theirs)
+            second.close()
+
     def test_one_thread_serves_all(self, issuer: PretendIssuer, guard: Guard) -> None:
         """However many first uses there are at once."""
         text, before = token(issuer), guard_threads()
