@@ -80,7 +80,7 @@ class TestReach:
         assert guard.health()["entries"] == 1
 
     def test_two_issuers_are_kept_apart(self, issuer: PretendIssuer, guard: Guard) -> None:
-        """Two guards in one process: what one issuer revokes leaves the other's alone, and neither takes a stranger's."""
+        """Two guards in one process: what one issuer revokes leaves the other alone; neither takes the other one."""
         with pretend_issuer() as other:
             second = Guard(other.url)
             mine, theirs = token(issuer), token(other)
