@@ -73,6 +73,23 @@ class TestEntry:
         assert [entry.kind for entry in kept].count("claims") == 1
 
 
+class TestOverlay:
+    async def test_it_never_widens_a_token_beyond_its_api(self, stage: Stage) -> None:
+        """What the API's own scope kept out stays out when roles are given; what roles lose goes."""
+        root = await stage.administrator()
+        clerk = {"name": "clerk", "scope": ["read", "write", "pay"]}
+        await call(stage, root, "POST", "/admin/v1/roles", json=clerk)
+        await call(stage, root, "POST", "/admin/v1/apis", 201, json={"audience": "rep", "scope": ["read"]})
+        rep = Hearing(stage, "rep")
+        await rep.update()
+        ada = await stage.login(await stage.somebody("clerk"), audience="rep")
+        assert rep.principal(token(ada)).scope == ("read",)
+        for roles, scope in ((["user", "clerk", "admin"], ("read",)), (["user"], ())):
+            await call(stage, root, "PATCH", f"/admin/v1/users/{ada.id}", json={"roles": roles})
+            await rep.update()
+            assert rep.principal(token(ada)).scope == scope
+
+
 class TestLongestLife:
     async def test_it_rises_at_once_and_falls_when_the_last_long_token_is_over(self, tmp_path: Path) -> None:
         """A guard hears of the longer life before it sees a longer token, and refuses one beyond it."""

@@ -77,7 +77,7 @@ class BasicSessionService:
             jti=jti,
             now=self.now(),
             scope=granted,
-            narrowed=scope is not None or live.session.scope is not None,
+            narrowed=scope is not None,
             lifetime=life,
         )
         claims["exp"] = min(claims["exp"], int(live.session.idle_expires_at.timestamp()))

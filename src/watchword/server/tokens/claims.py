@@ -50,7 +50,10 @@ class Claims:
         narrowed: bool,
         lifetime: timedelta | None = None,
     ) -> dict[str, Any]:
-        """The claims set of one access token, every fact from *live*; *lifetime* instead of the policy's."""
+        """The claims set of one access token, every fact from *live*; *lifetime* instead of the policy's.
+
+        *narrowed* says that *scope* was asked for; what the session or its API makes less is seen here.
+        """
         issued_at = int(now.timestamp())
         session, user = live.session, live.user
         # A token never outlives its session, so the last refresh before the end is a short one.
@@ -76,7 +79,8 @@ class Claims:
             "uv": user.version,
             "cv": live.client.version,
         }
-        if narrowed:
+        # Marked, so that an overlay, which says what the roles carry, only takes away from it.
+        if narrowed or session.scope is not None or live.api_scope:
             claims["narrowed"] = True
         if self.policy.claims:
             claims.update(self._mapped(user))

@@ -69,7 +69,7 @@ class Issuance:
             jti=jti,
             now=now,
             scope=granted,
-            narrowed=scope is not None or live.session.scope is not None,
+            narrowed=scope is not None,
         )
         key = await self.ring.signing_key(live.kid)
         session = live.session
