@@ -67,7 +67,7 @@ def list_apis(place: Place, as_json: bool) -> None:
 @click.argument("audience")
 @place_options
 def delete(place: Place, as_json: bool, audience: str) -> None:
-    """Delete an API: no new tokens for it."""
+    """Delete an API: its sessions end, its tokens die, and there are no new ones."""
 
     async def act(services: Services) -> None:
         if not await services.store.apis.delete(audience, origin()):

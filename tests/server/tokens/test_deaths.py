@@ -90,6 +90,25 @@ class TestOverlay:
             assert rep.principal(token(ada)).scope == scope
 
 
+class TestDeletedApi:
+    async def test_its_tokens_die_and_its_sessions_bring_no_others(self, stage: Stage, api: Hearing) -> None:
+        """With its scope gone nothing would hold a refresh back from all that the roles carry."""
+        root = await stage.administrator()
+        await call(stage, root, "POST", "/admin/v1/apis", 201, json={"audience": "rep", "scope": ["read"]})
+        rep = Hearing(stage, "rep")
+        await rep.update()
+        ada = await stage.somebody()
+        at_rep, elsewhere = await stage.login(ada, audience="rep"), await stage.login(ada)
+        assert not rep.refuses(token(at_rep))
+        await call(stage, root, "DELETE", "/admin/v1/apis/rep", 204)
+        for hearing in (rep, api):
+            await hearing.update()
+        assert rep.refuses(token(at_rep))
+        assert not api.refuses(token(elsewhere))
+        refresh = {"refresh_token": at_rep.tokens["refresh_token"]}
+        problem(await stage.http.post("/auth/token", json=refresh), 401, "invalid_grant")
+
+
 class TestLongestLife:
     async def test_it_rises_at_once_and_falls_when_the_last_long_token_is_over(self, tmp_path: Path) -> None:
         """A guard hears of the longer life before it sees a longer token, and refuses one beyond it."""

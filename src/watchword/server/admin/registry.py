@@ -83,7 +83,7 @@ async def add_api(services: Services, request: Request) -> Response:
 
 
 async def delete_api(services: Services, request: Request) -> Response:
-    """``DELETE /admin/v1/apis/{audience}``: no new tokens for this API."""
+    """``DELETE /admin/v1/apis/{audience}``: its sessions end, its tokens die, and there are no new ones."""
     if not await services.store.apis.delete(request.params["audience"], request.origin()):
         raise NotFound("there is no such API")
     return EMPTY

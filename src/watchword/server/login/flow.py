@@ -99,6 +99,7 @@ class LoginFlow:
             scope=asked,
             amr=("pwd",),
             secret_digest=secret_digest(secret),
+            apis=tuple(one for one in aud if one == audience != self.issuance.claims.policy.issuer),
             device=device,
         )
         rules = self.session_policy.rules(self.issuance.claims.policy.lifetime)
@@ -107,6 +108,8 @@ class LoginFlow:
                 return LoginResult(await self.issuance.token_set(live, secret), live.user)
             case Refused(reason="banned"):
                 raise AccountDisabled
+            case Refused(reason="api_deleted"):
+                raise InvalidTarget("no such audience")
             case Refused():
                 # He changed his password or was deleted while we were hashing.
                 raise InvalidCredentials

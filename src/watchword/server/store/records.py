@@ -188,6 +188,7 @@ class NewSession(Record, frozen=True, kw_only=True):
             the user's floor is dead on arrival and is refused.
         scope: what was asked for, ``None`` for all that the user's roles carry.
         audience: the ``aud`` of its tokens.
+        apis: those of *audience* that must be there still when it opens; its end is theirs.
         secret_digest: SHA-256 of the 128-bit session secret.
     """
 
@@ -199,6 +200,7 @@ class NewSession(Record, frozen=True, kw_only=True):
     scope: tuple[str, ...] | None
     amr: tuple[str, ...]
     secret_digest: bytes
+    apis: tuple[str, ...] = ()
     device: str | None = None
 
 
@@ -239,6 +241,7 @@ class Refused(Record, frozen=True, kw_only=True):
         "idle",
         "below_floor",
         "client_disabled",
+        "api_deleted",
         "epoch",
         "crowded",
     ]

@@ -211,7 +211,7 @@ class Apis(Protocol):
         """
 
     async def delete(self, audience: str, origin: Origin) -> bool:
-        """Delete an API.
+        """Delete an API; its sessions end, and their tokens die.
 
         Raises:
             Conflict: it is built in.

@@ -133,6 +133,30 @@ async def a_narrowed_role_reaches_every_token(exam: Exam) -> None:
             assert outdated or "pay" not in outcome.live.granted
 
 
+async def no_session_outlives_its_api(exam: Exam) -> None:
+    """Opened or refreshed while the API is deleted: ended with it, or refused."""
+    for number in range(exam.rounds):
+        api = f"rep{number}"
+        await exam.store.apis.add(api, ("profile",), ORIGIN)
+        ada, bob = await exam.user(), await exam.user()
+        old, new = (
+            await exam.session(ada, audience=(api,)),
+            exam.new_session(bob, audience=(api,), apis=(api,)),
+        )
+        opened, advanced, _ = await asyncio.gather(
+            exam.node(1).sessions.open(new, RULES, ORIGIN),
+            exam.advance(old, 0, node=1),
+            exam.node(0).apis.delete(api, ORIGIN),
+        )
+        assert opened == Refused(reason="api_deleted") or isinstance(opened, Opened)
+        for outcome in (opened, advanced):
+            if not isinstance(outcome, Refused):
+                assert isinstance(outcome, Advanced | Opened)
+                assert outcome.live.api_scope == ("profile",)
+        for session in (old, new.id):
+            assert await exam.why_dead(session) in ("ended", "unknown")
+
+
 async def a_name_has_one_owner(exam: Exam) -> None:
     """Of many who register one e-mail or one user name at once, one has it; nobody is half there."""
     for number in range(exam.rounds):
@@ -270,6 +294,7 @@ CASES: Final[tuple[Case, ...]] = (
     no_log_in_survives_a_kill,
     a_changed_role_reaches_every_token,
     a_narrowed_role_reaches_every_token,
+    no_session_outlives_its_api,
     a_name_has_one_owner,
     a_once_only_thing_has_one_winner,
     a_fact_has_one_value,

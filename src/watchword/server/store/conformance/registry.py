@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from msgspec.structs import replace
+
 from watchword.errors import Conflict, InvalidInput
 from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, refused
-from watchword.server.store.records import Api, Live, Opened, Origin, Role, UserChange
+from watchword.server.store.records import Advanced, Api, Live, Opened, Origin, Refused, Role, UserChange
 
 __all__ = ["CASES"]
 
@@ -105,6 +107,42 @@ async def apis_are_added_and_deleted(exam: Exam) -> None:
     assert not await apis.delete(added.audience, ORIGIN)
     assert await apis.get(added.audience) is None
     assert len(await exam.events("api.added")) == 2
+
+
+async def a_deleted_api_ends_its_sessions(exam: Exam) -> None:
+    """With an entry each; none opens for it, not for one added anew either; others live on."""
+    await exam.store.apis.add("rep", ("read",), ORIGIN)
+    await exam.store.apis.add("reports", (), ORIGIN)
+    ada = await exam.user()
+    its = await exam.session(ada, audience=("rep",), apis=("rep",))
+    both = await exam.session(ada, audience=("reports", "rep"))
+    other = await exam.session(ada, audience=("reports",), apis=("reports",))
+    assert await exam.store.apis.delete("rep", ORIGIN)
+    assert [(entry.kind, entry.id) for entry in await exam.entries()] == [("session", its), ("session", both)]
+    late = exam.new_session(ada, audience=("rep",), apis=("rep",))
+    assert await exam.store.sessions.open(late, RULES, ORIGIN) == Refused(reason="api_deleted")
+    await exam.store.apis.add("rep", (), ORIGIN)
+    for session in (its, both):
+        assert await exam.why_dead(session) == "ended"
+        assert await exam.advance(session, 0) == Refused(reason="ended")
+        row = await exam.store.sessions.get(session)
+        assert row is not None
+        assert row.end_reason == "api_deleted"
+    assert isinstance(await exam.advance(other, 0), Advanced)
+
+
+async def an_api_of_very_many_brakes(exam: Exam) -> None:
+    """Past five hundred sessions one entry kills every token; the sessions of others live on."""
+    await exam.store.apis.add("rep", (), ORIGIN)
+    ada = await exam.user()
+    many = replace(RULES, maximum_per_user=600)
+    sessions = [await exam.session(ada, many, audience=("rep",)) for _ in range(501)]
+    other = await exam.session(ada, many)
+    await exam.store.apis.delete("rep", ORIGIN)
+    (entry,) = await exam.entries()
+    assert (entry.kind, entry.below) == ("issuer", (await exam.store.revocations.head()).base)
+    assert {await exam.why_dead(session) for session in (sessions[0], sessions[-1])} == {"ended"}
+    assert isinstance(await exam.advance(other, 0), Advanced)
 
 
 async def a_once_only_thing_is_spent_once(exam: Exam) -> None:
@@ -218,6 +256,8 @@ CASES: Final[tuple[Case, ...]] = (
     a_deleted_role_is_taken_from_everybody,
     a_role_of_very_many_brakes,
     apis_are_added_and_deleted,
+    a_deleted_api_ends_its_sessions,
+    an_api_of_very_many_brakes,
     a_once_only_thing_is_spent_once,
     a_newer_one_replaces_an_older,
     a_fact_is_written_once,

@@ -7,7 +7,7 @@ from typing import Final
 
 from watchword.errors import Conflict, InvalidInput
 from watchword.server.store.records import Api, FirstPartyClient, Origin, Role
-from watchword.server.store.sql import users
+from watchword.server.store.sql import sessions, users
 from watchword.server.store.sql.transaction import Transaction, datetime_of, join, milliseconds, split
 
 __all__ = [
@@ -161,14 +161,16 @@ async def add_api(
 
 
 async def delete_api(tx: Transaction, audience: str, origin: Origin) -> bool:
-    """Delete an API."""
+    """Delete an API; its sessions end."""
     found = await get_api(tx, audience)
     if found is None:
         return False
     if found.built_in:
         raise Conflict("the built-in API cannot be deleted")
-    await tx.run("DELETE FROM apis WHERE audience = ?", audience)
+    if not await tx.run("DELETE FROM apis WHERE audience = ?", audience):
+        return False
     await tx.record("api.deleted", origin, detail={"audience": audience})
+    await sessions.end_of_api(tx, audience, origin)
     return True
 
 

@@ -29,12 +29,15 @@ from watchword.server.store.sql.transaction import (
     milliseconds,
 )
 
-__all__ = ["advance", "end", "get", "list_live", "live", "open_session", "sweep"]
+__all__ = ["advance", "end", "end_of_api", "get", "list_live", "live", "open_session", "sweep"]
 
 """How long the row of an ended session is kept for the audit."""
 
 LEEWAY: Final = int((ENTRY_MARGIN + CLOCK_ERROR).total_seconds() * 1000)
 """Milliseconds past its end for which a token may still be accepted somewhere."""
+
+SESSIONS_PER_API: Final = 500
+"""More sessions of an API that is deleted than this, and every token dies instead of each being told of."""
 
 SESSIONS_PER_USER: Final = 32
 """More entries for sessions of one user than this, and one entry for the user says it all."""
@@ -44,6 +47,11 @@ async def open_session(
     tx: Transaction, new: NewSession, rules: SessionRules, origin: Origin
 ) -> Opened | Refused:
     """Insert a session after reading again everything its tokens will vouch for."""
+    for audience in new.apis:
+        # Whoever deletes it waits, and then finds this session.
+        await tx.connection.hold("SELECT 1 FROM apis WHERE audience = ? FOR KEY SHARE", (audience,))
+        if await tx.one("SELECT 1 FROM apis WHERE audience = ?", audience) is None:
+            return Refused(reason="api_deleted")
     await tx.hold_user(new.user_id)
     user = await users.get(tx, new.user_id)
     if user is None:
@@ -181,6 +189,25 @@ async def end(
         return None
     await _end(tx, session_id, row[0], row[1], reason, origin)
     return await get(tx, session_id)
+
+
+async def end_of_api(tx: Transaction, audience: str, origin: Origin) -> None:
+    """End the sessions for an API that has just been deleted: nothing says any more what it may be sent."""
+    of_api = "ended_at IS NULL AND instr(' ' || audience || ' ', ?1) > 0"
+    holders = f"SELECT 1 FROM users WHERE id IN (SELECT user_id FROM sessions WHERE {of_api})"
+    await tx.connection.hold(f"{holders} ORDER BY n FOR NO KEY UPDATE", (f" {audience} ",))
+    rows = await tx.all(
+        f"SELECT id, user_id, token_expires_at FROM sessions WHERE {of_api}"
+        " AND ((expires_at > ?2 AND idle_expires_at > ?2) OR token_expires_at > ?3) ORDER BY n LIMIT ?4",
+        f" {audience} ", tx.ms, tx.ms - LEEWAY, SESSIONS_PER_API + 1,
+    )  # fmt: skip
+    if len(rows) > SESSIONS_PER_API:
+        sql = f"UPDATE sessions SET ended_at = ?2, end_reason = 'api_deleted' WHERE {of_api}"
+        await tx.run(sql, f" {audience} ", tx.ms)
+        await tx.brake(origin)
+        return
+    for session_id, user_id, token_expires_at in rows:
+        await _end(tx, session_id, user_id, token_expires_at, "api_deleted", origin)
 
 
 async def sweep(tx: Transaction, before: datetime, after: int, limit: int) -> tuple[int, int]:

@@ -104,7 +104,7 @@ class Transaction:
         """Every row of a query."""
         return self.connection.all(sql, values)
 
-    # Locks are taken in one order: roles, client, user, sessions, head. What is read after a lock is what stands.
+    # Locks are taken in one order: roles, API, client, user, sessions, head. What is read after a lock is what stands.
 
     def hold_roles(self, strength: Literal["UPDATE", "SHARE"]) -> Coroutine[Any, Any, None]:
         """Let no role change until this transaction ends."""
