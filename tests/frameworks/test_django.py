@@ -169,6 +169,22 @@ class TestRestFramework:
 
         NO_ROLE.check(ask(View.as_view(), ada), "GET")
 
+    def test_a_permission_takes_only_its_own_guard_s_callers(
+        self, guard: Guard, watchword_issuer: PretendIssuer
+    ) -> None:
+        """An administrator of one issuer is nobody to a permission of another's guard."""
+        stranger = PretendIssuer("https://other.example.com")
+
+        class View(Me):
+            authentication_classes = [rest.authentication(stranger.guard())]
+            permission_classes = [rest.permission(guard, role="admin")]
+
+        refused = ask(View.as_view(), stranger.headers("usr_root", roles=["admin"]))
+        assert refused.status == 401
+        View.authentication_classes = [rest.authentication(guard)]
+        root = watchword_issuer.headers("usr_root", roles=["admin"])
+        assert ask(View.as_view(), root).status == 200
+
     def test_another_class_may_authenticate(self, guard: Guard) -> None:
         """Without credentials of ours the next authentication class is asked; bad ones end it."""
 

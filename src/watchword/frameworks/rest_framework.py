@@ -15,6 +15,7 @@ It is an authentication and a permission class, which can also be had one by one
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -95,6 +96,7 @@ class Authentication(BaseAuthentication):  # type: ignore[misc]
         if principal is None:
             return None
         request._request.principal = principal
+        request._request.watchword_guard = self.protection.guard
         return Caller(principal), principal
 
     def authenticate_header(self, request: Any) -> str:
@@ -123,12 +125,15 @@ class Permission(BasePermission):  # type: ignore[misc]
         return True
 
     def _check(self, request: Any) -> None:
-        try:
-            self.protection.check(request.auth)
-        except TemporarilyUnavailable:
-            # What is known is too old: from the beginning, so that the issuer can be asked.
-            principal = self.protection.authorize(*credentials_of(request), request)
-            request._request.principal = request.auth = principal
+        # Whom another guard let in is nobody to this one: it reads the credentials itself.
+        if getattr(request._request, "watchword_guard", None) is self.protection.guard:
+            # What is known may be too old: then from the beginning, so that the issuer can be asked.
+            with suppress(TemporarilyUnavailable):
+                self.protection.check(request.auth)
+                return
+        principal = self.protection.authorize(*credentials_of(request), request)
+        request._request.principal = request.auth = principal
+        request._request.watchword_guard = self.protection.guard
 
 
 def protect(
