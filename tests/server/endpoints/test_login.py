@@ -170,6 +170,16 @@ class TestToken:
         problem(await self.refresh(stage, ada.tokens, scope="payroll:pay"), 422, "invalid_scope")
         assert (await self.refresh(stage, ada.tokens)).status_code == 200
 
+    async def test_a_replay_is_one_whatever_scope_it_asks_for(self, stage: Stage) -> None:
+        """Within the grace 422 as ever; past it the session ends, and nobody learns what it may have."""
+        ada = await stage.newcomer()
+        first = (await self.refresh(stage, ada.tokens)).json()
+        problem(await self.refresh(stage, ada.tokens, scope="payroll:pay"), 422, "invalid_scope")
+        stage.clock.forward(seconds=11)
+        problem(await self.refresh(stage, ada.tokens, scope="payroll:pay"), 401, "invalid_grant")
+        problem(await self.refresh(stage, first), 401, "invalid_grant")
+        assert len(await stage.events("refresh_token_replayed")) == 1
+
     async def test_a_narrower_scope_narrows_this_token_alone(self, stage: Stage) -> None:
         """A refresh never widens and never shrinks the grant (RFC 6749 6)."""
         root = await stage.administrator()
@@ -199,6 +209,28 @@ class TestLogout:
         for _ in range(2):
             assert (await stage.http.post("/auth/logout", json=body)).status_code == 204
         problem(await stage.http.post("/auth/token", json=body), 401, "invalid_grant")
+
+    async def test_an_old_refresh_token_ends_its_own_session_alone(self, stage: Stage) -> None:
+        """Spent, it is a replay and in the audit log; of a session that is over, it does nothing."""
+        ada = await stage.newcomer()
+        other = await stage.login(ada)
+        old = {"refresh_token": ada.tokens["refresh_token"], "everywhere": True}
+        assert (await stage.http.post("/auth/token", json={"refresh_token": old["refresh_token"]})).is_success
+        stage.clock.forward(seconds=11)
+        for _ in range(2):
+            assert (await stage.http.post("/auth/logout", json=old)).status_code == 204
+            assert (await stage.http.get("/auth/me", headers=other.bearer)).status_code == 200
+        problem(await stage.http.get("/auth/me", headers=ada.bearer), 401, "invalid_token")
+        (event,) = await stage.events("refresh_token_replayed")
+        assert event.session_id == ada.session_id
+
+    async def test_a_good_refresh_token_ends_all_sessions(self, stage: Stage) -> None:
+        """With ``everywhere``, as the access token does."""
+        ada = await stage.newcomer()
+        other = await stage.login(ada)
+        body = {"refresh_token": ada.tokens["refresh_token"], "everywhere": True}
+        assert (await stage.http.post("/auth/logout", json=body)).status_code == 204
+        problem(await stage.http.get("/auth/me", headers=other.bearer), 401, "invalid_token")
 
     async def test_a_forged_refresh_token_logs_nobody_out(self, stage: Stage) -> None:
         """A MAC that does not hold is refused."""

@@ -42,22 +42,19 @@ async def token(services: Services, request: Request) -> Response:
 async def logout(services: Services, request: Request) -> Response:
     """``POST /auth/logout``: end this session, or all of them; its access tokens die at once.
 
-    A session that has ended already is as logged out as it can be: 204 again.
+    A session that has ended already is as logged out as it can be: 204 again. A refresh token that would
+    bring no other ends its own session alone: an old copy of one must not log its owner out everywhere.
     """
     body: LogoutBody = request.body or LogoutBody()
     if body.refresh_token is not None:
-        session_id = services.refresh_tokens.session_of(body.refresh_token)
-        session = await services.store.sessions.get(session_id)
-        user_id = session.user_id if session is not None and session.ended_at is None else None
+        session_id, user_id = await services.refresh_tokens.give_up(body.refresh_token, request.origin())
     else:
         values = request.header_values("authorization")
         if not values:
             raise MissingCredentials
         request.caller = await services.introspection.authenticate(values, audience="first-party")
         session_id, user_id = request.caller.session.id, request.caller.user.id
-    if user_id is None:
-        return EMPTY
-    if body.everywhere:
+    if body.everywhere and user_id is not None:
         await services.sessions.end_all(user_id, _REASON, request.origin())
     else:
         await services.store.sessions.end(session_id, _REASON, request.origin(), user_id=user_id)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from watchword.errors import InvalidGrant
+from watchword.errors import InvalidGrant, InvalidScope
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.protocol.scope import parse_scope
 from watchword.server.policies import SessionPolicy
-from watchword.server.store.records import Advanced, Origin, Refused, Replayed
+from watchword.server.store.records import Advanced, Live, Origin, Refused, Replayed
 from watchword.server.store.store import Sessions
 from watchword.server.tokens.issuance import Issuance, TokenSet
-from watchword.server.tokens.refresh_token import RefreshTokenCodec
+from watchword.server.tokens.refresh_token import RefreshToken, RefreshTokenCodec
 from watchword.server.tokens.revocation import RevocationFeed
 
 __all__ = ["RefreshTokenService"]
@@ -49,11 +50,21 @@ class RefreshTokenService:
             live = await self.sessions.live(presented.session_id)
             if isinstance(live, Refused):
                 raise InvalidGrant("the refresh token is expired or revoked")
-            self.issuance.claims.scope(live, asked)
+            try:
+                self.issuance.claims.scope(live, asked)
+            except InvalidScope:
+                if presented.counter != live.session.counter:
+                    # A spent token moves nothing on, and a replay is one whatever else it asks for.
+                    await self._advance(presented, client_id, origin)
+                raise
+        live = await self._advance(presented, client_id, origin)
+        return await self.issuance.token_set(live, presented.secret, scope=asked)
+
+    async def _advance(self, presented: RefreshToken, client_id: str, origin: Origin) -> Live:
         rules = self.policy.rules(self.issuance.claims.policy.lifetime)
         match await self.sessions.advance(presented.presented(), client_id, rules, origin):
             case Advanced(live=live):
-                return await self.issuance.token_set(live, presented.secret, scope=asked)
+                return live
             case Replayed(reason=reason):
                 if reason == "store_rolled_back":
                     await self.feed.went_back(presented.epoch)
@@ -61,10 +72,16 @@ class RefreshTokenService:
             case Refused():
                 raise InvalidGrant("the refresh token is expired or revoked")
 
-    def session_of(self, refresh_token: str) -> str:
-        """The session a refresh token belongs to; says nothing about whether it still lives.
+    async def give_up(self, refresh_token: str, origin: Origin) -> tuple[str, str | None]:
+        """Spend a refresh token for nothing: its session, and the user it could still speak for.
+
+        That is none where it is spent past the grace, which is a replay here too, or its session is over.
 
         Raises:
             InvalidGrant: it is no refresh token of ours.
         """
-        return self.codec.parse(refresh_token).session_id
+        presented = self.codec.parse(refresh_token)
+        with suppress(InvalidGrant):
+            live = await self._advance(presented, FIRST_PARTY_CLIENT_ID, origin)
+            return presented.session_id, live.user.id
+        return presented.session_id, None
