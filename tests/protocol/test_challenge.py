@@ -71,15 +71,18 @@ class TestQuery:
     @pytest.mark.parametrize(
         "query",
         [b"access_token=x", b"access_token", b"a=1&access_token=x", b"a=1;access_token=x", b"%61ccess_token=x",
-         b"access%5Ftoken=x", b"a&%61%63%63%65%73%73_token=", b"access_token=&access_token="],
+         b"access%5Ftoken=x", b"a&%61%63%63%65%73%73_token=", b"access_token=&access_token=",
+         b"access%5ftoken;x", b"&%" * 15_000 + b"&%61ccess_token"],
     )  # fmt: skip
     def test_req_a06_a_token_in_the_query_is_seen(self, query: bytes) -> None:
         """However its name is spelled (RFC 6750 2.3)."""
         assert holds_token(query)
 
     @pytest.mark.parametrize(
-        "query", [b"", b"a=access_token", b"access=1", b"x%", b"access_tokens=1", b"\xff=%ff"]
-    )
+        "query",
+        [b"", b"a=access_token", b"access=1", b"x%", b"access_tokens=1", b"\xff=%ff",
+         b"access_token%3D", b"%2561ccess_token", b"Access_Token=1", b"xaccess_token=%"],
+    )  # fmt: skip
     def test_any_other_query_is_let_through(self, query: bytes) -> None:
         """A value that says access_token is no token."""
         assert not holds_token(query)

@@ -127,6 +127,8 @@ class FeedPolicy:
     """What those hear who show no secret: everything; kills alone, in which nobody reads what a user is; nothing."""
     secret: str | None = field(default=None, repr=False)
     """What a guard shows to hear everything."""
+    near: int = 1000
+    """Entries that are signed for one asker; who lacks more gets the snapshot, which is made once for all."""
     long: int = 10_000
     """Entries from which on a snapshot is kept for ``long_age``, though the log moves on."""
     long_age: timedelta = timedelta(seconds=1)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from tests.server.hearing import Hearing
 from tests.server.stage import Somebody, Stage, call, open_stage, problem
 from watchword.errors import ConfigurationError
 from watchword.jose import jws
+from watchword.server.policies import FeedPolicy
 from watchword.server.settings import Settings
+from watchword.server.store.records import Origin
+from watchword.server.tokens.kept import Kept
+from watchword.server.tokens.revocation import RevocationFeed
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +32,21 @@ async def demoted(stage: Stage) -> Somebody:
     await call(stage, root, "PATCH", f"/admin/v1/users/{ada.id}", json={"roles": ["user"]})
     await stage.services.feed.poll()
     return ada
+
+
+async def fill(stage: Stage, name: str = "token") -> None:
+    """Twenty deaths, and a long message of them."""
+    over, log = stage.clock.now() + timedelta(minutes=5), stage.services.store.revocations
+    for number in range(20):
+        await log.revoke_token(f"{name}-{number}-{'x' * 3000}", None, over, Origin())
+    await stage.services.feed.poll()
+
+
+async def feed_of(stage: Stage) -> RevocationFeed:
+    """Another node's feed over the same store, for which ten entries are many."""
+    feed = replace(stage.services.feed, policy=FeedPolicy(near=10, long=0), _kept=Kept(), _head=None)
+    await feed.start()
+    return feed
 
 
 def payload(message: bytes) -> str:
@@ -81,6 +105,59 @@ class TestOpen:
                 data = (await anext(stream)).split(b"data: ")[1].strip()
                 assert ada.session_id in payload(data)
             assert feed.listeners == 2
+
+
+class TestFarBehind:
+    async def test_strangers_at_any_place_share_the_snapshot(self, stage: Stage) -> None:
+        """What is long is encoded and signed once; who lacks little still gets little."""
+        await fill(stage)
+        feed = await feed_of(stage)
+        whole = feed.snapshot().body
+        assert all(feed.delta(after) is whole for after in (1, 2, 3))
+        streams = [feed.stream(after=after) for after in (1, 2, 3)]
+        firsts = [[await anext(stream) for _ in range(2)] for stream in streams]
+        assert firsts[0] == firsts[1] == firsts[2]
+        assert whole[:60_000] in firsts[0][0]
+        rest = payload(feed.delta(feed.sequence - 2))
+        assert rest.count('"kind":"token"') == 2
+
+    async def test_who_is_past_a_kept_snapshot_does_not_go_back(self, stage: Stage) -> None:
+        """Many deaths came within its second: all such askers share what came since it was made."""
+        await fill(stage)
+        api = Hearing(stage)
+        await api.update()
+        feed = await feed_of(stage)
+        kept, ends = feed.snapshot(), feed.sequence
+        await fill(stage, "more")
+        await feed.poll()
+        assert feed.snapshot() is kept
+        assert feed.delta(ends + 1) is feed.delta(ends + 2)
+        assert api.known.accept(feed.delta(ends)) == "fresh"
+        assert api.known.sequence == feed.sequence
+
+    async def test_a_client_that_does_not_read_holds_one_piece(self, stage: Stage) -> None:
+        """A long message leaves in parts, each when the one before has gone; together they are all of it."""
+        await fill(stage)
+        whole = stage.services.feed.snapshot().body
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/revocations",
+            "query_string": b"",
+            "headers": [],
+            "client": ("127.0.0.1", 1),
+            "scheme": "https",
+        }
+        await stage.app(scope, asyncio.Event().wait, send)
+        bodies = [message["body"] for message in sent[1:]]
+        assert b"".join(bodies) == whole
+        assert max(map(len, bodies)) <= 65_536 < len(whole)
+        assert dict(sent[0]["headers"])[b"content-length"] == b"%d" % len(whole)
 
 
 class TestClosed:

@@ -275,6 +275,7 @@ class TestAccept:
             ("application/json;q=0.0, */*", 406),
             ("*/*;q=0, application/json", 200),
             ("application/json;q=x", 200),
+            pytest.param(",".join(["text/html"] * 200), 200, id="too long to be read"),
         ],
     )
     async def test_req_s16_a_form_that_nobody_wants_is_not_sent(

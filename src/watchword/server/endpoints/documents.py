@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from watchword.errors import InvalidRequest
@@ -14,6 +15,7 @@ from watchword.protocol.metadata import (
 )
 from watchword.protocol.revocation_list import MAX_NONCE
 from watchword.server.services import Services
+from watchword.server.tokens.edition import PIECE, pieces
 from watchword.server.web.request import Request
 from watchword.server.web.responses import NO_STORE, Response, json_response
 
@@ -63,7 +65,7 @@ async def revocations(services: Services, request: Request) -> Response:
     if after is not None:
         nonce = request.query.get("nonce")
         if nonce is None:
-            return Response(200, edition.delta(after), _JWT, {"Cache-Control": "no-cache"})
+            return _message(edition.delta(after), {"Cache-Control": "no-cache"})
         if not nonce.isascii() or not nonce.isprintable() or not 0 < len(nonce) <= MAX_NONCE:
             raise InvalidRequest(f"nonce must be up to {MAX_NONCE} characters of ASCII")
         return Response(200, await services.feed.answer(after, nonce, edition), _JWT, NO_STORE)
@@ -73,7 +75,7 @@ async def revocations(services: Services, request: Request) -> Response:
     asked = (tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(","))
     if snapshot.etag in asked:
         return Response(304, media_type="", headers=headers)
-    return Response(200, snapshot.body, _JWT, headers)
+    return _message(snapshot.body, headers)
 
 
 async def stream(services: Services, request: Request) -> Response:
@@ -86,6 +88,19 @@ async def stream(services: Services, request: Request) -> Response:
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         stream=services.feed.stream(request.header("last-event-id"), after=after or 0, edition=edition),
     )
+
+
+def _message(body: bytes, headers: Mapping[str, str]) -> Response:
+    if len(body) <= PIECE:
+        return Response(200, body, _JWT, headers)
+    # A client that does not read holds one piece, not a copy of the log.
+    length = {"Content-Length": str(len(body))}
+    return Response(200, media_type=_JWT, headers={**headers, **length}, stream=_sent(body))
+
+
+async def _sent(body: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces(body):
+        yield piece
 
 
 def _after(request: Request) -> int | None:

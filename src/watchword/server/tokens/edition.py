@@ -18,15 +18,12 @@ from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.kept import Kept
 from watchword.server.tokens.listeners import Listeners
 
-__all__ = ["Edition", "Snapshot", "kill_instead"]
+__all__ = ["PIECE", "Edition", "Snapshot", "kill_instead", "pieces"]
 
-_PIECE: Final = 65_536
-"""Bytes handed to a stream at once, so that a large snapshot waits here and not in the socket's buffer."""
+PIECE: Final = 65_536
+"""Bytes handed to a connection at once, so that a large snapshot waits here and not in the socket's buffer."""
 _REPLIES: Final = 64
 """Signed deltas remembered: a fleet that comes back after a restart asks for the same few."""
-
-_NEAR: Final = 1000
-"""Entries that one question is answered with; who lacks more fetches the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +114,15 @@ class Edition:
         return self.monotonic() - self._snapshot_at >= self.policy.long_age.total_seconds()
 
     def delta(self, after: int) -> bytes:
-        """Every kept entry past *after*, signed; a cursor from the future gets the whole."""
+        """What came past *after*, signed; a cursor from the future, and who lies far behind, gets the snapshot."""
         if not self._is_past(after):
             return self.snapshot().body
+        if not self._is_near(after):
+            # Strangers ask for any place: what is long is made once for all of them.
+            body, ends = self.snapshot().body, self._snapshot_ends
+            if after < ends or not ends:
+                return body
+            after = ends
         found = self._replies.get(after)
         if found is None:
             found = self.sign(after)
@@ -132,8 +135,7 @@ class Edition:
 
         It is made for one asker, and strangers may ask, so it has to be small: the snapshot is made once for all.
         """
-        is_near = self._is_past(after) and self._known.sequence - after <= _NEAR
-        return self.sign(after if is_near else self._known.sequence, nonce=nonce)
+        return self.sign(after if self._is_near(after) else self._known.sequence, nonce=nonce)
 
     async def stream(self, after: int) -> AsyncGenerator[bytes, None]:
         """Server-sent events past *after*: first what was missed, then each message as it happens."""
@@ -141,10 +143,10 @@ class Edition:
         queue = self.listeners.join()
         try:
             for missed in self._first(after):
-                for piece in _pieces(missed):
+                for piece in pieces(missed):
                     yield piece
             while (frame := await queue.get()) is not None:
-                for piece in _pieces(frame):
+                for piece in pieces(frame):
                     yield piece
         finally:
             self.listeners.leave(queue)
@@ -179,12 +181,21 @@ class Edition:
     def _is_past(self, after: int) -> bool:
         return 0 < after <= self._known.sequence
 
+    def _is_near(self, after: int) -> bool:
+        return self._is_past(after) and self._known.sequence - after <= self.policy.near
+
+    @property
+    def _snapshot_ends(self) -> int:
+        assert self._snapshot_head is not None
+        return self._snapshot_head.sequence
+
     def _first(self, after: int) -> Sequence[bytes]:
-        if self._is_past(after):
+        if self._is_near(after):
             return (self._frame(self.delta(after)),)
         self.snapshot()
-        assert self._snapshot_head is not None
-        ends = self._snapshot_head.sequence
+        ends = self._snapshot_ends
+        if self._is_past(after) and 0 < ends <= after:
+            return (self._frame(self.delta(after)),)
         if not 0 < ends < self._known.sequence:
             return (self._snapshot_frame,)
         return self._snapshot_frame, self._frame(self.delta(ends))
@@ -194,6 +205,7 @@ class Edition:
         return b"id: %b\nevent: revocations\ndata: %b\n\n" % (cursor.encode(), message)
 
 
-def _pieces(frame: bytes) -> Iterator[bytes]:
-    for start in range(0, len(frame), _PIECE):
-        yield frame[start : start + _PIECE]
+def pieces(frame: bytes) -> Iterator[bytes]:
+    """*frame* in parts that a connection can buffer."""
+    for start in range(0, len(frame), PIECE):
+        yield frame[start : start + PIECE]
