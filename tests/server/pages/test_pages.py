@@ -142,6 +142,14 @@ class TestSetup:
         await read(stage, f"/setup?token={token}", 404)
         assert await stage.services.setup.offer() is None
 
+    async def test_the_link_dies_when_an_administrator_is_made_otherwise(self, stage: Stage) -> None:
+        """It is for the first one; by another door he may come first, and the link is no door to a second."""
+        token = await link(stage)
+        root = await stage.somebody("admin")
+        await read(stage, f"/setup?token={token}", 404)
+        assert (await submit(stage, token)).status_code == 404
+        assert [user.id for user in (await stage.services.users.list()).items] == [root.id]
+
     async def test_req_p17_without_the_link_there_is_no_form(self, stage: Stage) -> None:
         """An unknown, an old and a missing token look alike, and none makes anybody."""
         old = await link(stage)

@@ -40,8 +40,8 @@ class SetupService:
         return token
 
     async def valid(self, token: str) -> bool:
-        """Whether *token* could be spent now."""
-        return await self.one_time.get(_digest(token), _PURPOSE)
+        """Whether *token* could be spent now: never once there is an administrator, however he was made."""
+        return await self.one_time.get(_digest(token), _PURPOSE) and not await self.store.count(role="admin")
 
     async def complete(self, token: str, email: str, password: str, name: str | None, origin: Origin) -> User:
         """Spend the link and make the first administrator.
@@ -49,8 +49,9 @@ class SetupService:
         Input is checked before the link is spent, so that a typing error does not cost it.
 
         Raises:
-            NotFound: the link is unknown, spent or expired.
+            NotFound: the link is unknown, spent or expired, or there is an administrator by now.
             InvalidInput, EmailTaken: the account cannot be made.
+            TemporarilyUnavailable: too many passwords wait to be hashed; the link is whole.
         """
         if not await self.valid(token):
             raise NotFound("this link is not valid any more")
@@ -61,9 +62,12 @@ class SetupService:
         if await self.users.find_by_email(email) is not None:
             # The link must not become a way to take an account over.
             raise EmailTaken
-        if not await self.one_time.spend(_digest(token), _PURPOSE):
+        digest = await self.users.passwords.hash(password)
+        # Hashing takes a while, in which another administrator may have been made.
+        if not await self.valid(token) or not await self.one_time.spend(_digest(token), _PURPOSE):
             raise NotFound("this link is not valid any more")
-        return await self.users.create(email, password, roles=_ROLES, name=name, origin=origin)
+        new = self.users.take_over(email, digest, roles=_ROLES, name=name)
+        return await self.users.add(new, origin)
 
     async def ensure(self, email: str, password: str) -> User | None:
         """Make the administrator that the environment names; ``None`` where that user exists already.

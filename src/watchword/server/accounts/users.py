@@ -89,14 +89,14 @@ class UserService:
         password_digest: str | None,
         *,
         roles: tuple[str, ...],
-        name: str | None,
-        username: str | None,
-        email_verified: bool,
-        banned: bool,
-        ban_reason: str | None,
-        banned_until: datetime | None,
+        name: str | None = None,
+        username: str | None = None,
+        email_verified: bool = False,
+        banned: bool = False,
+        ban_reason: str | None = None,
+        banned_until: datetime | None = None,
     ) -> NewUser:
-        """An account of another system with the hash and the ban it has, checked and not yet added.
+        """An account with the hash it has already, and the ban of another system: checked and not yet added.
 
         Raises:
             InvalidInput: a member is not valid.
@@ -120,7 +120,7 @@ class UserService:
         )
 
     async def add(self, new: NewUser, origin: Origin) -> User:
-        """Add an account that was taken over.
+        """Add an account that ``take_over`` made.
 
         Raises:
             InvalidInput, EmailTaken, UsernameTaken: as for ``create``.
