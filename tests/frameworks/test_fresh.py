@@ -23,6 +23,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "/payslip": {"fresh": 30},
     "/payments": {"fresh": 0},
     "/staff": {"role": "user"},
+    "/rota": {"role": "user", "fresh": 300},
 }
 
 
@@ -110,6 +111,13 @@ class TestFresh:
         assert [await payroll.get(path) for path in ("/open", "/payslip", "/staff")] == [200, 503, 503]
         await payroll.http.aclose()
         payroll.guard.close()
+
+    async def test_a_role_keeps_the_guard_s_own_limit(self, issuer: PretendIssuer) -> None:
+        """A larger ``fresh`` does not loosen what holds for every role: the issuer is asked."""
+        async with api(issuer) as payroll:
+            payroll.ahead = 61
+            assert await payroll.get("/rota") == 200
+            assert issuer.questions == 1
 
     async def test_a_bad_token_makes_nobody_ask(self, issuer: PretendIssuer) -> None:
         """A stranger cannot have the issuer asked."""

@@ -117,6 +117,8 @@ class PretendIssuer:
     """Paths that answer 503."""
     asked: Counter[str] = field(default_factory=Counter)
     listeners: list[queue.Queue[str | None]] = field(default_factory=list)
+    began: list[int] = field(default_factory=list)
+    """Where each stream was asked to begin."""
     resumed: list[str | None] = field(default_factory=list)
 
     @property
@@ -193,7 +195,7 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
                 message = issuer.message(after, nonce=nonce)
                 self.answer((issuer.snapshot or message).encode())
             elif path == "/revocations/stream" and issuer.streaming:
-                self.stream()
+                self.stream(int(dict(parse_qsl(query)).get("after", 0)))
             else:
                 self.send_error(404)
 
@@ -203,10 +205,11 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def stream(self) -> None:
+        def stream(self, after: int) -> None:
+            issuer.began.append(after)
             issuer.resumed.append(self.headers.get("Last-Event-ID"))
             mine: queue.Queue[str | None] = queue.Queue()
-            mine.put(issuer.message())
+            mine.put(issuer.message(after))
             issuer.listeners.append(mine)
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")

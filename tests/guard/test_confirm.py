@@ -151,6 +151,20 @@ class TestConfirm:
         issuer.down = set()
         until(lambda: _confirms(guard))
 
+    def test_a_thread_that_cannot_be_had_is_asked_for_again(
+        self, issuer: PretendIssuer, guard: Guard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process at its limit refuses meanwhile; it does not wait for ever for a thread that never ran."""
+
+        def full(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as limit:
+            limit.setattr(threading.Thread, "start", full)
+            with pytest.raises(TemporarilyUnavailable):
+                guard.confirm()
+        assert _confirms(guard)
+
     def test_an_issuer_that_does_not_answer_is_not_waited_for(
         self, issuer: PretendIssuer, guard: Guard
     ) -> None:

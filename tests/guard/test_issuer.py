@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +116,12 @@ class TestReach:
         until(lambda: len(issuer.resumed) > 1)
         assert issuer.resumed[0] is None
         assert issuer.resumed[1] == "1.x"
+
+    def test_a_stream_begins_where_the_guard_is(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """It is not sent the whole again, nor a kept one that is older than what it has."""
+        issuer.revoke("user", "usr_bob", below=3)
+        listening(issuer, guard, token(issuer))
+        assert issuer.began == [1]
 
     def test_without_a_stream_it_asks_again_and_again(self, issuer: PretendIssuer, guard: Guard) -> None:
         """A proxy that has no streams delays a kill by seconds, no more."""
@@ -333,6 +340,22 @@ class TestSnapshot:
             guard.close()
         path.chmod(0o622)
         with pytest.raises(ConfigurationError, match="others may write"):
+            Guard(issuer.url, snapshot=path)
+
+    def test_a_file_of_another_user_stops_the_start(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever owns it can write it; the administrator's may be read."""
+        path = tmp_path / "guard.snapshot"
+        with pretend_issuer() as issuer:
+            guard = Guard(issuer.url, snapshot=path)
+            guard.refresh()
+            guard.close()
+        if os.geteuid() == 0:
+            os.chown(path, 4711, -1)
+        else:
+            monkeypatch.setattr(os, "geteuid", lambda: 4711)
+        with pytest.raises(ConfigurationError, match="another user"):
             Guard(issuer.url, snapshot=path)
 
     def test_an_entry_that_is_none_stops_the_start(self, tmp_path: Path) -> None:

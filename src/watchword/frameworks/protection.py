@@ -196,7 +196,9 @@ class Protection:
         if self.fresh is not None:
             # News asked for after the request came is as fresh as any can be, 0 seconds included.
             if not confirmed:
-                self.guard.check_fresh(self.fresh)
+                # A role is bound to the guard's own limit all the same.
+                limit = self.guard.max_staleness
+                self.guard.check_fresh(min(self.fresh, limit) if self.role else self.fresh)
         elif self.role:
             # An administrator's rights are the last to be believed on old news.
             self.guard.check_fresh()

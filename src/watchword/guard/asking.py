@@ -36,7 +36,11 @@ class Asking:
         self._busy = False
 
     def begin(self) -> Future[None]:
-        """The outcome of a question that is asked after this call, or of one that has just failed."""
+        """The outcome of a question that is asked after this call, or of one that has just failed.
+
+        Raises:
+            TemporarilyUnavailable: there is no thread to ask with.
+        """
         with self._lock:
             if self._failed is not None and self._monotonic() - self._failed_at < PAUSE:
                 return self._failed
@@ -45,9 +49,16 @@ class Asking:
                 # Shared: one caller that loses patience must not cancel it for the others.
                 self._next.set_running_or_notify_cancel()
                 if not self._busy:
-                    self._busy = True
-                    threading.Thread(target=self._run, name="watchword-guard-asking", daemon=True).start()
+                    self._start()
             return self._next
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="watchword-guard-asking", daemon=True).start()
+        except RuntimeError:  # no more threads for now: the next caller tries again
+            self._next = None
+            raise TemporarilyUnavailable("no thread could be started to ask") from None
+        self._busy = True
 
     def forked(self) -> None:
         """Be usable in a child process: the thread that would have answered is not there."""

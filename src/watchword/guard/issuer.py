@@ -233,6 +233,9 @@ class Issuer:
         """Take in the stream until it ends; returns whether it said anything."""
         heard = False
         url = self._endpoint("watchword_revocations_stream_endpoint", REVOCATIONS_STREAM_PATH)
+        if after := self._knowledge.sequence:
+            # What is known needs no sending again, and a kept snapshot may be older than it.
+            url = f"{url}?after={after}"
         for event in self._transport.events(
             url, limit=2 * revocation_list.MAX_SIZE, last_id=self._last_event_id, secret=self._secret
         ):

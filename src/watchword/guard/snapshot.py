@@ -67,8 +67,8 @@ class SnapshotFile:
         """
         try:
             with self.path.open("rb") as file:
-                if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    raise ConfigurationError(f"snapshot: others may write {self.path}")
+                if os.name == "posix":
+                    self._check_owner(os.fstat(file.fileno()))
                 head = msgspec.json.decode(file.readline(), type=_Head)
                 if head.issuer != self.issuer:
                     raise ConfigurationError(f"snapshot: {self.path} belongs to {head.issuer}")
@@ -80,6 +80,12 @@ class SnapshotFile:
         if kept.message.iss != self.issuer:
             raise ConfigurationError(f"snapshot: {self.path} belongs to {kept.message.iss}")
         return kept
+
+    def _check_owner(self, status: os.stat_result) -> None:
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ConfigurationError(f"snapshot: others may write {self.path}")
+        if status.st_uid not in (0, os.geteuid()):
+            raise ConfigurationError(f"snapshot: {self.path} belongs to another user")
 
     def write(self, kept: Kept) -> bool:
         """Replace the file, unless it already says as much or more; returns whether it was replaced.

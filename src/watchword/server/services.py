@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,6 +41,8 @@ from watchword.server.tokens.revocation import RevocationFeed
 from watchword.server.tokens.withdrawal import Withdrawal
 
 __all__ = ["Services", "make_folder", "open_services"]
+
+_log = logging.getLogger("watchword.server")
 
 
 def utc_now() -> datetime:
@@ -90,9 +93,14 @@ class Services:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1)
-            # The database may be away for a while; the next tick tries again.
-            with suppress(WatchwordError):
+            try:
                 await self.tick()
+            except WatchwordError:
+                pass  # the database may be away for a while; the next tick tries again
+            except (
+                Exception
+            ) as broken:  # whatever it was: the feed runs beside this, and must not end with it
+                _log.error("a round of jobs broke off", exc_info=broken)
 
 
 async def _sweep(policy: RetentionPolicy, sweep: Callable[[int], Awaitable[int]]) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -276,6 +276,28 @@ class TestSilence:
             feed.close()
             with pytest.raises(StopAsyncIteration):
                 await beat
+
+    async def test_a_round_that_breaks_ends_neither_the_feed_nor_the_other_jobs(self, stage: Stage) -> None:
+        """Whatever went wrong is logged; the next round comes."""
+        told, rounds = asyncio.Event(), {"feed": 0, "tick": 0}
+
+        def clock(of: str) -> datetime:
+            rounds[of] += 1
+            if rounds["feed"] > 2 and rounds["tick"] > 1:
+                told.set()
+            if rounds[of] == (2 if of == "feed" else 1):
+                raise ValueError("a clock that broke")
+            return stage.clock.now()
+
+        policy = FeedPolicy(heartbeat=timedelta(milliseconds=10))
+        feed = replace(feed_of(stage), policy=policy, now=lambda: clock("feed"))
+        await feed.start()
+        services = replace(stage.services, feed=feed, now=lambda: clock("tick"))
+        jobs = asyncio.create_task(services.run_jobs())
+        async with asyncio.timeout(20):
+            await asyncio.wait({jobs, asyncio.ensure_future(told.wait())}, return_when="FIRST_COMPLETED")
+        assert told.is_set()
+        jobs.cancel()
 
     async def test_a_busy_store_does_not_put_heartbeats_off(self, backup: Backup) -> None:
         """Commits that revoke nothing come faster than heartbeats are due; they come all the same."""

@@ -96,6 +96,9 @@ class RevocationFeed:
                 except WatchwordError as fault:
                     _log.error("the revocation feed is silent: %s", fault.description)
                     await asyncio.sleep(1)
+                except Exception as broken:  # whatever it was: a feed that ended would go unseen
+                    _log.error("the revocation feed is silent", exc_info=broken)
+                    await asyncio.sleep(1)
                 await asyncio.sleep(_BREATH * self.listeners)
         finally:
             watcher.cancel()
@@ -247,9 +250,13 @@ class RevocationFeed:
 
     async def _watch(self, moved: asyncio.Event) -> None:
         while True:
-            with suppress(TemporarilyUnavailable):
+            try:
                 async for _ in self.log.watch():
                     moved.set()
+            except TemporarilyUnavailable:
+                pass
+            except Exception as broken:
+                _log.error("the revocation log is not watched", exc_info=broken)
             await asyncio.sleep(0.1)
 
     async def _tell(self, *, heartbeat: bool) -> bool:
