@@ -109,6 +109,11 @@ class TestKeys:
         states = {key["kid"]: key["state"] for key in shell.json("key", "list")}
         assert states[waiting["kid"]] == "active"
         assert shell.refused("key", "compromise", "nonsense") == "there is no such key"
+        for begun in ("-h", "-w", "--"):  # a kid is any text of base64url, and no option
+            kid = begun + "A" * (43 - len(begun))
+            assert shell.refused("key", "compromise", kid) == "there is no such key"
+            assert shell.refused("key", "compromise", "--json", kid) == "there is no such key"
+            assert shell.refused("key", "compromise", "--", kid) == "there is no such key"
 
     def test_the_table(self, shell: Shell) -> None:
         """Whole key ids, so that one can be copied into ``compromise``."""

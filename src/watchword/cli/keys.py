@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from watchword.server.store.records import SigningKey
 
 __all__ = ["key"]
+
+_KID: Final = re.compile(r"-[A-Za-z0-9_-]{42}")
+
+
+class _KidCommand(click.Command):
+    """A command whose argument may begin with a hyphen, as one kid in sixty-four does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with what looks like a thumbprint (RFC 7638) behind everything that is an option."""
+        kids = [] if "--" in args else [arg for arg in args if _KID.fullmatch(arg)]
+        if kids:
+            args = [*(arg for arg in args if arg not in kids), "--", *kids]
+        return super().parse_args(ctx, args)
 
 
 @click.group()
@@ -96,7 +110,7 @@ def rotate(
     )
 
 
-@key.command()
+@key.command(cls=_KidCommand)
 @click.argument("kid")
 @place_options
 def compromise(place: Place, as_json: bool, kid: str) -> None:
