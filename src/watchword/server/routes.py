@@ -40,7 +40,7 @@ ROUTES: Final[Sequence[Route]] = (
     _own("PATCH", "/auth/me", account.change_me, "Change name, user name or e-mail",
          body=views.ProfileBody, answer=views.UserView, faults=(404, 409, 429)),
     _own("DELETE", "/auth/me", account.delete_me, "Leave: account, sessions and tokens are gone",
-         status=204, faults=(404,)),
+         body=views.LeaveBody, optional_body=True, status=204, faults=(404, 429)),
     _own("GET", "/auth/sessions", account.list_sessions, "Where one is logged in", answer=views.SessionList),
     _own("DELETE", "/auth/sessions/{id}", account.end_session, "Log one device out", status=204, faults=(404,)),
     _own("POST", "/auth/password", account.change_password, "Change the password; other sessions end",

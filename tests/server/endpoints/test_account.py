@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import PASSWORD, Stage, each_database, open_stage, problem
+from tests.server.stage import PASSWORD, Stage, call, each_database, open_stage, problem
 
 pytestmark = pytest.mark.anyio
 kind = each_database
@@ -151,6 +151,30 @@ class TestMe:
         problem(await stage.post_login(email=ada.email, password=PASSWORD), 401, "invalid_credentials")
         answer = await stage.http.post("/auth/register", json={"email": ada.email, "password": PASSWORD})
         assert answer.status_code == 201
+
+    @pytest.mark.parametrize("minutes", [0, 16])
+    async def test_leaving_needs_more_than_a_found_token(self, stage: Stage, minutes: int) -> None:
+        """An old log-in, or a token narrowed by scope, deletes nothing and moves no address without the password."""
+        ada = await stage.newcomer()
+        body = {"refresh_token": ada.tokens["refresh_token"]}
+        stage.clock.forward(minutes=minutes)
+        if not minutes:
+            root = await stage.administrator()
+            role = {"name": "user", "scope": ["read", "write"]}
+            await call(stage, root, "POST", "/admin/v1/roles", json=role)
+            body["scope"] = "read"
+        ada.tokens = (await stage.http.post("/auth/token", json=body)).json()
+        for proof in ({}, {"current_password": "wrong"}):
+            answer = await stage.http.request("DELETE", "/auth/me", json=proof, headers=ada.bearer)
+            problem(answer, 401, "invalid_credentials")
+            answer = await stage.http.patch(
+                "/auth/me", json={"email": "new@example.com", **proof}, headers=ada.bearer
+            )
+            problem(answer, 401, "invalid_credentials")
+        problem(await stage.http.delete("/auth/me", headers=ada.bearer), 401, "invalid_credentials")
+        proof = {"current_password": PASSWORD}
+        answer = await stage.http.request("DELETE", "/auth/me", json=proof, headers=ada.bearer)
+        assert answer.status_code == 204
 
 
 class TestSessions:

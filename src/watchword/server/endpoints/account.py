@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import UNSET
 
 from watchword.server.endpoints.views import (
+    LeaveBody,
     PasswordBody,
     ProfileBody,
     RegisterBody,
@@ -24,7 +25,7 @@ from watchword.server.web.responses import EMPTY, Response, json_response
 __all__ = ["change_me", "change_password", "delete_me", "end_session", "list_sessions", "me", "register"]
 
 _RECENT: Final = timedelta(minutes=15)
-"""How long after a log-in its session may change what opens the account."""
+"""How long after a log-in its session may change what opens the account, or end it."""
 
 
 async def register(services: Services, request: Request) -> Response:
@@ -48,15 +49,12 @@ async def me(services: Services, request: Request) -> Response:
 async def change_me(services: Services, request: Request) -> Response:
     """``PATCH /auth/me``: change name, user name or e-mail.
 
-    A new e-mail address is a way in: it takes a recent log-in or the current password (ASVS 7.5.1), so that a
-    token found lying about does not become an account.
+    A new e-mail address is a way in, so it takes more than a token found lying about.
     """
     body: ProfileBody = request.body
     user = request.caller.user
     if body.email is not UNSET and body.email != user.email:
-        recent = services.now() - request.caller.session.auth_time <= _RECENT
-        if body.current_password is not None or not recent:
-            await services.login.prove(user, body.current_password or "", request.origin())
+        await _prove(services, request, body.current_password)
     changed = await services.users.update(
         user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
     )
@@ -65,8 +63,17 @@ async def change_me(services: Services, request: Request) -> Response:
 
 async def delete_me(services: Services, request: Request) -> Response:
     """``DELETE /auth/me``: leave; the account, its sessions and tokens are gone."""
+    body: LeaveBody = request.body or LeaveBody()
+    await _prove(services, request, body.current_password)
     await services.users.delete(request.caller.user.id, request.origin())
     return EMPTY
+
+
+async def _prove(services: Services, request: Request, password: str | None) -> None:
+    """A recent log-in whose token is not narrowed proves the user, or else his password does (ASVS 7.5.1)."""
+    recent = services.now() - request.caller.session.auth_time <= _RECENT
+    if password is not None or not recent or request.caller.token.claims.get("narrowed"):
+        await services.login.prove(request.caller.user, password or "", request.origin())
 
 
 async def list_sessions(services: Services, request: Request) -> Response:

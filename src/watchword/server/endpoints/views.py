@@ -14,6 +14,7 @@ __all__ = [
     "BasicBody",
     "BasicView",
     "Device",
+    "LeaveBody",
     "LoginBody",
     "LoginView",
     "LogoutBody",
@@ -160,6 +161,12 @@ class ProfileBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str | None | UnsetType = UNSET
     username: str | None | UnsetType = UNSET
     email: Email | UnsetType = UNSET
+    current_password: str | None = None
+
+
+class LeaveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password of whoever leaves, where a recent log-in does not prove him."""
+
     current_password: str | None = None
 
 
