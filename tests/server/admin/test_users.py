@@ -95,6 +95,14 @@ class TestLife:
         problem(await stage.http.get(USERS, headers=other.bearer), 403, "insufficient_scope")
 
 
+class TestPages:
+    @pytest.mark.parametrize("limit", ["0", "201", "0" * 5 + "1" + "9" * 30, "-1", "x"])
+    async def test_a_limit_beyond_the_most_is_refused(self, stage: Stage, root: Somebody, limit: str) -> None:
+        """422, however the number is written."""
+        answer = await stage.http.get(USERS, params={"limit": limit}, headers=root.bearer)
+        problem(answer, 422, "invalid_input")
+
+
 class TestBan:
     async def test_tokens_die_and_stay_dead(self, stage: Stage, root: Somebody) -> None:
         """Access and refresh token are refused at once, and after the ban is lifted still."""
@@ -126,6 +134,7 @@ class TestBan:
             {"until": "2029-01-01T00:00:00Z"},
             {"until": "2031-01-01T00:00:00"},
             {"until": "tomorrow"},
+            {"until": "9999-12-31T23:59:59-23:59"},
             {"until": 1},
             {"reason": "x" * 501},
         ],

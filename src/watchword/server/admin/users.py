@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import MAXYEAR
+
 from watchword.errors import InvalidInput
 from watchword.server.admin.views import (
     BanBody,
@@ -84,6 +86,9 @@ async def ban(services: Services, request: Request) -> Response:
     body: BanBody = request.body or BanBody()
     if body.until is not None and body.until <= services.now():
         raise InvalidInput(errors=[("until", "is in the past")])
+    if body.until is not None and body.until.year == MAXYEAR:
+        # In another zone its last hours are in a year that no time can bear.
+        raise InvalidInput(errors=[("until", "is too late; a ban without it has no end")])
     user = await services.users.ban(request.params["id"], body.reason, body.until, request.origin())
     return json_response(admin_user_view(user))
 

@@ -19,6 +19,6 @@ def page_of(request: Request) -> tuple[str | None, int]:
     """
     query = request.query
     text = query.get("limit", str(_DEFAULT))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= _MOST:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= _MOST:
         raise InvalidInput(errors=[("limit", f"must be a number from 1 to {_MOST}")])
     return query.get("cursor"), int(text)
