@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.jose.forge import ISSUER, NOW, claims, header, private, public, text, token
 from watchword.errors import InvalidToken
@@ -192,3 +195,68 @@ class TestVerify:
         assert verified(issued, max_size=len(issued))
         with pytest.raises(InvalidToken):
             verified(issued, max_size=len(issued) - 1)
+
+
+NAMES = (
+    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "sid", "scope", "roles", "auth_time", "amr", "uv",
+    "cv", "narrowed", "admin", "act", "basic_username", "cnf", "x",
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.sampled_from([0, 1, 2**53, 2**53 + 1, 2**63, 2**64, -0.0, 1.0, 1e300])
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "read", "read  write", "admin", "\u2028", '"', "é", "\x7f"])
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+CHANGES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
+PLAIN = {
+    "iss": ISSUER, "sub": "usr_ada", "aud": [ISSUER, "api"], "exp": NOW, "iat": NOW, "nbf": NOW, "jti": "t",
+    "client_id": "c", "sid": "ses_1", "scope": "read write", "roles": ["user"], "auth_time": NOW, "amr": ["pwd"],
+    "uv": 3, "cv": 0,
+}  # fmt: skip
+
+
+class TestRead:
+    """What our own writing looks like is read in one go, everything else with care: they may not differ."""
+
+    @given(CHANGES, st.sets(st.sampled_from(NAMES), max_size=3))
+    @example({}, set())
+    @example({"aud": "api"}, {"nbf", "sid", "scope", "roles", "uv", "cv"})
+    @example({"exp": True}, set())
+    @example({"sid": None}, set())
+    @example({"cnf": None}, set())
+    @example({"admin": True, "roles": ["admin"]}, set())
+    def test_the_quick_reading_is_the_careful_one(self, changes: dict[str, Any], absent: set[str]) -> None:
+        """The same claims written as we do and with spaces are taken, or refused, alike."""
+        given_claims = {name: value for name, value in {**PLAIN, **changes}.items() if name not in absent}
+        written = json.dumps(given_claims, separators=(",", ":"), ensure_ascii=False).encode()
+        assert reading(written) == reading(written.replace(b"{", b"{ ", 1))
+
+    def test_a_name_twice_is_seen_in_our_own_writing(self) -> None:
+        """The last of two would decide for one reader and the first for another."""
+        written = json.dumps(PLAIN, separators=(",", ":")).encode()
+        assert isinstance(reading(written), tuple)
+        for name, value in PLAIN.items():
+            twice = f'"{name}":{json.dumps(value, separators=(",", ":"))}'.encode()
+            doubled = written.replace(twice, twice + b"," + twice)
+            assert doubled != written
+            assert reading(doubled) == "not strict JSON"
+
+    def test_a_token_shows_no_secret_where_it_is_printed(self) -> None:
+        """Neither what it says of its user nor the text it came in."""
+        found = access_token.read(json.dumps({**PLAIN, "email": "ada@example.com"}).encode())
+        assert "email" not in repr(found)
+
+
+def reading(payload: bytes) -> tuple[Any, ...] | str:
+    """Every field but the payload itself, or the sentence of the refusal."""
+    try:
+        found = access_token.read(payload, kid="one")
+    except InvalidToken as refusal:
+        return refusal.description
+    fields = (getattr(found, name) for name in found.__struct_fields__ if name != "payload")
+    return (*((type(value), value) for value in fields), found.claims)

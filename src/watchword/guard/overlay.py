@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from watchword.guard.principal import Principal
 from watchword.guard.revocations import Overlay
@@ -10,6 +12,8 @@ from watchword.protocol.access_token import AccessToken
 from watchword.protocol.scope import scope_words
 
 __all__ = ["show"]
+
+_ADMIN: Final = "admin"
 
 
 def show(token: AccessToken, overlay: Overlay | None) -> Principal:
@@ -19,16 +23,37 @@ def show(token: AccessToken, overlay: Overlay | None) -> Principal:
     to do less than its user may, so there the overlay only takes away.
     """
     if overlay is None:
-        return Principal(token.claims, roles=token.roles, scope=token.scope)
-    if token.client_id in overlay.clients and not any(name in token.claims for name in _LESS):
-        claims = {**token.claims, **overlay.claims}
+        return Principal(
+            token.sub,
+            token.client_id,
+            token.sid,
+            token.roles,
+            token.scope,
+            # Exactly these two: "true", 1 or ["admin", …] in another claim is what an attacker hopes for.
+            token.admin or _ADMIN in token.roles,
+            token.iss,
+            token.jti,
+            token.exp,
+            token.payload,
+        )
+    claims = token.claims
+    if token.client_id in overlay.clients and not any(name in claims for name in _LESS):
+        claims.update(overlay.claims)
     else:
-        claims = _reduced(token.claims, overlay.claims)
-    roles, scope = claims.get("roles"), claims.get("scope")
+        claims = _reduced(claims, overlay.claims)
+    named, scope = claims.get("roles"), claims.get("scope")
+    roles = tuple(role for role in named if isinstance(role, str)) if isinstance(named, list) else ()
     return Principal(
-        claims,
-        roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
-        scope=scope_words(scope) if isinstance(scope, str) else (),
+        token.sub,
+        token.client_id,
+        token.sid,
+        roles,
+        scope_words(scope) if isinstance(scope, str) else (),
+        claims.get("admin") is True or _ADMIN in roles,
+        token.iss,
+        token.jti,
+        token.exp,
+        msgspec.json.encode(claims),
     )
 
 

@@ -7,7 +7,7 @@ checks that time or the feed can turn is ever left out of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -20,12 +20,10 @@ from watchword.jose import jws
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
-from watchword.protocol.basic import BASIC_USERNAME
 
 __all__ = ["Source", "Verifier"]
 
 _REVOKED: Final = "the token was revoked"
-_MAX_ACTORS: Final = 8
 
 
 class Source(Protocol):
@@ -44,42 +42,11 @@ class _Verified(msgspec.Struct, eq=False, gc=False):
 
     token: AccessToken
     key: Key
-    kid: str
     ends: float
     life: float
-    sub: str
-    sid: str | None
-    jti: str
-    client_id: str
-    uv: int
-    cv: int
     version: int
-    actors: tuple[tuple[str, int], ...]
-    user_name: object
     principal: Principal
-    shown: tuple[Overlay | None, Principal]
-
-
-def _verified(token: AccessToken, key: Key, leeway: float) -> _Verified:
-    claims, principal = token.claims, show(token, None)
-    return _Verified(
-        token,
-        key,
-        token.kid,
-        token.exp + leeway,
-        token.exp - token.iat,
-        token.sub,
-        token.sid,
-        token.jti,
-        token.client_id,
-        token.uv,
-        token.cv,
-        token.cv if token.sub.startswith("cli_") else token.uv,
-        _actors(claims["act"]) if "act" in claims else (),
-        claims.get(BASIC_USERNAME),
-        principal,
-        (None, principal),
-    )
+    shown: tuple[Overlay, Principal] | None
 
 
 class Verifier:
@@ -140,33 +107,34 @@ class Verifier:
             raise InvalidToken("the token is too long")  # before a dict would hash the whole of it
         view = self._source.view
         found = self._young.get(token)
-        if found is None or view.keys.get(found.kid) is not found.key:
+        if found is None or view.keys.get(found.token.kid) is not found.key:
             found = self._admit(token, view)
         if found.ends <= self._clock():
             raise InvalidToken("the token has expired")
+        known = found.token
         if (
-            found.sid in view.sessions
-            or found.jti in view.tokens
+            known.sid in view.sessions
+            or known.jti in view.tokens
             or found.version < view.base
             or 0 < view.longest_life < found.life
         ):
             raise InvalidToken(_REVOKED)
-        kill = view.users.get(found.sub)
-        if kill is not None and kill.hits(found.uv, found.sid):
+        kill = view.users.get(known.sub)
+        if kill is not None and kill.hits(known.uv, known.sid):
             raise InvalidToken(_REVOKED)
-        kill = view.clients.get(found.client_id)
-        if kill is not None and kill.hits(found.cv, found.sid):
+        kill = view.clients.get(known.client_id)
+        if kill is not None and kill.hits(known.cv, known.sid):
             raise InvalidToken(_REVOKED)
-        if found.actors:
-            self._check_actors(found, view)
-        if found.user_name != user_name:
+        if known.actors:
+            _check_actors(known, view)
+        if known.user_name != user_name:
             raise InvalidToken("the token does not belong to this user name")
-        overlay = view.overlays.get(found.sub)
-        if overlay is None or found.uv >= overlay.below:
+        overlay = view.overlays.get(known.sub)
+        if overlay is None or known.uv >= overlay.below:
             return found.principal
         shown = found.shown
-        if shown[0] is not overlay:
-            found.shown = shown = (overlay, show(found.token, overlay))
+        if shown is None or shown[0] is not overlay:
+            found.shown = shown = (overlay, show(known, overlay))
         return shown[1]
 
     def __contains__(self, token: str) -> bool:
@@ -185,7 +153,7 @@ class Verifier:
 
     def _admit(self, token: str, view: View) -> _Verified:
         found = self._old.get(token)
-        if found is None or view.keys.get(found.kid) is not found.key:
+        if found is None or view.keys.get(found.token.kid) is not found.key:
             found = self._check(token, view)
         if self._half:
             if len(self._young) >= self._half:
@@ -194,7 +162,7 @@ class Verifier:
         return found
 
     def _check(self, token: str, view: View) -> _Verified:
-        if view.cold or not len(view.keyset):
+        if view.cold or not view.keys:
             jws.parse(token, max_size=access_token.MAX_SIZE)  # what can never be good is refused at once
             raise TemporarilyUnavailable("nothing is known of the issuer yet")
         try:
@@ -210,7 +178,15 @@ class Verifier:
         except InvalidToken:
             self._report_unknown_key(token, view)
             raise
-        return _verified(found, view.keys[found.kid], self._leeway)
+        return _Verified(
+            found,
+            view.keys[found.kid],
+            found.exp + self._leeway,
+            found.exp - found.iat,
+            found.cv if found.sub.startswith("cli_") else found.uv,
+            show(found, None),
+            None,
+        )
 
     def _report_unknown_key(self, token: str, view: View) -> None:
         try:
@@ -220,20 +196,9 @@ class Verifier:
         if kid is not None and kid not in view.keys:
             self._source.want(kid)
 
-    def _check_actors(self, found: _Verified, view: View) -> None:
-        for subject, version in found.actors:
-            kill = view.users.get(subject)
-            if kill is not None and kill.hits(version, found.sid):
-                raise InvalidToken(_REVOKED)
 
-
-def _actors(act: Any) -> tuple[tuple[str, int], ...]:
-    """The users of an ``act`` chain, outermost first, with the version each was read at (RFC 8693 4.1)."""
-    found: list[tuple[str, int]] = []
-    while act is not None:
-        if not isinstance(act, dict) or not isinstance(act.get("sub"), str) or len(found) == _MAX_ACTORS:
-            raise InvalidToken("the claim act is malformed")
-        version = act.get("uv", 0)
-        found.append((act["sub"], version if type(version) is int else 0))
-        act = act.get("act")
-    return tuple(found)
+def _check_actors(token: AccessToken, view: View) -> None:
+    for subject, version in token.actors:
+        kill = view.users.get(subject)
+        if kill is not None and kill.hits(version, token.sid):
+            raise InvalidToken(_REVOKED)

@@ -6,7 +6,6 @@ second reading is refused: padding, stray bits, a name twice, a number no float 
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from base64 import urlsafe_b64encode
@@ -44,6 +43,7 @@ _TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
+_decode_base64: Final = msgspec.json.Decoder(bytes).decode
 
 
 def encode_base64url(data: bytes) -> str:
@@ -76,7 +76,8 @@ def decode_part(text: bytes) -> bytes:
     rest = len(text) & 3
     if rest and (rest == 1 or text[-1] not in _LAST[rest]):
         raise InvalidToken("not base64url")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[rest])
+    # msgspec reads the base64 of a JSON text in less than half the time of binascii.
+    return _decode_base64(b'"%b%b"' % (text.translate(_TO_STANDARD), _PADDING[rest]))
 
 
 def parse_json(data: bytes, *, max_depth: int = MAX_DEPTH, error: type[WatchwordError] = InvalidToken) -> Any:

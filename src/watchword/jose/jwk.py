@@ -176,7 +176,8 @@ class KeySet:
     """An immutable set of keys by ``kid`` (RFC 7517 5).
 
     Attributes:
-        headers: encoded headers that a signature of this set has covered, so that they are parsed once.
+        headers: encoded headers that a signature of this set has covered, so that they are parsed once,
+            each with the key that made it.
     """
 
     __slots__ = ("_keys", "headers")
@@ -200,7 +201,7 @@ class KeySet:
         if not mixed and len({key.symmetric for key in found.values()}) > 1:
             raise InvalidKey("the set mixes shared secrets and public keys")
         self._keys = found
-        self.headers: dict[bytes, Header] = {}
+        self.headers: dict[bytes, tuple[Header, Key]] = {}
 
     @classmethod
     def parse(cls, jwks: Mapping[str, Any] | str | bytes) -> Self:
@@ -221,10 +222,10 @@ class KeySet:
         """The key of this name."""
         return self._keys.get(kid)
 
-    def remember(self, encoded: bytes, header: Header) -> None:
-        """Keep *header*, whose signature verified, under its base64url; bounded, and only what can be copied flat."""
+    def remember(self, encoded: bytes, header: Header, key: Key) -> None:
+        """Keep *header*, whose signature *key* verified, under its base64url; bounded, and only what copies flat."""
         if len(self.headers) < _MAX_HEADERS and header.flat:
-            self.headers[encoded] = header
+            self.headers[encoded] = header, key
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._keys.values())

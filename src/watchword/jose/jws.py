@@ -89,17 +89,17 @@ def verify(
     encoded, payload, signed, signature = _split(token, max_size)
     # A fleet has a handful of headers. Only what a signature has covered is remembered, so no stranger fills the table.
     known = keys.headers.get(encoded)
-    header = parse_header(encoded) if known is None else known
+    header = parse_header(encoded) if known is None else known[0]
     if header.alg not in algorithms:
         raise InvalidToken("the algorithm is not allowed")
     if typ is not None and header.typ != typ and not is_type(header.typ, typ):
         raise InvalidToken(f"the token is not of type {typ}")
-    key = _key(header, keys)
+    key = _key(header, keys) if known is None else known[1]
     if not key.verify(decode_part(signature), signed):
         raise InvalidToken(_BAD)
     if known is None:
-        keys.remember(encoded, header)
-    return dict(header.members), decode_part(payload), key
+        keys.remember(encoded, header, key)
+    return header.members.copy(), decode_part(payload), key
 
 
 def _split(token: str | bytes, max_size: int) -> tuple[bytes, bytes, bytes, bytes]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from watchword.errors import InvalidToken
 
 __all__ = [
+    "LATEST",
     "audiences",
     "check_audience",
     "check_issuer",
@@ -17,7 +18,8 @@ __all__ = [
     "texts",
 ]
 
-_LATEST: Final = 2**53
+LATEST: Final = 2**53
+"""The last moment that a NumericDate may name: the last whole number that every JSON reader holds exactly."""
 
 
 def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
@@ -37,7 +39,7 @@ def require_numeric_date(claims: Mapping[str, Any], name: str) -> float:
     """
     value = claims.get(name)
     # A bool is an int to isinstance; to JSON it is none.
-    if (type(value) is int or type(value) is float) and 0 <= value <= _LATEST:
+    if (type(value) is int or type(value) is float) and 0 <= value <= LATEST:
         return value
     raise InvalidToken(f"the claim {name} is {'not a time' if name in claims else 'missing'}")
 

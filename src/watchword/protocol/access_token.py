@@ -6,14 +6,16 @@ Server and guard share it, so that what is signed and what is accepted cannot dr
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from watchword.errors import InvalidToken
 from watchword.jose import jws, jwt
 from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import Key, KeySet
+from watchword.protocol.basic import BASIC_USERNAME
 from watchword.protocol.scope import scope_words
 
 __all__ = ["FIRST_PARTY_CLIENT_ID", "MAX_SIZE", "TYP", "AccessToken", "issue", "read", "verify"]
@@ -23,10 +25,11 @@ FIRST_PARTY_CLIENT_ID: Final = "cli_first_party"
 MAX_SIZE: Final = 8192
 """Bytes of an encoded token that anybody looks at (BCPbis 2, 3)."""
 _TEXTS: Final = ("iss", "sub", "jti", "client_id")
+_MAX_ACTORS: Final = 8
 
 
-class AccessToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A verified access token: its registered claims typed, the whole payload in ``claims``.
+class AccessToken(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A verified access token: its registered claims typed, the whole payload behind ``claims``.
 
     ``uv`` and ``cv`` are the versions of user and client it was made from; a token without them
     counts as version 0, which the first kill of that user or client ends.
@@ -39,14 +42,29 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     iat: float
     jti: str
     client_id: str
-    nbf: float | None = None
-    sid: str | None = None
-    scope: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-    uv: int = 0
-    cv: int = 0
-    kid: str = ""
-    claims: dict[str, Any] = {}
+    nbf: float | None
+    sid: str | None
+    scope: tuple[str, ...]
+    roles: tuple[str, ...]
+    uv: int
+    cv: int
+    kid: str
+    payload: bytes
+    admin: bool = False
+    """Whether the claim ``admin`` is the boolean ``true``."""
+    user_name: object = None
+    """The claim that makes the token the password of a temporary Basic pair; ``None``: it is a bearer token."""
+    actors: tuple[tuple[str, int], ...] = ()
+    """The users of the ``act`` chain, outermost first, with the version each was read at (RFC 8693 4.1)."""
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """Every claim, each time a copy."""
+        claims: dict[str, Any] = _decode(self.payload)
+        return claims
+
+    def __repr__(self) -> str:
+        return f"AccessToken(sub={self.sub!r}, client_id={self.client_id!r}, jti={self.jti!r})"
 
 
 def issue(claims: Mapping[str, Any], key: Key) -> str:
@@ -81,19 +99,46 @@ def verify(
         InvalidToken: for every other byte string.
     """
     _, payload, key = jws.verify(token, keys, typ=TYP, algorithms=algorithms, max_size=max_size)
-    found = read(parse_json_object(payload), kid=key.kid)
+    found = read(payload, kid=key.kid)
     jwt.check_issuer(found.iss, issuer)
     jwt.check_audience(found.aud, audience)
     jwt.check_times(exp=found.exp, iat=found.iat, nbf=found.nbf, now=now, leeway=leeway)
     return found
 
 
-def read(claims: dict[str, Any], *, kid: str = "") -> AccessToken:
+def read(payload: bytes, *, kid: str = "") -> AccessToken:
     """Give the claims of an access token their types (RFC 9068 2.2); says nothing about who signed them.
 
     Raises:
-        InvalidToken: a demanded claim is absent, or one is of the wrong type.
+        InvalidToken: they are no strict JSON, a demanded claim is absent, or one is of the wrong type.
     """
+    try:
+        plain = _decode_plain(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _read_any(payload, kid)
+    if _encode(plain) != payload:
+        return _read_any(payload, kid)
+    return AccessToken(
+        plain.iss,
+        plain.sub,
+        (plain.aud,) if isinstance(plain.aud, str) else plain.aud,
+        plain.exp,
+        plain.iat,
+        plain.jti,
+        plain.client_id,
+        plain.nbf or None,
+        plain.sid or None,
+        scope_words(plain.scope) if plain.scope else (),
+        plain.roles or (),
+        plain.uv or 0,
+        plain.cv or 0,
+        kid,
+        payload,
+    )
+
+
+def _read_any(payload: bytes, kid: str) -> AccessToken:
+    claims = parse_json_object(payload)
     if "cnf" in claims:
         # A proof we cannot check must not be waved through (RFC 7800 3, X-12).
         raise InvalidToken("the token is bound to a key whose proof is not supported here")
@@ -121,8 +166,46 @@ def read(claims: dict[str, Any], *, kid: str = "") -> AccessToken:
         uv=_version(claims, "uv"),
         cv=_version(claims, "cv"),
         kid=kid,
-        claims=claims,
+        payload=payload,
+        admin=get("admin") is True,
+        user_name=get(BASIC_USERNAME),
+        actors=_actors(claims["act"]) if "act" in claims else (),
     )
+
+
+_Text = Annotated[str, Meta(min_length=1)]
+_Time = Annotated[int, Meta(ge=0, le=jwt.LATEST)]
+_Version = Annotated[int, Meta(ge=0)]
+
+
+class _Plain(msgspec.Struct, kw_only=True, gc=False):
+    """The token that nearly all are: the claims that ours have, in our order, and no other.
+
+    A payload that equals what this encodes to holds no name twice, nothing nested and no number of
+    another kind, so that one comparison takes the place of all the checks a stranger's JSON needs.
+    """
+
+    iss: _Text
+    sub: _Text
+    aud: str | tuple[str, ...]
+    exp: _Time
+    iat: _Time
+    nbf: _Time | UnsetType = UNSET
+    jti: _Text
+    client_id: _Text
+    sid: str | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    roles: tuple[str, ...] | UnsetType = UNSET
+    auth_time: int | UnsetType = UNSET
+    amr: list[str] | UnsetType = UNSET
+    uv: _Version | UnsetType = UNSET
+    cv: _Version | UnsetType = UNSET
+    narrowed: bool | UnsetType = UNSET
+
+
+_decode: Final = msgspec.json.Decoder().decode
+_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def _version(claims: dict[str, Any], name: str) -> int:
@@ -130,3 +213,14 @@ def _version(claims: dict[str, Any], name: str) -> int:
     if type(value) is not int or value < 0:
         raise InvalidToken(f"the claim {name} is not a version")
     return value
+
+
+def _actors(act: Any) -> tuple[tuple[str, int], ...]:
+    found: list[tuple[str, int]] = []
+    while act is not None:
+        if not isinstance(act, dict) or not isinstance(act.get("sub"), str) or len(found) == _MAX_ACTORS:
+            raise InvalidToken("the claim act is malformed")
+        version = act.get("uv", 0)
+        found.append((act["sub"], version if type(version) is int else 0))
+        act = act.get("act")
+    return tuple(found)

@@ -11,7 +11,6 @@ from watchword.errors import InsufficientScope, InvalidToken
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
-from watchword.protocol.basic import BASIC_USERNAME
 from watchword.protocol.challenge import parse_authorization
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import AccessTokenPolicy
@@ -80,7 +79,7 @@ class Introspection:
             algorithms=ASYMMETRIC,
             now=self.now().timestamp(),
         )
-        if BASIC_USERNAME in token.claims:
+        if token.user_name is not None:
             # Here tokens and pairs are made, and nothing is made out of a pair.
             raise InvalidToken("a temporary Basic pair is for APIs")
         if token.sid is None or self.feed.is_token_revoked(token.jti):

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from watchword.errors import InvalidToken, ServerError
 from watchword.jose import jws
-from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import KeySet
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
@@ -60,4 +59,4 @@ class Withdrawal:
             algorithms=key.algorithms,
             max_size=access_token.MAX_SIZE,
         )
-        return access_token.read(parse_json_object(payload), kid=key.kid)
+        return access_token.read(payload, kid=key.kid)
