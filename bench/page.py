@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,13 +26,20 @@ def figures_of(reports: Sequence[Report]) -> str:
 
 
 def page_with(figures: str, page: str) -> str:
-    """*page* with *figures* between its marks.
+    """*page* with *figures* between its marks: a table takes the place of its namesake, the others stay.
 
     Raises:
         ValueError: it has no such marks.
     """
     before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    former, end, after = rest.partition(_END)
     if not begin or not end:
         raise ValueError("the page has no marks between which figures could stand")
-    return f"{before}{begin}\n{figures}\n{end}{after}"
+    sections = {**_sections(former), **_sections(figures)}
+    return f"{before}{begin}\n{''.join(sections.values())}{end}{after}"
+
+
+def _sections(figures: str) -> dict[str, str]:
+    """The tables of *figures* by their headings."""
+    parts = re.split(r"^(?=## )", figures, flags=re.MULTILINE)
+    return {part.partition("\n")[0]: f"{part.rstrip()}\n\n" for part in parts if part.startswith("## ")}

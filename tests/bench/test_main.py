@@ -110,11 +110,12 @@ class TestBench:
         assert "Usage: python -m bench" in bench(command, "--help")
 
     def test_a_page_takes_figures_between_its_marks(self, tmp_path: Path) -> None:
-        """What people wrote around them stays; a page without marks is left alone."""
+        """What people wrote around them stays, and so do other tables; a page without marks is left alone."""
         printed, page = tmp_path / "verify.json", tmp_path / "page.md"
         printed.write_text(bench("verify", "--rounds", "1", "--seconds", "0.001", "--json"))
         page.write_text(
-            "before\n<!-- figures: python -m bench page -->\nformer figures\n<!-- /figures -->\nafter\n"
+            "before\n<!-- figures: python -m bench page -->\nformer figures\n## Verifying an access token\n\nbygone\n\n"
+            "## Starting\n\nkept\n<!-- /figures -->\nafter\n"
         )
         bench("page", str(printed), "--write", str(page))
         text = page.read_text()
@@ -122,6 +123,8 @@ class TestBench:
         assert text.endswith("after\n")
         assert "| Ed25519 |" in text
         assert "former figures" not in text
+        assert "bygone" not in text
+        assert text.index("| Ed25519 |") < text.index("## Starting\n\nkept\n")
         page.write_text("no marks\n")
         with pytest.raises(AssertionError, match="no marks between which"):
             bench("page", str(printed), "--write", str(page))
