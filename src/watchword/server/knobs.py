@@ -27,7 +27,7 @@ __all__ = ["ROWS", "Row"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting: how its text is read and what a stranger must know of it."""
+    """One setting: how its text is read, and what a stranger must know of it, as docs/configuration.md says it."""
 
     name: str
     parse: Callable[[str], Any]
@@ -37,101 +37,177 @@ class Row:
 
 
 ROWS: Final[Sequence[Row]] = (
-    Row("ISSUER", parse_text, None, "The issuer URL, without a trailing slash. Default: http://HOST:PORT"),
-    Row("HOST", parse_text, "127.0.0.1", "The address to listen on; one that is not loopback needs ISSUER"),
-    Row("PORT", parse_port, "8080", "The port to listen on; 0 takes a free one"),
-    Row("WORKERS", parse_count(1, 64), "1", "Processes that serve"),
+    Row(
+        "ISSUER",
+        parse_text,
+        None,
+        "the URL that stands in every token as `iss`, without a slash at the end; unset, "
+        "`http://HOST:PORT`. It is never taken from a request",
+    ),
+    Row("HOST", parse_text, "127.0.0.1", "the address to listen on; one that is not loopback needs `ISSUER`"),
+    Row("PORT", parse_port, "8080", "the port"),
+    Row(
+        "WORKERS",
+        parse_count(1, 64),
+        "1",
+        "processes that serve one port, up to 64: see [several processes](postgresql.md#several-processes)",
+    ),
     Row(
         "DATABASE",
         parse_text,
         None,
-        "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME",
+        "`sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/NAME` for several machines: see "
+        "[PostgreSQL](postgresql.md); unset, `watchword.db` in `DATA_DIR`",
     ),
-    Row("DATA_DIR", parse_text, "watchword-data", "The folder of database and master key"),
+    Row("DATA_DIR", parse_text, "watchword-data", "the folder of database and master key"),
     Row(
         "SECRET",
         parse_master_key,
         None,
-        "The master key, 32 characters or more. Default: made once, in DATA_DIR",
-        True,
+        "the master key, 32 characters or more: seals the signing keys and makes the refresh tokens' "
+        "MAC. Unset, it is drawn once and kept in `DATA_DIR`, readable by its owner alone. It is not in "
+        "the database, so keep a copy apart from the backups. Nodes that share a database must be given "
+        "it",
+        secret=True,
     ),
-    Row("REDIS", parse_text, None, "A Valkey or Redis URL for counters", True),
-    Row("AUDIENCE", parse_text, "api", "The audience of the default API"),
+    Row(
+        "REDIS",
+        parse_text,
+        None,
+        "counters for several machines; this version counts in memory and refuses it",
+        secret=True,
+    ),
+    Row("AUDIENCE", parse_text, "api", "the audience of the API that is there from the start"),
     Row(
         "SIGNING_ALGORITHM",
         parse_choice("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
         "ES256",
-        "The algorithm of new signing keys",
+        "the algorithm of new signing keys: `ES256`, `RS256`, `PS256`, `Ed25519`",
     ),
     Row(
         "FEED",
         parse_choice("auto", "full", "open", "closed"),
         "auto",
-        "What strangers hear of revocations: all, kills alone, nothing. auto: full on loopback, else open",
+        "what those hear of revocations who show no secret: `full` is everything; `open` is kills "
+        "alone, so nobody reads what a user is, and a change of roles ends tokens instead of changing "
+        "them; `closed` is nothing. `auto` is `full` where the issuer is on loopback, else `open`",
     ),
     Row(
         "FEED_SECRET",
         parse_credential,
         None,
-        "What guards show to hear everything, 32 characters or more",
-        True,
+        "what guards show to hear everything, 32 characters or more: `Guard(issuer, feed_secret=…)`",
+        secret=True,
     ),
     Row(
         "KEY_ROTATION",
         parse_optional_span,
         "90d",
-        "How long a key signs before the next takes over; never: by hand",
+        "how long a signing key signs before the waiting one takes over by itself, the feed's own key "
+        "too; `never`: only when you ask",
     ),
     Row(
         "API_SECRETS",
         parse_secrets,
         "",
-        "Secrets shared with an API, for HS256: AUDIENCE=SECRET, the newest of an audience last",
-        True,
+        "secrets shared with an API, for HS256: `AUDIENCE=SECRET`, divided by spaces, commas or lines, "
+        "the newest of an audience last; better by file: `WATCHWORD_API_SECRETS_FILE`",
+        secret=True,
     ),
-    Row("ACCESS_TOKEN_TTL", parse_span, "10m", "How long an access token lives; at most 24h"),
-    Row("REFRESH_TOKEN_TTL", parse_span, "180d", "How long a session lives, whatever happens"),
-    Row("SESSION_IDLE_TTL", parse_span, "30d", "How long a session lives unused"),
-    Row("REFRESH_REUSE_GRACE", parse_span, "10s", "How long a spent refresh token still gives its successor"),
-    Row("MAX_SESSIONS_PER_USER", parse_count(1, 10_000), "20", "Beyond it the least recently used one ends"),
-    Row("BASIC_TTL", parse_span, "20m", "How long a temporary Basic pair lives"),
     Row(
-        "CLAIMS",
-        parse_claims,
-        "",
-        "Extra claims: userId=id,role=role,admin=admin (id email username name roles)",
+        "ACCESS_TOKEN_TTL",
+        parse_span,
+        "10m",
+        "how long an access token lives; over an hour warns, over a day is refused",
     ),
-    Row("REGISTRATION", parse_choice("open", "closed"), "open", "Whether people may register themselves"),
-    Row("PASSWORD_MIN_LENGTH", parse_count(8, 128), "8", "Characters of a new password; 15 is better"),
+    Row("REFRESH_TOKEN_TTL", parse_span, "180d", "how long a session lives, whatever happens"),
+    Row("SESSION_IDLE_TTL", parse_span, "30d", "how long a session lives unused"),
+    Row(
+        "REFRESH_REUSE_GRACE",
+        parse_span,
+        "10s",
+        "how long a spent refresh token is answered with the current tokens",
+    ),
+    Row(
+        "MAX_SESSIONS_PER_USER",
+        parse_count(1, 10_000),
+        "20",
+        "beyond it the session that was used least recently ends",
+    ),
+    Row("BASIC_TTL", parse_span, "20m", "how long a temporary Basic pair lives"),
+    Row("CLAIMS", parse_claims, "", "extra claims, as *name in the token*`=`*source*: see below"),
+    Row(
+        "REGISTRATION",
+        parse_choice("open", "closed"),
+        "open",
+        "whether people may make accounts themselves: `open`, `closed`",
+    ),
+    Row(
+        "PASSWORD_MIN_LENGTH",
+        parse_count(8, 128),
+        "8",
+        "characters of a new password; 15 is better while there is no second factor",
+    ),
     Row(
         "PASSWORD_HASH",
         parse_choice("standard", "strong", "test"),
         "standard",
-        "Argon2id: standard 19 MiB x 2, strong 64 MiB x 3 in 4 lanes, test 64 KiB x 1 (never for people)",
+        "the cost of Argon2id: `standard` is 19 MiB twice (OWASP), `strong` 64 MiB three times in four "
+        "lanes (RFC 9106 4); `test` is for tests alone. A raised cost reaches each account at its next "
+        "log-in; a lowered one weakens nothing",
     ),
     Row(
         "LOGIN_ATTEMPTS_PER_ACCOUNT",
         parse_count(0, 100_000),
         "10",
-        "Failed log-ins a minute and account; 0: no limit",
+        "failed log-ins a minute on one account from one network; `0` is no limit. See [guessing](#guessing)",
     ),
     Row(
-        "LOGIN_ATTEMPTS_PER_ADDRESS", parse_count(0, 1_000_000), "100", "Failed log-ins a minute and address"
+        "LOGIN_ATTEMPTS_PER_ADDRESS",
+        parse_count(0, 1_000_000),
+        "100",
+        "failed log-ins a minute from one address, whatever the account",
     ),
-    Row("REGISTRATIONS_PER_ADDRESS", parse_count(0, 1_000_000), "60", "Registrations a minute and address"),
-    Row("EVENT_RETENTION", parse_span, "365d", "How long the audit log is kept"),
-    Row("SESSION_RETENTION", parse_span, "30d", "How long a session that is over is kept"),
-    Row("CORS_ORIGINS", parse_list, "", "Origins whose pages may call the API, separated by commas"),
-    Row("TRUSTED_PROXIES", parse_networks, "", "Addresses or networks whose X-Forwarded-For is believed"),
+    Row(
+        "REGISTRATIONS_PER_ADDRESS",
+        parse_count(0, 1_000_000),
+        "60",
+        "registrations a minute from one address",
+    ),
+    Row("EVENT_RETENTION", parse_span, "365d", "how long the audit log is kept"),
+    Row(
+        "SESSION_RETENTION",
+        parse_span,
+        "30d",
+        "how long a session that ended or expired is kept; its tokens are dead from the first moment",
+    ),
+    Row("CORS_ORIGINS", parse_list, "", "origins whose pages may call the first-party API"),
+    Row(
+        "TRUSTED_PROXIES",
+        parse_networks,
+        "",
+        "addresses or networks of proxies: their `X-Forwarded-For` and `X-Forwarded-Proto` are "
+        "believed, and they may come without TLS",
+    ),
     Row(
         "ADMIN_EMAIL",
         parse_text,
         None,
-        "With ADMIN_PASSWORD: the first administrator, made at start if missing",
+        "with `ADMIN_PASSWORD`, the first administrator; nothing happens where that user exists",
     ),
-    Row("ADMIN_PASSWORD", parse_text, None, "See ADMIN_EMAIL", True),
-    Row("LOG_FORMAT", parse_choice("console", "json"), "console", "How log lines look"),
-    Row("LOG_REQUESTS", parse_boolean, "true", "Whether each request is a log line"),
-    Row("TLS_CERT", parse_text, None, "A PEM file with the certificate chain: serve HTTPS itself"),
-    Row("TLS_KEY", parse_text, None, "The PEM file with its key"),
+    Row(
+        "ADMIN_PASSWORD",
+        parse_text,
+        None,
+        "see `ADMIN_EMAIL`; better by file: `WATCHWORD_ADMIN_PASSWORD_FILE`",
+        secret=True,
+    ),
+    Row(
+        "LOG_FORMAT", parse_choice("console", "json"), "console", "`console` for people, `json` for machines"
+    ),
+    Row("LOG_REQUESTS", parse_boolean, "true", "whether each request is a line"),
+    Row(
+        "TLS_CERT", parse_text, None, "a PEM file with the certificate chain, to serve HTTPS without a proxy"
+    ),
+    Row("TLS_KEY", parse_text, None, "the PEM file with its key"),
 )
