@@ -21,7 +21,7 @@ LIGHT_PACKAGES = {"cryptography", "msgspec", "click", "watchword"}
 OF_ONE_FILE = {  # a face names its own framework and what that is built on, and nothing else of the light wing does
     "watchword.frameworks.starlette": {"starlette"},
     "watchword.frameworks.fastapi": {"starlette", "fastapi"},
-    "watchword.frameworks.flask": {"flask"},
+    "watchword.frameworks.flask": {"flask", "werkzeug"},
     "watchword.frameworks.django": {"django", "asgiref"},
     "watchword.frameworks.rest_framework": {"django", "rest_framework"},
     "watchword.frameworks.spectacular": {"drf_spectacular"},

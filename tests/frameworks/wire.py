@@ -7,6 +7,7 @@ import io
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
 Message = MutableMapping[str, Any]
 Fields = tuple[tuple[str, str], ...]
@@ -22,6 +23,7 @@ class Request:
     path: str = "/me"
     fields: Fields = ()
     query: str = ""
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ def ask_asgi(app: ASGI) -> Send:
     """One request to an ASGI application; the body of an answer to HEAD is dropped, as servers do."""
 
     def send(request: Request) -> Answer:
-        said = asyncio.run(_speak(app, _scope(request, "http"), [{"type": "http.request", "body": b""}]))
+        half = len(request.body) // 2
+        heard = [
+            {"type": "http.request", "body": request.body[:half], "more_body": True},
+            {"type": "http.request", "body": request.body[half:]},
+        ]
+        said = asyncio.run(_speak(app, _scope(request, "http"), heard))
         return _answer(said, "http.response", request.method)
 
     return send
@@ -77,12 +84,13 @@ def _scope(request: Request, kind: str) -> Message:
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "scheme": "http" if kind == "http" else "ws",
-        "path": request.path,
+        "path": unquote(request.path),
         "raw_path": request.path.encode(),
         "query_string": request.query.encode(),
         "root_path": "",
         "headers": [
             (b"host", b"api"),
+            *([(b"content-length", str(len(request.body)).encode())] if request.body else []),
             *((n.lower().encode(), v.encode("latin-1")) for n, v in request.fields),
         ],
         "client": ("127.0.0.1", 1),
@@ -125,21 +133,25 @@ def ask_wsgi(app: WSGI) -> Send:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",
-            "PATH_INFO": request.path,
+            "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
+            "RAW_URI": request.path + (f"?{request.query}" if request.query else ""),
             "QUERY_STRING": request.query,
             "SERVER_NAME": "api",
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(),
+            "wsgi.input": io.BytesIO(request.body),
             "wsgi.errors": io.StringIO(),
             "wsgi.multithread": False,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
         }
-        for name, value in request.fields:
-            key = "HTTP_" + name.upper().replace("-", "_")
+        if request.body:
+            environ["CONTENT_LENGTH"] = str(len(request.body))
+        for name, value in (("Host", "api"), *request.fields):
+            key = name.upper().replace("-", "_")
+            key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
             environ[key] = f"{environ[key]},{value}" if key in environ else value
         started: list[Any] = []
         chunks = app(environ, lambda status, fields, exc_info=None: started.extend((status, fields)))

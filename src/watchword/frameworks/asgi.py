@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from watchword.errors import WatchwordError
+from watchword.errors import InvalidRequest, WatchwordError
 from watchword.frameworks.protection import Body, Protection, Refusal, Words, marked
 from watchword.guard.guard import Guard
+from watchword.guard.request import ScopeRequest, check_size
 
-__all__ = ["Application", "Protected", "protect"]
+__all__ = ["Application", "Protected", "protect", "replay", "request_of"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -74,8 +75,9 @@ class Protected:
             return
         values = [value for name, value in scope["headers"] if name == b"authorization"]
         header = values[0].decode("latin-1") if len(values) == 1 else values or None
+        request = request_of(scope, receive)
         try:
-            principal = await self.protection.authorize_async(header, scope.get("query_string", b""), scope)
+            principal = await self.protection.authorize_async(header, scope.get("query_string", b""), request)
         except WatchwordError as error:
             await _refuse(self.protection.refuse(error), scope, receive, send)
             return
@@ -83,7 +85,37 @@ class Protected:
         if state is None:
             state = scope["state"] = {}
         state["principal"] = principal
-        await self.app(scope, receive, send)
+        await self.app(scope, replay(request, receive), send)
+
+
+def request_of(scope: Message, receive: Receive) -> ScopeRequest:
+    """The request in the form that guards take."""
+    return ScopeRequest(scope, receive, _read)
+
+
+def replay(request: ScopeRequest, receive: Receive) -> Receive:
+    """A ``receive`` whose first message is the body of *request*, where that was fetched."""
+    if request.content is None:
+        return receive
+    waiting: list[Message] = [{"type": "http.request", "body": request.content, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    found = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise InvalidRequest("the client left before the body was there")
+        found += message.get("body", b"")
+        check_size(len(found), limit)
+        more = message.get("more_body", False)
+    return bytes(found)
 
 
 async def _refuse(refusal: Refusal, scope: Message, receive: Receive, send: Send) -> None:

@@ -18,17 +18,20 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final, TypeVar
 
-from watchword.errors import ConfigurationError, WatchwordError
+from watchword.errors import ConfigurationError, ContentTooLarge, InvalidRequest, WatchwordError
 from watchword.frameworks.need import needs
 from watchword.frameworks.protection import Body, Protection, Refusal, Words, marked
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
+from watchword.guard.request import EnvironRequest
 
 with needs("django"):
     from asgiref.sync import iscoroutinefunction
+    from django.core.exceptions import RequestDataTooBig
     from django.http import HttpResponse
+    from django.http.request import RawPostDataException
 
-__all__ = ["credentials_of", "current_principal", "protect", "response_of"]
+__all__ = ["credentials_of", "current_principal", "protect", "request_of", "response_of"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -77,6 +80,21 @@ def credentials_of(request: Any) -> tuple[str | None, bytes]:
     )
 
 
+def request_of(request: Any) -> EnvironRequest:
+    """*request* in the form that guards take."""
+    return EnvironRequest(request.META, request, _read, "utf-8")
+
+
+def _read(request: Any, limit: int) -> bytes:
+    try:
+        body: bytes = request.body
+    except RequestDataTooBig:
+        raise ContentTooLarge(f"the body of a signed request has at most {limit} bytes") from None
+    except RawPostDataException:
+        raise InvalidRequest("the body was read before its digest could be checked") from None
+    return body
+
+
 def response_of(refusal: Refusal) -> HttpResponse:
     """*refusal* as a response of Django."""
     return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
@@ -87,7 +105,7 @@ def _guard(view: Callable[..., Any], protection: Protection) -> Callable[..., An
     def guarded(*arguments: Any, **more: Any) -> Any:
         request = _request_of(arguments)
         try:
-            principal = protection.authorize(*credentials_of(request), request)
+            principal = protection.authorize(*credentials_of(request), request_of(request))
         except WatchwordError as error:
             return response_of(protection.refuse(error))
         request.principal = principal
@@ -105,7 +123,7 @@ def _guard_async(view: Callable[..., Any], protection: Protection) -> Callable[.
     async def guarded(*arguments: Any, **more: Any) -> Any:
         request = _request_of(arguments)
         try:
-            principal = await protection.authorize_async(*credentials_of(request), request)
+            principal = await protection.authorize_async(*credentials_of(request), request_of(request))
         except WatchwordError as error:
             return response_of(protection.refuse(error))
         request.principal = principal

@@ -27,7 +27,7 @@ with needs("fastapi"):
     from starlette.responses import Response
     from starlette.websockets import WebSocket
 
-    from watchword.frameworks.starlette import authorization_of, deny, response_of
+    from watchword.frameworks.starlette import authorization_of, deny, request_of, response_of
 
 __all__ = ["Protect", "Refused", "protect"]
 
@@ -79,7 +79,7 @@ class Protect(SecurityBase):
         protection = self.protection
         try:
             principal: Principal | None = await protection.authorize_async(
-                authorization_of(connection), connection.scope["query_string"], connection
+                authorization_of(connection), connection.scope["query_string"], request_of(connection)
             )
             if wanted.scopes and not (principal is not None and principal.has_scope(*wanted.scopes)):
                 raise MissingCredentials if principal is None else lacks_scope(wanted.scopes)

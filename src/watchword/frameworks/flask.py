@@ -19,16 +19,18 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from watchword.errors import ConfigurationError, WatchwordError
+from watchword.errors import ConfigurationError, ContentTooLarge, WatchwordError
 from watchword.frameworks.need import needs
 from watchword.frameworks.protection import Body, Protection, Words, marked
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
+from watchword.guard.request import EnvironRequest
 
 with needs("flask"):
     from flask import Response, current_app, g, request
+    from werkzeug.exceptions import RequestEntityTooLarge
 
-__all__ = ["current_principal", "protect"]
+__all__ = ["current_principal", "protect", "request_of"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -63,7 +65,9 @@ def protect(
             environ = request.environ
             query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
             try:
-                g.principal = protection.authorize(environ.get("HTTP_AUTHORIZATION"), query, request)
+                g.principal = protection.authorize(
+                    environ.get("HTTP_AUTHORIZATION"), query, request_of(environ)
+                )
             except WatchwordError as error:
                 refusal = protection.refuse(error)
                 return Response(refusal.body, refusal.status, list(refusal.headers))
@@ -74,6 +78,21 @@ def protect(
         return marked(guarded, protection)
 
     return decorate
+
+
+def request_of(environ: dict[str, Any]) -> EnvironRequest:
+    """The current request, whose environment is *environ*, in the form that guards take."""
+    return EnvironRequest(environ, request, _read)
+
+
+def _read(source: Any, limit: int) -> bytes:
+    # A body in chunks has no length that could be looked at first.
+    source.max_content_length = min(limit, source.max_content_length or limit)
+    try:
+        body: bytes = source.get_data(cache=True)
+    except RequestEntityTooLarge:
+        raise ContentTooLarge(f"the body of a signed request has at most {limit} bytes") from None
+    return body
 
 
 def current_principal() -> Principal | None:

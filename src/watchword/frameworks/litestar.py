@@ -12,17 +12,18 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from watchword.errors import WatchwordError
 from watchword.frameworks.need import needs
 from watchword.frameworks.protection import Body, Protection, Refusal, Words
 from watchword.guard.guard import Guard
+from watchword.guard.request import ScopeRequest, collect
 
 with needs("litestar"):
     from litestar import Response
     from litestar.config.app import AppConfig
-    from litestar.connection import ASGIConnection
+    from litestar.connection import ASGIConnection, Request
     from litestar.enums import ScopeType
     from litestar.exceptions import HTTPException, WebSocketException
     from litestar.handlers import BaseRouteHandler
@@ -32,7 +33,7 @@ with needs("litestar"):
     from litestar.routes import BaseRoute, HTTPRoute
     from litestar.utils.scope.state import ScopeState
 
-__all__ = ["Protect", "Refused", "SecurityScheme", "protect"]
+__all__ = ["Protect", "Refused", "SecurityScheme", "protect", "request_of"]
 
 _SCHEME: Final = "Bearer"
 
@@ -85,7 +86,9 @@ class Protect:
         values = [value for name, value in scope["headers"] if name == b"authorization"]
         header = str(values[0], "latin-1") if len(values) == 1 else values or None
         try:
-            principal = await self.protection.authorize_async(header, scope["query_string"], connection)
+            principal = await self.protection.authorize_async(
+                header, scope["query_string"], request_of(connection)
+            )
         except WatchwordError as error:
             if scope["type"] == ScopeType.WEBSOCKET:
                 raise WebSocketException(code=1008, detail=error.description) from None
@@ -124,6 +127,17 @@ class SecurityScheme(InitPluginProtocol, ReceiveRoutePlugin):
         for handler in route.route_handlers:
             if any(isinstance(guard, Protect) for guard in handler.resolve_guards()):
                 handler.security = [*(handler.security or ()), {_SCHEME: []}]
+
+
+def request_of(connection: ASGIConnection[Any, Any, Any, Any]) -> ScopeRequest:
+    """*connection* in the form that guards take."""
+    return ScopeRequest(cast("dict[str, Any]", connection.scope), connection, _read)
+
+
+async def _read(request: Request[Any, Any, Any], limit: int) -> bytes:
+    # What is kept in the scope is what every later reader of this request is given.
+    ScopeState.from_scope(request.scope).body = await collect(request.stream(), limit)
+    return await request.body()
 
 
 def _answer(_: Any, refused: Exception) -> Response[bytes]:

@@ -21,6 +21,7 @@ from watchword.errors import (
 from watchword.guard.credentials import Header
 from watchword.guard.guard import Guard
 from watchword.guard.principal import Principal
+from watchword.guard.request import Request
 from watchword.protocol.challenge import holds_token, www_authenticate
 from watchword.protocol.problem import MEDIA_TYPE, problem, simple
 from watchword.protocol.scope import parse_scope
@@ -108,7 +109,9 @@ class Protection:
             raise ConfigurationError("body: must be problem or simple")
         return cls(guard, words, roles, fresh, optional, body)
 
-    def authorize(self, header: Header, query: bytes = b"", request: object = None) -> Principal | None:
+    def authorize(
+        self, header: Header, query: bytes = b"", request: Request | None = None
+    ) -> Principal | None:
         """Who is calling, when he may; ``None`` for a caller without credentials where that is allowed.
 
         Only a route with ``fresh``, or a guard that introspects when stale, ever waits for an answer of
@@ -117,7 +120,7 @@ class Protection:
         Args:
             header: the value of ``Authorization``, every value where there were several, ``None`` without one.
             query: the query string as it came, in which no token may be (RFC 6750 2.3).
-            request: the framework's request.
+            request: the rest of the request, for credentials that stand elsewhere or cover it.
 
         Raises:
             MissingCredentials, InvalidToken, InvalidRequest: who it is cannot be told.
@@ -133,7 +136,7 @@ class Protection:
         return self._decide(header, query, request, confirmed=True)
 
     async def authorize_async(
-        self, header: Header, query: bytes = b"", request: object = None
+        self, header: Header, query: bytes = b"", request: Request | None = None
     ) -> Principal | None:
         """As ``authorize``; what has to be waited for does not hold up the event loop.
 
@@ -173,7 +176,7 @@ class Protection:
         return self.fresh is not None or self.guard.on_stale == "introspect"
 
     def _decide(
-        self, header: Header, query: bytes, request: object, *, confirmed: bool = False
+        self, header: Header, query: bytes, request: Request | None, *, confirmed: bool = False
     ) -> Principal | None:
         if query and holds_token(query):
             raise InvalidRequest("a token does not belong in the URL")

@@ -32,7 +32,7 @@ with needs("djangorestframework"):
     from rest_framework.permissions import AllowAny, BasePermission
     from rest_framework.views import APIView, exception_handler
 
-    from watchword.frameworks.django import credentials_of, response_of
+    from watchword.frameworks.django import credentials_of, request_of, response_of
 
 __all__ = ["Authentication", "Caller", "Permission", "Refused", "authentication", "permission", "protect"]
 
@@ -88,7 +88,7 @@ class Authentication(BaseAuthentication):  # type: ignore[misc]
         """
         request._request.principal = None
         try:
-            principal = self.protection.authorize(*credentials_of(request), request)
+            principal = self.protection.authorize(*credentials_of(request), request_of(request._request))
         except MissingCredentials:
             return None
         except WatchwordError as error:
@@ -131,7 +131,7 @@ class Permission(BasePermission):  # type: ignore[misc]
             with suppress(TemporarilyUnavailable):
                 self.protection.check(request.auth)
                 return
-        principal = self.protection.authorize(*credentials_of(request), request)
+        principal = self.protection.authorize(*credentials_of(request), request_of(request._request))
         request._request.principal = request.auth = principal
         request._request.watchword_guard = self.protection.guard
 

@@ -15,18 +15,19 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from watchword.errors import ConfigurationError, WatchwordError
+from watchword.errors import ConfigurationError, InvalidRequest, WatchwordError
 from watchword.frameworks.need import needs
 from watchword.frameworks.protection import Body, Protection, Refusal, Words, marked
 from watchword.guard.guard import Guard
+from watchword.guard.request import ScopeRequest, collect
 
 with needs("starlette"):
     from starlette.concurrency import run_in_threadpool
-    from starlette.requests import HTTPConnection
+    from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
     from starlette.websockets import WebSocket
 
-__all__ = ["authorization_of", "deny", "protect", "response_of"]
+__all__ = ["authorization_of", "deny", "protect", "request_of", "response_of"]
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -61,7 +62,7 @@ def protect(
             connection = _connection_of(arguments)
             try:
                 principal = await protection.authorize_async(
-                    authorization_of(connection), connection.scope["query_string"], connection
+                    authorization_of(connection), connection.scope["query_string"], request_of(connection)
                 )
             except WatchwordError as error:
                 response = response_of(protection.refuse(error))
@@ -92,6 +93,22 @@ def authorization_of(connection: HTTPConnection) -> str | list[str] | None:
     if len(values) == 1:
         return str(values[0], "latin-1")
     return [str(value, "latin-1") for value in values] or None
+
+
+def request_of(connection: HTTPConnection) -> ScopeRequest:
+    """*connection* in the form that guards take."""
+    return ScopeRequest(connection.scope, connection, _read)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    try:
+        body = await collect(request.stream(), limit)
+    except RuntimeError:
+        # FastAPI reads a form before its dependencies, and a form leaves no bytes behind.
+        raise InvalidRequest("the body was read before its digest could be checked") from None
+    # Where `Request.body` keeps it, and where it looks first.
+    request._body = body
+    return body
 
 
 def response_of(refusal: Refusal) -> Response:

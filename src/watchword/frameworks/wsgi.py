@@ -19,6 +19,7 @@ from typing import Any, Final
 from watchword.errors import WatchwordError
 from watchword.frameworks.protection import Body, Protection, Words, marked
 from watchword.guard.guard import Guard
+from watchword.guard.request import EnvironRequest
 
 __all__ = ["PRINCIPAL", "Application", "Protected", "protect"]
 
@@ -62,7 +63,9 @@ class Protected:
         """Answer one request."""
         query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
         try:
-            principal = self.protection.authorize(environ.get("HTTP_AUTHORIZATION"), query, environ)
+            principal = self.protection.authorize(
+                environ.get("HTTP_AUTHORIZATION"), query, EnvironRequest(environ)
+            )
         except WatchwordError as error:
             refusal = self.protection.refuse(error)
             status = HTTPStatus(refusal.status)

@@ -16,6 +16,7 @@ from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavai
 from watchword.guard.credentials import Header, credentials_of, text_of
 from watchword.guard.offline import Offline, parse_keys
 from watchword.guard.principal import Principal
+from watchword.guard.request import Request
 from watchword.guard.verifier import Verifier
 from watchword.guard.view import View
 from watchword.jose.algorithms import ALGORITHMS
@@ -169,12 +170,12 @@ class Guard:
             self.check_fresh()
         return principal
 
-    def authenticate(self, header: Header, request: object = None) -> Principal:
+    def authenticate(self, header: Header, request: Request | None = None) -> Principal:
         """The principal of an ``Authorization`` value: ``Bearer``, or a temporary ``Basic`` pair (RFC 6750, 7617).
 
         Args:
             header: the value, every value where the request had several, or ``None`` without one.
-            request: the framework's request; bearer tokens and Basic pairs need nothing of it.
+            request: the rest of the request; bearer tokens and Basic pairs need nothing of it.
 
         Raises:
             MissingCredentials: there is no value.
@@ -199,7 +200,7 @@ class Guard:
             self.check_fresh()
         return principal
 
-    async def authenticate_async(self, header: Header, request: object = None) -> Principal:
+    async def authenticate_async(self, header: Header, request: Request | None = None) -> Principal:
         """As ``authenticate``; under ``on_stale="introspect"`` a stale guard asks the issuer before it refuses.
 
         Nothing that is waited for holds up the event loop.

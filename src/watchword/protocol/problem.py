@@ -10,7 +10,13 @@ __all__ = ["MEDIA_TYPE", "problem", "simple"]
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-_REASONS: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
+_REASONS: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    413: "Content Too Large",
+    503: "Service Unavailable",
+}
 
 
 def problem(error: WatchwordError) -> dict[str, Any]:
