@@ -172,12 +172,13 @@ class TestRefusals:
             b"i@example.com,\xff\xfe,,,,,,,",
             b'"j@example.com",a\x1bb,,,,,,,',
             b'k@example.com,"two\nlines",,,,,,,',
+            b"l@example.com,,,,,,true,,9999-12-31T23:59:59-01:00",
             b"last@example.com,,,,,,,,",
         ]
         report = bring_in(shell, b"\n".join(rows))
         assert report["added"] == 2
         told = {fault["line"]: fault["reason"] for fault in report["refused"]}
-        assert list(told) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16]
+        assert list(told) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17]
         assert told[4] == "email is missing"
         assert told[5] == "roles unknown: pilot"
         assert told[6] == "This user name is taken"
@@ -188,7 +189,7 @@ class TestRefusals:
             == "password_hash is of no known form, torn, or costs too much to verify"
         )
         assert told[10] == "email_verified is neither true nor false"
-        assert told[11] == "banned_until is not a time with a zone"
+        assert told[11] == told[17] == "banned_until is not a time with a zone"
         assert told[12] == "has another number of fields than the header"
         assert told[13] == "is not UTF-8"
         assert told[14] == told[16] == "name must be 1 to 200 printable characters"

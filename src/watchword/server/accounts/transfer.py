@@ -206,9 +206,9 @@ def _moment(text: Any, faults: list[tuple[str, str]]) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        faults.append(("banned_until", "is not a time with a zone"))
-        return None
-    return moment.astimezone(UTC)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    faults.append(("banned_until", "is not a time with a zone"))
+    return None
