@@ -43,8 +43,17 @@ def _frameworks() -> Iterator[tuple[str, str, dict[str, Send]]]:
     issuer = PretendIssuer(now=time.time())
     ours = issuer.headers("usr_ada", lifetime=timedelta(hours=1))["Authorization"]
     yield "FastAPI", "HTTPBearer + PyJWT", _fastapi(issuer, ours)
+    yield "Starlette", "AuthenticationMiddleware + PyJWT", _starlette(issuer, ours)
+    yield "Litestar", "JWTAuth", _litestar(issuer, ours)
     yield "Flask", "flask-jwt-extended", _flask(issuer, ours)
+    yield "Django", "PyJWT in a decorator", _django(issuer, ours)
     yield "Django REST framework", "simplejwt", _rest_framework(issuer, ours)
+
+
+def _encoded() -> str:
+    import jwt
+
+    return f"Bearer {jwt.encode({'sub': 'ada', 'exp': time.time() + 3600}, SECRET, 'HS256')}"
 
 
 def _fastapi(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
@@ -70,12 +79,85 @@ def _fastapi(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
     app.get("/bare")(view)
     app.get("/guard", dependencies=[Depends(protect(issuer.guard()))])(view)
     app.get("/usual", dependencies=[Depends(usual)])(view)
-    theirs = f"Bearer {jwt.encode({'sub': 'ada', 'exp': time.time() + 3600}, SECRET, 'HS256')}"
-    loop = asyncio.new_event_loop()
+    theirs, loop = _encoded(), asyncio.new_event_loop()
     return {
         name: _asgi(loop, app, f"/{name}", theirs if name == "usual" else ours)
         for name in ("bare", "guard", "usual")
     }
+
+
+def _starlette(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
+    import jwt
+    from starlette.applications import Starlette
+    from starlette.authentication import (
+        AuthCredentials,
+        AuthenticationBackend,
+        AuthenticationError,
+        SimpleUser,
+        requires,
+    )
+    from starlette.middleware import Middleware
+    from starlette.middleware.authentication import AuthenticationMiddleware
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    from watchword.frameworks.starlette import protect
+
+    class Bearer(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
+            scheme, _, token = conn.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                return None
+            try:
+                claims = jwt.decode(token, SECRET, ["HS256"])
+            except jwt.InvalidTokenError as fault:
+                raise AuthenticationError from fault
+            return AuthCredentials(["authenticated"]), SimpleUser(claims["sub"])
+
+    async def view(request: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    middleware = {"usual": [Middleware(AuthenticationMiddleware, backend=Bearer())]}
+    views = {"bare": view, "guard": protect(issuer.guard())(view), "usual": requires("authenticated")(view)}
+    loop, theirs = asyncio.new_event_loop(), _encoded()
+    return {
+        name: _asgi(
+            loop,
+            Starlette(routes=[Route("/", endpoint)], middleware=middleware.get(name, ())),
+            "/",
+            theirs if name == "usual" else ours,
+        )
+        for name, endpoint in views.items()
+    }
+
+
+def _litestar(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
+    from litestar import Litestar, get
+    from litestar.connection import ASGIConnection
+    from litestar.security.jwt import JWTAuth, Token
+
+    from watchword.frameworks.litestar import protect
+
+    def app(guards: list[Any], **more: Any) -> Any:
+        @get("/", guards=guards, sync_to_thread=False)
+        def view() -> dict[str, bool]:
+            return {"ok": True}
+
+        return Litestar([view], openapi_config=None, **more)
+
+    async def user(token: Token, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+        return token.sub
+
+    usual = JWTAuth[str](retrieve_user_handler=user, token_secret=SECRET)
+    apps = {
+        "bare": app([]),
+        "guard": app([protect(issuer.guard())]),
+        "usual": app([], on_app_init=[usual.on_app_init]),
+    }
+    theirs = usual.format_auth_header(usual.create_token("ada", token_expiration=timedelta(hours=1)))
+    loop = asyncio.new_event_loop()
+    return {name: _asgi(loop, apps[name], "/", theirs if name == "usual" else ours) for name in apps}
 
 
 def _flask(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
@@ -102,21 +184,38 @@ def _flask(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
     }
 
 
-def _rest_framework(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
-    import django
-    from django.conf import settings
-
-    # simplejwt looks its user up in the database unless told to take the token's word, as the guard does.
-    settings.configure(
-        SECRET_KEY=SECRET,
-        ALLOWED_HOSTS=["*"],
-        ROOT_URLCONF="bench.frameworks",
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],
-        REST_FRAMEWORK={"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []},
-    )
-    django.setup()
-    from django.core.handlers.wsgi import WSGIHandler
+def _django(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
+    import jwt
+    from django.http import HttpRequest, HttpResponse, JsonResponse
     from django.urls import path
+
+    from watchword.frameworks.django import protect
+
+    app = _django_project()
+
+    def view(request: HttpRequest) -> HttpResponse:
+        return JsonResponse({"ok": True})
+
+    def usual(request: HttpRequest) -> HttpResponse:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                return HttpResponse(status=401)
+            request.claims = jwt.decode(token, SECRET, ["HS256"])
+        except jwt.InvalidTokenError:
+            return HttpResponse(status=401)
+        return view(request)
+
+    views = {"bare": view, "guard": protect(issuer.guard())(view), "usual": usual}
+    urlpatterns.extend(path(f"plain/{name}", one) for name, one in views.items())
+    theirs = _encoded()
+    return {name: _wsgi(app, f"/plain/{name}", theirs if name == "usual" else ours) for name in views}
+
+
+def _rest_framework(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
+    from django.urls import path
+
+    app = _django_project()
     from rest_framework.permissions import IsAuthenticated
     from rest_framework.response import Response
     from rest_framework.views import APIView
@@ -143,11 +242,28 @@ def _rest_framework(issuer: PretendIssuer, ours: str) -> dict[str, Send]:
     token = AccessToken()
     token["user_id"] = "ada"
     token.set_exp(lifetime=timedelta(hours=1))
-    app = WSGIHandler()
     return {
         name: _wsgi(app, f"/{name}", f"Bearer {token}" if name == "usual" else ours)
         for name in ("bare", "guard", "usual")
     }
+
+
+def _django_project() -> Any:
+    import django
+    from django.conf import settings
+    from django.core.handlers.wsgi import WSGIHandler
+
+    if not settings.configured:
+        # simplejwt looks its user up in the database unless told to take the token's word, as the guard does.
+        settings.configure(
+            SECRET_KEY=SECRET,
+            ALLOWED_HOSTS=["*"],
+            ROOT_URLCONF="bench.frameworks",
+            INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],
+            REST_FRAMEWORK={"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []},
+        )
+        django.setup()
+    return WSGIHandler()
 
 
 urlpatterns: Final[list[Any]] = []
