@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from tests import databases
-from tests.databases import Cluster
+from tests.server.store.conftest import until, waits
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import migrations, opening
 from watchword.server.store.conformance import Clock, Exam
@@ -24,27 +24,6 @@ from watchword.server.store.postgres_connection import CLEANING
 pytestmark = pytest.mark.anyio
 
 NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:1/postgres"
-
-
-@pytest.fixture
-async def place(postgres: Cluster) -> str:
-    return await postgres.place()
-
-
-@pytest.fixture
-async def exam(place: str) -> AsyncIterator[Exam]:
-    clock = Clock()
-    store = await PostgresStore.open(place, now=clock.now)
-    yield Exam((store,), clock)
-    await store.close()
-
-
-@pytest.fixture
-async def operator(place: str) -> AsyncIterator[asyncpg.Connection]:
-    """Somebody else at the same database."""
-    connection = await asyncpg.connect(place)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -278,17 +257,3 @@ class TestTogether:
         added = await Exam((stores[0],), Clock(stores[0].now())).user()
         assert abs(added.created_at - datetime.now(UTC)) < timedelta(hours=1)
         await asyncio.gather(*(store.close() for store in stores))
-
-
-async def waits(operator: asyncpg.Connection) -> None:
-    """Somebody stands in line for a lock."""
-    await until(operator, "SELECT count(*) FROM pg_locks WHERE NOT granted")
-
-
-async def until(operator: asyncpg.Connection, count: str) -> None:
-    """The query counts something."""
-    async with asyncio.timeout(20):
-        while True:
-            if await operator.fetchval(count):
-                return
-            await asyncio.sleep(0.02)

@@ -128,4 +128,6 @@ def _numbered(sql: str) -> str:
 
 def _storable(value: Any) -> Any:
     # PostgreSQL keeps no NUL in a text: in a log it is shown as what cannot be shown, in a name it finds nobody.
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value

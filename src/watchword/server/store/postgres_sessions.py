@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
 
 from watchword.server.store.intentions import Engine
+from watchword.server.store.postgres_queue import Queue
 from watchword.server.store.records import (
     Advanced,
     Live,
@@ -30,18 +33,46 @@ _SCOPES: Final = (
 _LIVE: Final = SELECT_FACTS.replace(FACTS, f"{FACTS}, {_SCOPES}", 1)
 
 _ADVANCE: Final = (
-    "UPDATE sessions s SET counter = s.counter + 1, last_used_at = ?1, idle_expires_at = ?2,"
-    " token_expires_at = greatest(s.token_expires_at, ?3),"
-    " spent_4 = s.spent_3, spent_3 = s.spent_2, spent_2 = s.spent_1, spent_1 = ?1, spent_address = ?4"
-    " FROM users u, clients c, head h"
-    " WHERE s.id = ?5 AND s.counter = ?6 AND s.secret_digest = ?7 AND s.client_id = ?8"
-    " AND s.ended_at IS NULL AND s.expires_at > ?1 AND s.idle_expires_at > ?1"
-    " AND u.id = s.user_id AND s.version >= u.floor"
+    "WITH asked AS ("
+    " SELECT s.n, a.* FROM unnest((SELECT ?2::text[]), ?3::bigint[], ?4::bytea[], ?5::text[], ?6::bigint[],"
+    "  ?7::bigint[], ?8::bigint[], ?9::text[]) AS a (id, counter, digest, client_id, epoch, idle, access, address)"
+    " CROSS JOIN LATERAL (SELECT * FROM sessions WHERE id = a.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) s"
+    " WHERE s.counter = a.counter AND s.secret_digest = a.digest AND s.client_id = a.client_id"
+    " AND s.ended_at IS NULL AND s.expires_at > ?1 AND s.idle_expires_at > ?1)"
+    " UPDATE sessions s SET counter = s.counter + 1, last_used_at = ?1, idle_expires_at = a.idle,"
+    " token_expires_at = greatest(s.token_expires_at, a.access),"
+    " spent_4 = s.spent_3, spent_3 = s.spent_2, spent_2 = s.spent_1, spent_1 = ?1, spent_address = a.address"
+    " FROM asked a, users u, clients c, head h"
+    " WHERE s.n = a.n AND u.id = s.user_id AND s.version >= u.floor"
     " AND NOT (u.banned AND (u.banned_until IS NULL OR u.banned_until > ?1))"
     " AND c.id = s.client_id AND NOT c.disabled"
-    " AND ?9 BETWEEN h.oldest_epoch AND h.epoch AND s.epoch >= h.oldest_epoch"
+    " AND a.epoch BETWEEN h.oldest_epoch AND h.epoch AND s.epoch >= h.oldest_epoch"
     f" RETURNING {FACTS}, {_SCOPES}"
 )
+"""Refresh tokens that are current, all at once, each id once.
+
+A row that somebody else has locked is left out, so that nobody waits for another one's session, and no two batches
+for each other. LIMIT makes the look-up one by key, whatever the planner thinks of a table that was never analysed;
+the inner SELECT keeps it from seeing how many there are, and so from planning each batch anew.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spending:
+    """A refresh token that is presented."""
+
+    presented: PresentedRefreshToken
+    client_id: str
+    rules: SessionRules
+    address: str | None
+
+    def columns(self, now: datetime) -> tuple[Any, ...]:
+        """As the statement reads it."""
+        return (
+            self.presented.session_id, self.presented.counter, self.presented.secret_digest, self.client_id,
+            self.presented.epoch, milliseconds(now + self.rules.idle),
+            milliseconds(now + self.rules.access_lifetime), self.address,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +85,23 @@ class PostgresShortcut:
     """
 
     engine: Engine
+    _refreshes: Queue[_Spending, Advanced] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_refreshes", Queue(self._spend))
 
     async def advance(
         self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
     ) -> Advanced | None:
-        """Move a current counter on."""
+        """Move a current counter on, together with whoever else asks meanwhile."""
+        spending = _Spending(presented, client_id, rules, origin.address)
+        return await self._refreshes.ask(presented.session_id, spending)
 
-        async def spend(tx: Transaction) -> Advanced | None:
-            row = await tx.one(
-                _ADVANCE,
-                tx.ms, milliseconds(tx.now + rules.idle), milliseconds(tx.now + rules.access_lifetime),
-                origin.address, presented.session_id, presented.counter, presented.secret_digest, client_id,
-                presented.epoch,
-            )  # fmt: skip
-            return None if row is None else Advanced(live=_live(row, tx.ms))
+    async def _spend(self, asked: Mapping[str, _Spending]) -> Mapping[str, Advanced]:
+        async def spend(tx: Transaction) -> Mapping[str, Advanced]:
+            columns = zip(*(spending.columns(tx.now) for spending in asked.values()), strict=True)
+            rows = await tx.all(_ADVANCE, tx.ms, *map(list, columns))
+            return {row[0]: Advanced(live=_live(row, tx.ms)) for row in rows}
 
         return await self.engine.read(spend)
 
