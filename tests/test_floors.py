@@ -45,10 +45,11 @@ ROOMS: dict[str, set[str]] = {
     # the server's tools
     "server": set(),  # the package itself: one sentence
     "server.store.records": SERVER_GROUND,  # plain data: any room of the server may name a record
-    "server.store": {"server.store.records"},
+    "server.ephemeral": set(),
+    # a database keeps the counters of nodes that share nothing else, and the process that writes those of its workers
+    "server.store": {"server.store.records", "server.ephemeral"},
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
     "server.web": {"server.policies"},  # body limits, origins and trusted peers come from the policies
-    "server.ephemeral": {"server.policies"},
     "server.parsing": set(),  # how a setting's text is read
     "server.sources": set(),  # where settings stand
     "server.knobs": {"server.parsing"},  # which settings there are
@@ -127,6 +128,8 @@ ROOMS["cli"].add("server.web")
 ROOMS["cli"].add("server.parsing")
 # `routes` reads an application, and what its protections demand
 ROOMS["cli"].add("frameworks")
+# `doctor` asks the counters whether they answer
+ROOMS["cli"].add("server.ephemeral")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
 ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 

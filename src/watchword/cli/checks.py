@@ -125,6 +125,19 @@ def login_limits(facts: Facts) -> Advice:
     return Advice("good", f"{limits.attempts_per_account} failed log-ins a minute and account")
 
 
+def counters(facts: Facts) -> Advice | None:
+    """Whether the Valkey or Redis that counts attempts answers; where there is none, nothing is said."""
+    if facts.settings.redis is None:
+        return None
+    if facts.counters_fault is not None:
+        return Advice(
+            "unsafe",
+            f"{facts.counters_fault}: each process counts failed log-ins for itself",
+            "start it, or mend REDIS",
+        )
+    return Advice("good", "the counters of attempts answer")
+
+
 def password_length(facts: Facts) -> Advice:
     """How short a password may be while it is the only factor."""
     least = facts.settings.passwords.minimum_length
@@ -323,6 +336,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     access_token_ttl,
     registration,
     login_limits,
+    counters,
     password_length,
     password_hash,
     signing_algorithm,

@@ -61,6 +61,8 @@ class Facts:
     password_cost: timedelta
     """The time of the processor that one password costs here, hashed as the settings say."""
     database: DatabaseFacts | None
+    counters_fault: str | None = None
+    """Why the Valkey or Redis that counts attempts cannot be used."""
 
     def exposed(self, path: Path, *, rights: int = 0o077) -> str | None:
         """The mode of *path* in words, when others than its owner have any of *rights* to it."""
@@ -83,6 +85,7 @@ def gather(settings: Settings, folder: Path) -> Facts:
         fast_loop=find_spec("uvloop") is not None,
         password_cost=_password_cost(settings.passwords),
         database=_database(path) if settings.shares_database or Path(path).is_file() else None,
+        counters_fault=None if settings.redis is None else _counters_fault(settings.redis),
     )
 
 
@@ -104,6 +107,25 @@ def _password_cost(policy: PasswordPolicy) -> timedelta:
         return timedelta(seconds=process_time() - started)
     finally:
         service.close()
+
+
+def _counters_fault(url: str) -> str | None:
+    import asyncio
+
+    from watchword.server.ephemeral.redis import RedisCounters
+
+    async def ask() -> None:
+        counters = RedisCounters.open(url, str.encode)
+        try:
+            await counters.look(())
+        finally:
+            await counters.close()
+
+    try:
+        asyncio.run(ask())
+    except WatchwordError as fault:
+        return fault.description.removeprefix("redis: ")
+    return None
 
 
 def _database(place: Path | str) -> DatabaseFacts:

@@ -44,6 +44,10 @@ def create_app(
         {
             "feed_listeners": ("Guards that listen to the revocation feed", lambda: services.feed.listeners),
             "feed_sequence": ("Entries ever written to the revocation log", lambda: services.feed.sequence),
+            "counters_away": (
+                "1 while this process counts attempts for itself, as those it shares do not answer",
+                lambda: services.counters_away,
+            ),
             "worker": ("Which of the processes counted this", lambda: worker),
             "passwords_waiting": ("Passwords waiting to be hashed", lambda: services.passwords.waiting),
         }

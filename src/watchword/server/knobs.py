@@ -17,6 +17,7 @@ from watchword.server.parsing import (
     parse_networks,
     parse_optional_span,
     parse_port,
+    parse_redis,
     parse_secrets,
     parse_span,
     parse_text,
@@ -72,9 +73,12 @@ ROWS: Final[Sequence[Row]] = (
     ),
     Row(
         "REDIS",
-        parse_text,
+        parse_redis,
         None,
-        "counters for several machines; this version counts in memory and refuses it",
+        "a Valkey or Redis that counts attempts for all processes and nodes: `valkey://HOST:PORT`, "
+        "`redis://`, `rediss://` (TLS), `unix:///PATH`, with `USER:PASSWORD@` where it asks for one; unset, "
+        "PostgreSQL counts, or the process that writes to the SQLite file: see "
+        "[counters](postgresql.md#counters)",
         secret=True,
     ),
     Row("AUDIENCE", parse_text, "api", "the audience of the API that is there from the start"),

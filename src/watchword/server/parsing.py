@@ -27,6 +27,7 @@ __all__ = [
     "parse_networks",
     "parse_optional_span",
     "parse_port",
+    "parse_redis",
     "parse_secrets",
     "parse_span",
     "parse_text",
@@ -42,6 +43,7 @@ _RESERVED = frozenset(
     "iss sub aud exp nbf iat jti client_id sid scope roles auth_time amr acr uv cv cnf act narrowed".split()
 )
 _PASSWORD = re.compile(r"(://[^/@:]*:).+(?=@)|([?&]password=)[^&]+")
+_SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 _SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
 
 
@@ -161,6 +163,23 @@ def parse_database(text: str) -> Path | str:
     if parts.scheme != "sqlite" or parts.netloc or not path:
         raise ValueError("must be sqlite:///PATH (four slashes for an absolute path) or postgresql://…")
     return path if path == ":memory:" else Path(path)
+
+
+def parse_redis(text: str) -> str:
+    """The URL of a Valkey or Redis, in the words of the driver, which knows the older name alone."""
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # it would quote what it could not read
+        raise ValueError("must be a URL like valkey://HOST:6379/0") from None
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None:
+        raise ValueError("must be valkey://HOST:PORT/NUMBER, redis://, rediss:// (TLS) or unix:///PATH")
+    if scheme == "unix" and len(parts.path) < 2:
+        raise ValueError("must name the socket: unix:///run/valkey/valkey.sock")
+    if scheme != "unix" and not (host and re.fullmatch(r"(/\d*)?", parts.path)):
+        raise ValueError("must name a host, and at most a port and a number: valkey://HOST:6379/0")
+    return scheme + text[len(parts.scheme) :]
 
 
 def parse_networks(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 
 from watchword.errors import ConfigurationError, Conflict, WatchwordError
@@ -17,7 +18,9 @@ from watchword.server.accounts.passwords import PasswordService
 from watchword.server.accounts.sessions import SessionService
 from watchword.server.accounts.setup import SetupService
 from watchword.server.accounts.users import UserService
-from watchword.server.ephemeral.limits import Limit
+from watchword.server.ephemeral.counters import Counters, Limit, Turnstile
+from watchword.server.ephemeral.memory import MemoryCounters
+from watchword.server.ephemeral.shared import SharedCounters
 from watchword.server.keys.maker import KeyMaker
 from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.sealing import Sealing
@@ -66,9 +69,15 @@ class Services:
     withdrawal: Withdrawal
     keys: KeyRing
     setup: SetupService
-    registrations: Limit
+    registrations: Turnstile
+    counters: Counters
     now: Callable[[], datetime]
     retention: RetentionPolicy
+
+    @property
+    def counters_away(self) -> bool:
+        """Whether this process counts attempts for itself, because those it shares do not answer."""
+        return isinstance(self.counters, SharedCounters) and self.counters.away
 
     async def run_jobs(self) -> None:
         """Follow the log, rotate keys that are due, clear what is over; until cancelled."""
@@ -83,11 +92,13 @@ class Services:
         await _sweep(kept, lambda limit: self.store.revocations.sweep(limit, self.feed.forgotten))
         await _sweep(kept, lambda limit: self.store.sessions.sweep(now - kept.sessions, limit))
         await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))
+        await _sweep(kept, self.counters.sweep)
 
     async def close(self) -> None:
         """End streams and threads, and let the store finish what it acknowledged."""
         self.feed.close()
         self.passwords.close()
+        await self.counters.close()
         await self.store.close()
 
     async def _tick(self) -> None:
@@ -116,13 +127,14 @@ async def open_services(
     *,
     now: Callable[[], datetime] | None = None,
     token_bytes: Callable[[int], bytes] = os.urandom,
-    monotonic: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] | None = None,
     serving: bool = True,
     hand_to: Path | None = None,
 ) -> AsyncIterator[Services]:
     """Open the store that *settings* name and wire the services over it; the schema and keys are made when missing.
 
-    Without *now* the store says what time it is: nodes that share a database share its clock.
+    Without *now* the store says what time it is: nodes that share a database share its clock. Without *monotonic*
+    shared counters have the clock of what holds them.
 
     A command beside a running server is not *serving*: its shell may lack the server's settings, so
     what they say of tokens and audiences is not written. With *hand_to*, another process of this server
@@ -139,7 +151,7 @@ async def open_services(
     sealing = Sealing.from_secret(secret, token_bytes)
     claims = Claims(access)
     if hand_to is None:
-        store = await open_store(settings.database_path, now=now, overlay=claims.overlay)
+        store = await open_store(settings.database_path, now=now, overlay=claims.overlay, monotonic=monotonic)
     else:
         store = RemoteStore.open(settings.database_path, hand_to, now=now or utc_now, overlay=claims.overlay)
     clock = store.now
@@ -154,7 +166,10 @@ async def open_services(
         maker = KeyMaker(sealing, settings.keys, access.issuer, clock)
         ring = KeyRing(store.keys, maker, settings.keys, access.audience, clock)
         await ring.start()
-        services = _wire(settings, store, sealing, claims, ring, clock, token_bytes, monotonic)
+        counters = _counters(settings, store, sealing, monotonic, shared=hand_to is not None)
+        services = _wire(
+            settings, store, counters, sealing, claims, ring, clock, token_bytes, monotonic or time.monotonic
+        )
         await services.feed.start()
     except BaseException:
         await store.close()
@@ -177,9 +192,37 @@ def make_folder(folder: Path) -> None:
         raise ConfigurationError(f"data_dir: cannot make {folder}: {broken.strerror}") from None
 
 
+def _counters(
+    settings: Settings,
+    store: Store,
+    sealing: Sealing,
+    monotonic: Callable[[], float] | None,
+    *,
+    shared: bool,
+) -> Counters:
+    """Where attempts are counted: in Valkey or Redis where there is one, else where all who share the store do."""
+    if settings.redis is not None:
+        from watchword.server.ephemeral.redis import RedisCounters
+
+        key = sealing.derive("counters")
+        found: Counters = RedisCounters.open(
+            settings.redis, lambda name: blake2b(name.encode(), key=key, digest_size=16).digest(), monotonic
+        )
+    elif shared or settings.shares_database:
+        found = store.counters
+    else:
+        return store.counters
+
+    async def report(away: bool) -> None:
+        await store.events.add("counters.away" if away else "counters.back", Origin())
+
+    return SharedCounters(found, MemoryCounters(monotonic or time.monotonic), report)
+
+
 def _wire(
     settings: Settings,
     store: Store,
+    counters: Counters,
     sealing: Sealing,
     claims: Claims,
     ring: KeyRing,
@@ -215,7 +258,7 @@ def _wire(
             passwords=passwords,
             issuance=issuance,
             session_policy=settings.sessions,
-            attempts=Attempts.of(limits, store.sessions, monotonic),
+            attempts=Attempts.of(limits, counters, store.sessions, sealing.derive("typed names")),
             token_bytes=token_bytes,
         ),
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
@@ -225,7 +268,13 @@ def _wire(
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),
         keys=ring,
         setup=SetupService(users, store.users, store.one_time, now, token_bytes),
-        registrations=Limit(limits.registrations_per_address, limits.window, monotonic),
+        registrations=Turnstile(
+            counters,
+            Limit.of("registration", limits.registrations_per_address, limits.window)
+            if limits.registrations_per_address
+            else None,
+        ),
+        counters=counters,
         now=now,
         retention=settings.retention,
     )

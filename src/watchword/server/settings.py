@@ -100,8 +100,6 @@ class Settings:
             raise ConfigurationError("access_token_ttl: must not be longer than a session may live")
         if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
             raise ConfigurationError("workers: one process serves a database in memory")
-        if self.values["REDIS"] is not None:
-            raise ConfigurationError("redis: this version counts in memory; unset it")
         if self.shares_database and self.secret is None:
             raise ConfigurationError("secret: nodes that share a database share the master key: give it")
 
@@ -143,6 +141,11 @@ class Settings:
         """Whether other nodes may stand on the same database."""
         path = self.database_path
         return isinstance(path, str) and path != ":memory:"
+
+    @property
+    def redis(self) -> str | None:
+        """The Valkey or Redis that counts attempts, as its driver reads it; a password may be in it."""
+        return self.values["REDIS"]  # type: ignore[no-any-return]
 
     @property
     def secret(self) -> str | None:

@@ -124,7 +124,11 @@ class TestAccount:
             assert (await street.login("203.0.113.5", PASSWORD, email=ada.email)).status_code == 200
 
     async def test_req_p09_every_door_to_a_secret_has_the_same_count(self, proxied: Stage) -> None:
-        """E-mail, user name, the change of password and of address: one count for one account."""
+        """E-mail, user name, the change of password and of address: one count for one account.
+
+        Where the names are typed, what is told is the count of each; the account's own makes even the right
+        password wrong there.
+        """
         ada, street = await proxied.somebody(username="ada"), Street(proxied)
         headers = {"X-Forwarded-For": "198.51.100.7"}
         answer = await street.login("198.51.100.7", PASSWORD, email=ada.email)
@@ -140,7 +144,36 @@ class TestAccount:
             ):
                 answer = await street.http.request(method, path, json=body, headers={**ada.bearer, **headers})
                 statuses.append(answer.status_code)
-        assert statuses == [401] * 10 + [429] * 6
+        assert statuses == [401] * 10 + [429] * 2 + [401, 401, 429, 429]
+        for who in ({"email": ada.email}, {"username": "ADA"}):
+            answer = await street.login("198.51.100.7", PASSWORD, **who)
+            problem(answer, 401, "invalid_credentials")
+            assert (await proxied.events("login.failed"))[0].detail == {"reason": "held_back"}
+        assert (await street.login("203.0.113.5", PASSWORD, username="ada")).status_code == 200
+
+    async def test_a_limit_does_not_tell_which_names_are_one_person(self, proxied: Stage) -> None:
+        """After the e-mail is dry, the user name answers as one that nobody has: ten times 401, then the same waits."""
+        ada, street = await proxied.somebody(username="ada"), Street(proxied)
+        seen: dict[str, list[tuple[int, str | None]]] = {}
+        for name in ("ada", "nobody"):
+            assert set(await street.hammer("198.51.100.7", 20, email=ada.email)) <= {401, 429}
+            seen[name] = []
+            for _ in range(30):
+                answer = await street.login("198.51.100.7", "wrong", username=name)
+                seen[name].append((answer.status_code, answer.headers.get("retry-after")))
+                proxied.clock.forward(seconds=1)
+        assert seen["ada"] == seen["nobody"]
+        assert {status for status, _ in seen["ada"]} == {401, 429}
+
+    async def test_both_names_give_no_more_guesses_than_one(self, proxied: Stage) -> None:
+        """A hundred from everywhere by e-mail; after them the right password by user name is wrong for strangers."""
+        ada, street = await proxied.somebody(username="ada"), Street(proxied)
+        assert (await street.login("203.0.113.5", PASSWORD, email=ada.email)).status_code == 200
+        for number in range(20):
+            assert await street.hammer(f"198.51.{number}.7", 5, email=ada.email) == [401] * 5
+        problem(await street.login("192.0.2.9", PASSWORD, username="ada"), 401, "invalid_credentials")
+        assert (await street.login("203.0.113.5", PASSWORD, username="ada")).status_code == 200
+        assert (await street.login("192.0.2.9", PASSWORD, username="ada")).status_code == 200
 
 
 class TestSpraying:

@@ -17,7 +17,7 @@ from watchword.server.endpoints.views import (
     session_view,
     user_view,
 )
-from watchword.server.ephemeral.limits import network_of
+from watchword.server.ephemeral.networks import network_of
 from watchword.server.services import Services
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response
@@ -33,8 +33,7 @@ async def register(services: Services, request: Request) -> Response:
     body: RegisterBody = request.body
     key = network_of(request.address)
     # Every attempt counts: 409 tells that an address has an account, so asking must not be free.
-    services.registrations.check(key)
-    services.registrations.count(key)
+    await services.registrations.enter(key)
     user = await services.users.register(
         body.email, body.password, body.name, body.username, origin=request.origin()
     )

@@ -122,7 +122,9 @@ async def readyz(services: Services, request: Request) -> Response:
     if services.feed.closed:
         return Response(503, b'{"status":"draining"}', headers={**NO_STORE, "Retry-After": "1"})
     await services.store.ready()
-    return json_response({"status": "ok", "sequence": services.feed.sequence})
+    # Counters that are away stop nobody: this process counts for itself, so it may get traffic all the same.
+    counters = "away" if services.counters_away else "ok"
+    return json_response({"status": "ok", "sequence": services.feed.sequence, "counters": counters})
 
 
 async def metrics(services: Services, request: Request) -> Response:

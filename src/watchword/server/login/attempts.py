@@ -3,17 +3,25 @@
 Somebody who guesses must be stopped, and whoever he guesses at must not be locked out by it. So failures
 are counted where they come from, and the counts that a stranger can fill from afar (those of the whole
 account, of a neighbourhood, of everybody) close the door to networks from which this user never came in.
+
+An account has one count, by whichever of its names it is tried. But what is told is the count of the name as it was
+typed, whether or not it is anybody's: 429 at the e-mail address and 401 at the user name would say that both are one.
+Where the account's own count is full, a guess by its other name is simply wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final, Self
 
 from watchword.errors import TooManyRequests
-from watchword.server.ephemeral.limits import Limit, Remembered, network_of, wide_network_of
+from watchword.server.ephemeral.counters import Binding, Count, Counters, Limit
+from watchword.server.ephemeral.memory import Remembered
+from watchword.server.ephemeral.networks import network_of, wide_network_of
 from watchword.server.policies import LimitPolicy
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Sessions
@@ -25,73 +33,74 @@ _EVERYBODY: Final = "everybody"
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The counts of failures.
+    """The counts of failures; a limit that is ``None`` is off.
 
     Attributes:
-        here: of one account from one network: the owner elsewhere does not feel it.
-        account: of one account from all networks.
+        here: of one account, or one name, from one network: the owner elsewhere does not feel it.
+        account: of one account, or one name, from all networks.
         address: of one address, whatever the account.
         neighbourhood: of the network around it.
         everybody: of all.
+        counters: where they are counted.
         sessions: where a user is logged in is a network he knows.
+        key: hides in the counters what was typed for a name, which may be a password.
         known: accounts and networks that belong together: a log-in succeeded there.
     """
 
-    here: Limit
-    account: Limit
-    address: Limit
-    neighbourhood: Limit
-    everybody: Limit
+    here: Limit | None
+    account: Limit | None
+    address: Limit | None
+    neighbourhood: Limit | None
+    everybody: Limit | None
+    counters: Counters
     sessions: Sessions
+    key: bytes = field(repr=False)
     known: Remembered = field(default_factory=Remembered)
 
     @classmethod
-    def of(cls, policy: LimitPolicy, sessions: Sessions, monotonic: Callable[[], float]) -> Self:
+    def of(cls, policy: LimitPolicy, counters: Counters, sessions: Sessions, key: bytes) -> Self:
         """The counts under *policy*."""
-        minute, each = policy.window, policy.attempts_per_address
+        minute, longest = policy.window, policy.longest_wait
+        one, each = policy.attempts_per_account, policy.attempts_per_address
+        month, all_told = timedelta(days=30), policy.failures_per_account
         return cls(
-            here=Limit(policy.attempts_per_account, minute, monotonic, longest=policy.longest_wait),
-            account=Limit(
-                policy.attempts_per_account and policy.failures_per_account,
-                timedelta(days=30),
-                monotonic,
-                first=minute,
-                longest=timedelta(days=1),
-            ),
-            address=Limit(each, minute, monotonic, longest=policy.longest_wait),
-            neighbourhood=Limit(3 * each, minute, monotonic, longest=policy.longest_wait),
-            everybody=Limit(30 * each, minute, monotonic),
+            here=Limit.of("here", one, minute, longest=longest) if one else None,
+            account=Limit.of("account", all_told, month, first=minute, longest=timedelta(days=1))
+            if one and all_told
+            else None,
+            address=Limit.of("address", each, minute, longest=longest) if each else None,
+            neighbourhood=Limit.of("neighbourhood", 3 * each, minute, longest=longest) if each else None,
+            everybody=Limit.of("everybody", 30 * each, minute) if each else None,
+            counters=counters,
             sessions=sessions,
+            key=key,
         )
 
-    async def admit(self, account: str, origin: Origin) -> Attempt:
-        """Let one attempt at the secret of *account* begin: a user's id, or a word for a name that nobody has.
+    async def admit(self, account: str | None, origin: Origin, *, name: str = "") -> Attempt:
+        """Let one attempt at the secret of *account* begin.
+
+        Args:
+            account: a user's id; ``None``: nobody has that name.
+            origin: who tries.
+            name: by which name, as it was typed; none, where he who tries is logged in.
 
         Raises:
             TooManyRequests: too many failed of late; ``retry_after`` grows with each further one.
         """
-        attempt = Attempt(self, account, origin, False)
-        if self.wait(attempt) and await self._knows(account, origin):
-            attempt = Attempt(self, account, origin, True)
-        attempt.check()
+        account = account or f"nobody {network_of(origin.address)}"
+        if name:
+            name = hmac.new(self.key, name.encode("utf-8", "surrogatepass"), sha256).hexdigest()
+        attempt = Attempt(self, account, name, origin, _key(account, origin) in self.known)
+        verdict = await self.counters.look(attempt.counts())
+        if verdict.wait and not attempt.familiar and await self.knows(account, origin):
+            attempt = Attempt(self, account, name, origin, True)
+            verdict = await self.counters.look(attempt.counts())
+        if verdict.wait:
+            raise TooManyRequests(retry_after=verdict.wait)
         return attempt
 
-    def wait(self, attempt: Attempt) -> int:
-        """Seconds until *attempt* may be made; 0: now."""
-        address = attempt.origin.address
-        here = self.here.wait(attempt.key)
-        if here or attempt.familiar:
-            return here
-        return max(
-            self.account.wait(attempt.account),
-            self.address.wait(network_of(address)),
-            self.neighbourhood.wait(wide_network_of(address)),
-            self.everybody.wait(_EVERYBODY),
-        )
-
-    async def _knows(self, account: str, origin: Origin) -> bool:
-        if _key(account, origin) in self.known:
-            return True
+    async def knows(self, account: str, origin: Origin) -> bool:
+        """Whether the user is known to come from there."""
         network = network_of(origin.address)
         return any(network_of(s.address) == network for s in await self.sessions.list(account))
 
@@ -103,31 +112,37 @@ class Attempt:
     Attributes:
         attempts: the counts.
         account: whose secret.
+        name: the digest of the name it is tried by; empty: there is none to hide.
         origin: who tries.
         familiar: whether its owner is known to come from there.
     """
 
     attempts: Attempts
     account: str
+    name: str
     origin: Origin
     familiar: bool
 
-    @property
-    def key(self) -> str:
-        """Account and network as one."""
-        return _key(self.account, self.origin)
+    def counts(self) -> Sequence[Count]:
+        """What it takes from, and what of that stops it, and whether that is told."""
+        limits, address = self.attempts, self.origin.address
+        shown, far = self.name or self.account, _unless(self.familiar, "openly")
+        counts: list[tuple[Limit | None, str, Binding, bool]] = [
+            (limits.here, _key(shown, self.origin), "openly", True),
+            (limits.account, shown, far, True),
+            (limits.address, network_of(address), far, False),
+            (limits.neighbourhood, wide_network_of(address), far, False),
+            (limits.everybody, _EVERYBODY, far, False),
+        ]
+        if self.name:
+            counts += [
+                (limits.here, _key(self.account, self.origin), "silently", True),
+                (limits.account, self.account, _unless(self.familiar, "silently"), True),
+            ]
+        return [Count(limit, key, binds, proves) for limit, key, binds, proves in counts if limit is not None]
 
-    def check(self) -> None:
-        """Whether it may be made, or its outcome be told.
-
-        Raises:
-            TooManyRequests: too many failed.
-        """
-        if wait := self.attempts.wait(self):
-            raise TooManyRequests(retry_after=wait)
-
-    def settle(self, matched: bool) -> None:
-        """Tell how it went.
+    async def settle(self, matched: bool) -> bool:
+        """Tell how it went; whether he who tried is told that he was right.
 
         Many may have been under way at once. Those that end when the count is full are told nothing, whether they
         were right or wrong, so that a burst tries no more than a row of single ones.
@@ -135,20 +150,21 @@ class Attempt:
         Raises:
             TooManyRequests: the others have used up what there was.
         """
-        counts, address = self.attempts, self.origin.address
-        try:
-            self.check()
-        finally:
-            if not matched:
-                counts.here.count(self.key)
-                counts.account.count(self.account)
-                counts.address.count(network_of(address))
-                counts.neighbourhood.count(wide_network_of(address))
-                counts.everybody.count(_EVERYBODY)
-        if matched:
-            counts.here.clear(self.key)
-            counts.account.clear(self.account)
-            counts.known.add(self.key)
+        verdict = await self.attempts.counters.settle(self.counts(), matched)
+        # It is looked up after each one that fails, needed or not, so that the time it takes tells nothing.
+        known = not (verdict.told or self.familiar) and await self.attempts.knows(self.account, self.origin)
+        if known and (verdict.wait or matched):
+            familiar = replace(self, familiar=True)
+            verdict = await self.attempts.counters.settle(familiar.counts(), matched)
+        if verdict.wait:
+            raise TooManyRequests(retry_after=verdict.wait)
+        if verdict.told:
+            self.attempts.known.add(_key(self.account, self.origin))
+        return verdict.told
+
+
+def _unless(familiar: bool, binds: Binding) -> Binding:
+    return "not" if familiar else binds
 
 
 def _key(account: str, origin: Origin) -> str:

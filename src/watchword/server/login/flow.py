@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from watchword.errors import (
     AccountDisabled,
@@ -128,13 +127,13 @@ class LoginFlow:
                 if by_email
                 else await self.users.find(username_key=name)
             )
-        # One account has one count, by whichever of its names it is tried.
-        attempt = await self.attempts.admit(found.user.id if found else _nobody(name), origin)
+        typed = f"{'email' if by_email else 'username'} {name}"
+        attempt = await self.attempts.admit(found.user.id if found else None, origin, name=typed)
         digest = found.user.password_digest if found else None
         matched = await self.passwords.verify(digest, password) and found is not None
-        attempt.settle(matched)
-        if not matched or found is None or digest is None:
-            reason = "wrong_password" if found else "unknown"
+        told = await attempt.settle(matched)
+        if not told or found is None or digest is None:
+            reason = "held_back" if matched else "wrong_password" if found else "unknown"
             await self._failed(found.user if found else None, reason, origin)
             raise InvalidCredentials
         if self.passwords.needs_rehash(digest):
@@ -152,8 +151,7 @@ class LoginFlow:
         """
         attempt = await self.attempts.admit(user.id, origin)
         matched = await self.passwords.verify(user.password_digest, password)
-        attempt.settle(matched)
-        if not matched:
+        if not await attempt.settle(matched):
             await self._failed(user, "wrong_password", origin)
             raise InvalidCredentials("the current password is wrong")
 
@@ -176,7 +174,3 @@ class LoginFlow:
         await self.events.add(
             "login.failed", origin, user_id=user.id if user else None, detail={"reason": reason}
         )
-
-
-def _nobody(name: str) -> str:
-    return f"nobody {sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"

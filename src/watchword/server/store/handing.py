@@ -14,6 +14,7 @@ import msgspec
 
 from watchword import errors
 from watchword.errors import ServerError, WatchwordError
+from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.store import records
 from watchword.server.store.intentions import (
     SqlApis,
@@ -42,6 +43,7 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     "revocations": (SqlRevocations, ("revoke_token", "brake", "open_epoch", "set_longest_life", "sweep")),
     "one_time": (SqlOneTime, ("add", "spend")),
     "meta": (SqlMeta, ("put_new",)),
+    "counters": (MemoryCounters, ("look", "settle")),
 }
 """Protocol of the store -> what implements it, and which of its methods write."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Place = Path | str
 """A SQLite file, ``:memory:``, or the URL of a database that nodes share."""
 
 Clock = Callable[[], datetime]
+Ticks = Callable[[], float]
 
 
 async def open_store(
@@ -29,6 +31,7 @@ async def open_store(
     now: Clock | None = None,
     overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
     upgrade: bool = True,
+    monotonic: Callable[[], float] | None = None,
 ) -> Store:
     """Open the store at *place*.
 
@@ -37,11 +40,12 @@ async def open_store(
         now: the clock; without, the database's where nodes share one, else this machine's.
         overlay: what issued tokens show after a change of their user's roles.
         upgrade: apply missing migrations; without, a database that lacks some is refused.
+        monotonic: the clock of the counters; without, the database's where nodes share one, else this machine's.
 
     Raises:
         ConfigurationError: it cannot be opened, is of another version, or needs an extra that is not installed.
     """
-    return await _BACK_ENDS[_scheme(place)].open(place, now, overlay, upgrade)
+    return await _BACK_ENDS[_scheme(place)].open(place, now, overlay, upgrade, monotonic)
 
 
 async def pending(place: Place) -> Sequence[Migration]:
@@ -85,10 +89,18 @@ def _scheme(place: Place) -> str:
     return "sqlite" if isinstance(place, Path) or "://" not in place else place.partition(":")[0]
 
 
-async def _open_sqlite(place: Place, now: Clock | None, overlay: Overlay, upgrade: bool) -> Store:
+async def _open_sqlite(
+    place: Place, now: Clock | None, overlay: Overlay, upgrade: bool, monotonic: Ticks | None
+) -> Store:
     from watchword.server.store.sqlite import SqliteStore
 
-    return await SqliteStore.open(place, now=now or _machine_time, overlay=overlay, upgrade=upgrade)
+    return await SqliteStore.open(
+        place,
+        now=now or _machine_time,
+        overlay=overlay,
+        upgrade=upgrade,
+        monotonic=monotonic or time.monotonic,
+    )
 
 
 async def _sqlite_lacks(place: Place) -> Sequence[Migration]:
@@ -97,11 +109,15 @@ async def _sqlite_lacks(place: Place) -> Sequence[Migration]:
     return sqlite_schema.lacking(place)
 
 
-async def _open_postgres(place: Place, now: Clock | None, overlay: Overlay, upgrade: bool) -> Store:
+async def _open_postgres(
+    place: Place, now: Clock | None, overlay: Overlay, upgrade: bool, monotonic: Ticks | None
+) -> Store:
     _require_driver()
     from watchword.server.store.postgres import PostgresStore
 
-    return await PostgresStore.open(str(place), now=now, overlay=overlay, upgrade=upgrade)
+    return await PostgresStore.open(
+        str(place), now=now, overlay=overlay, upgrade=upgrade, monotonic=monotonic
+    )
 
 
 async def _postgres_lacks(place: Place) -> Sequence[Migration]:
@@ -154,7 +170,7 @@ def _machine_time() -> datetime:
 class _BackEnd:
     """What a kind of database can do."""
 
-    open: Callable[[Place, Clock | None, Overlay, bool], Awaitable[Store]]
+    open: Callable[[Place, Clock | None, Overlay, bool, Ticks | None], Awaitable[Store]]
     lacking: Callable[[Place], Awaitable[Sequence[Migration]]]
     reading: Callable[[Place], AbstractAsyncContextManager[Source]]
     writing: Callable[[Place, datetime, bool], AbstractAsyncContextManager[Target]]

@@ -38,6 +38,7 @@ from watchword.server.store.postgres_connection import (
     is_collision,
     unreachable,
 )
+from watchword.server.store.postgres_counters import PostgresCounters
 from watchword.server.store.postgres_news import DatabaseClock, News
 from watchword.server.store.postgres_sessions import PostgresShortcut
 from watchword.server.store.sql import invariants
@@ -65,6 +66,7 @@ class PostgresStore:
     revocations: SqlRevocations
     one_time: SqlOneTime
     meta: SqlMeta
+    counters: PostgresCounters
     engine: Engine
 
     @classmethod
@@ -76,6 +78,7 @@ class PostgresStore:
         overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
         upgrade: bool = True,
         longest_log: int = LONGEST_LOG,
+        monotonic: Callable[[], float] | None = None,
     ) -> Self:
         """Open the database at *url* (``postgresql://user:password@host/name``).
 
@@ -85,6 +88,7 @@ class PostgresStore:
             overlay: what issued tokens show after a change of their user's roles.
             upgrade: apply missing migrations; without, a database that lacks some is refused.
             longest_log: entries of the log beyond which one that kills everything takes their place.
+            monotonic: the clock of the counters; without, the database's own.
 
         Raises:
             ConfigurationError: the database cannot be reached or is of another version.
@@ -101,6 +105,7 @@ class PostgresStore:
             revocations=SqlRevocations(engine),
             one_time=SqlOneTime(engine),
             meta=SqlMeta(engine),
+            counters=PostgresCounters(engine, monotonic),
             engine=engine,
         )
 

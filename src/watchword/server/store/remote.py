@@ -38,6 +38,7 @@ class RemoteStore:
     revocations: Any
     one_time: Any
     meta: Any
+    counters: Any
     local: SqliteStore
     line: Line
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
+from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.store import sqlite_schema
 from watchword.server.store.intentions import (
     Intention,
@@ -62,6 +64,7 @@ class SqliteStore:
     revocations: SqlRevocations
     one_time: SqlOneTime
     meta: SqlMeta
+    counters: MemoryCounters
     engine: Engine
 
     @classmethod
@@ -73,6 +76,7 @@ class SqliteStore:
         overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
         upgrade: bool = True,
         longest_log: int = LONGEST_LOG,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Open the database at *path* (``:memory:`` for one that lives as long as the store).
 
@@ -82,12 +86,13 @@ class SqliteStore:
             overlay: what issued tokens show after a change of their user's roles.
             upgrade: apply missing migrations; without, a database that lacks some is refused.
             longest_log: entries of the log beyond which one that kills everything takes their place.
+            monotonic: the clock of the counters.
 
         Raises:
             ConfigurationError: the file cannot be opened, is no database, or is of another version.
         """
         engine = await Engine.open(path, now, overlay, longest_log, upgrade=upgrade)
-        return cls._over(engine)
+        return cls._over(engine, MemoryCounters(monotonic))
 
     @classmethod
     def reading(cls, path: str | Path, *, now: Callable[[], datetime], overlay: Overlay) -> Self:
@@ -100,10 +105,10 @@ class SqliteStore:
             connection = _connect_to_read(str(path))
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
-        return cls._over(Engine(str(path), None, connection, now, overlay, LONGEST_LOG))
+        return cls._over(Engine(str(path), None, connection, now, overlay, LONGEST_LOG), MemoryCounters())
 
     @classmethod
-    def _over(cls, engine: Engine) -> Self:
+    def _over(cls, engine: Engine, counters: MemoryCounters) -> Self:
         return cls(
             users=SqlUsers(engine),
             sessions=SqlSessions(engine),
@@ -115,6 +120,7 @@ class SqliteStore:
             revocations=SqlRevocations(engine),
             one_time=SqlOneTime(engine),
             meta=SqlMeta(engine),
+            counters=counters,
             engine=engine,
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from watchword.server.ephemeral.counters import Counters
 from watchword.server.store.history import Events, Keys, Revocations
 from watchword.server.store.records import (
     Advance,
@@ -279,6 +280,10 @@ class Store(Protocol):
     @property
     def one_time(self) -> OneTime:
         """Once-only things."""
+
+    @property
+    def counters(self) -> Counters:
+        """Counters of attempts, for all who share the store. They may be lost, and are no part of its data."""
 
     @property
     def meta(self) -> Meta:

@@ -1,0 +1,1 @@
+-- Counters of attempts that nodes share: one process counts for a SQLite file, in its memory.
