@@ -115,6 +115,8 @@ class PretendIssuer:
     """How many entries a question is answered with."""
     down: set[str] = field(default_factory=set)
     """Paths that answer 503."""
+    raw: dict[str, bytes] = field(default_factory=dict)
+    """Paths that answer with these bytes and hang up."""
     asked: Counter[str] = field(default_factory=Counter)
     listeners: list[queue.Queue[str | None]] = field(default_factory=list)
     began: list[int] = field(default_factory=list)
@@ -170,6 +172,10 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
             issuer.asked[path] += 1
             if path in issuer.down:
                 self.send_error(503)
+                return
+            if path in issuer.raw:
+                self.wfile.write(issuer.raw[path])
+                self.close_connection = True
                 return
             if issuer.redirect is not None:
                 self.send_response(302)

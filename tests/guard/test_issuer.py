@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -224,6 +225,41 @@ class TestRefusals:
         with pytest.raises(TemporarilyUnavailable):
             guard.refresh()
 
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+            b"HTTP/1.1 200 OK\r\n\r\n\xff",
+            b"HTTP/1.1 200 OK\r\n\r\n{}",
+            b"220 mail.example.com ESMTP\r\n",
+            b"",
+        ],
+    )
+    def test_an_answer_that_is_none(self, issuer: PretendIssuer, guard: Guard, answer: bytes) -> None:
+        """Cut off, of another protocol, no JSON: nothing of it is believed, and later answers are."""
+        issuer.raw["/.well-known/jwks.json"] = answer
+        with pytest.raises(TemporarilyUnavailable):
+            guard.refresh()
+        issuer.raw.clear()
+        guard.refresh()
+        assert guard.health()["state"] == "live"
+
+    def test_tls_that_is_none(self, issuer: PretendIssuer) -> None:
+        """An https issuer that answers in the clear is not listened to."""
+        guard = Guard(issuer.url.replace("http:", "https:"))
+        with pytest.raises(TemporarilyUnavailable, match="SSL"):
+            guard.refresh()
+        assert not issuer.asked
+
+    def test_a_page_in_place_of_the_stream(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """What a proxy shows instead of it is no news; the guard says so and asks in its place."""
+        issuer.raw["/revocations/stream"] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>busy"
+        text = token(issuer)
+        guard.verify(text)
+        until(lambda: "not a stream of events" in (guard.health()["error"] or ""))
+        issuer.revoke("session", "ses_1")
+        until(lambda: not passes(guard, text))
+
     def test_an_issuer_without_a_feed_is_refused(self, issuer: PretendIssuer, guard: Guard) -> None:
         """A guard that would never hear of a kill does not pretend to."""
         issuer.metadata = {"watchword_revocations_jwks": None}
@@ -330,6 +366,21 @@ class TestSnapshot:
             before = path.read_bytes()
             behind.close()
             assert path.read_bytes() == before
+
+    def test_a_folder_that_is_gone_is_told_and_nothing_else_stops(self, tmp_path: Path) -> None:
+        """The guard says that it cannot keep what it hears, and goes on to hear it."""
+        folder = tmp_path / "kept"
+        folder.mkdir()
+        with pretend_issuer() as issuer:
+            guard = Guard(issuer.url, snapshot=folder / "guard.snapshot")
+            text = token(issuer)
+            listening(issuer, guard, text)
+            until((folder / "guard.snapshot").exists)
+            shutil.rmtree(folder)
+            issuer.revoke("session", "ses_1")
+            until(lambda: not passes(guard, text))
+            until(lambda: "cannot be written" in (guard.health()["error"] or ""))
+            guard.close()
 
     def test_a_file_that_others_may_write_stops_the_start(self, tmp_path: Path) -> None:
         """Who can write it decides what is revoked."""

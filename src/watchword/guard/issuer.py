@@ -344,13 +344,15 @@ class Issuer:
             return
         before, self._keys_at, self._wanted = self._keys_at, at, False
         try:
-            keys = self._document(self._endpoint("jwks_uri", JWKS_PATH)).get("keys")
+            url = self._endpoint("jwks_uri", JWKS_PATH)
+            keys = self._document(url).get("keys")
+            if not isinstance(keys, list):
+                raise TemporarilyUnavailable(f"{url} is no key set")
         except TemporarilyUnavailable:
             # Without any key nothing can be verified, so the first set is asked for until it comes.
             self._keys_at = before if before < 0 else at - KEYS_INTERVAL + LONGEST_PAUSE
             raise
-        if isinstance(keys, list):
-            self._knowledge.add_keys(jwk for jwk in keys if isinstance(jwk, dict))
+        self._knowledge.add_keys(jwk for jwk in keys if isinstance(jwk, dict))
 
     def _document(self, url: str) -> dict[str, Any]:
         body = self._transport.get(url, limit=DOCUMENT_LIMIT)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.server.hearing import Hearing
 from tests.server.stage import Somebody, Stage, call, problem
+from watchword.jose import jws
+from watchword.jose.encoding import decode_base64url, encode_base64url
+from watchword.jose.jwk import Key
+from watchword.protocol import access_token
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +86,28 @@ class TestRevoke:
         message = (await stage.http.get("/revocations")).text
         answer = await stage.http.post(f"{V1}/tokens/revoke", json={"token": message}, headers=root.bearer)
         problem(answer, 422, "invalid_input")
+
+    async def test_a_token_that_another_signed_or_that_names_another_issuer(
+        self, stage: Stage, root: Somebody
+    ) -> None:
+        """Our own claims under a strange key, no key, or our key under another issuer's name: 422 for each."""
+        ada = await stage.newcomer()
+        ours = await stage.services.keys.signing_key(jws.parse(token(ada)).kid or "")
+        claims = json.loads(decode_base64url(token(ada).split(".")[1]))
+        nameless = jws.sign(b"{}", ours, typ="at+jwt", header={"kid": None})
+        forged = [
+            access_token.issue(claims, Key.generate("ES256")),
+            access_token.issue({**claims, "iss": "https://other.example.com"}, ours),
+            nameless.replace(nameless.split(".")[0], encode_base64url(b'{"alg":"ES256","typ":"at+jwt"}')),
+        ]
+        for text in forged:
+            answer = await stage.http.post(f"{V1}/tokens/revoke", json={"token": text}, headers=root.bearer)
+            problem(answer, 422, "invalid_input")
+        assert await stage.events("token.revoked") == []
+        told = await call(
+            stage, root, "POST", f"{V1}/tokens/revoke", json={"token": access_token.issue(claims, ours)}
+        )
+        assert told["user_id"] == ada.id
 
     async def test_all_die_and_sessions_go_on(self, stage: Stage, root: Somebody, api: Hearing) -> None:
         """The administrator's own token with them."""
