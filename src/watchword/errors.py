@@ -15,6 +15,7 @@ The tree, so that a caller can catch as wide or as narrow as he wants::
     │   └── InvalidInput, InvalidCredentials, AccountDisabled, EmailTaken, UsernameTaken, NotFound,
     │       MethodNotAllowed, NotAcceptable, Conflict, AccessDenied, UnsupportedMediaType, ContentTooLarge,
     │       HeaderFieldsTooLarge, RequestTimeout, TooManyRequests, MalformedContent
+    ├── CrossSite ................ 403: a cookie, and a page that may not use it
     ├── TemporarilyUnavailable ... 503: try again
     ├── ServerError .............. 500: our fault
     ├── InvalidKey ............... a key that must not be loaded (RFC 7517, 7518)
@@ -36,6 +37,7 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "ContentTooLarge",
+    "CrossSite",
     "EmailTaken",
     "HeaderFieldsTooLarge",
     "InsufficientScope",
@@ -125,6 +127,14 @@ class InvalidRequest(TokenError):
     error = "invalid_request"
     status = 400
     title = "The request is malformed"
+
+
+class CrossSite(WatchwordError):
+    """A request that acts by a cookie was not sent by a page that may (ASVS 3.5)."""
+
+    error = "cross_site"
+    status = 403
+    title = "Another site's page may not do this"
 
 
 class OAuthError(WatchwordError):

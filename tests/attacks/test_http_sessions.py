@@ -118,7 +118,7 @@ class TestSession:
             problem(answer, 422, "invalid_input")
 
     async def test_req_s02_an_id_cannot_be_guessed(self, stage: Stage) -> None:
-        """128 random bits and no pattern; a cookie is never set, so none can be stolen or ridden."""
+        """128 random bits and no pattern."""
         ada = await stage.somebody()
         ids = [(await stage.login(ada)).session_id.removeprefix("ses_") for _ in range(15)]
         assert {len(text) for text in ids} == {22}

@@ -104,6 +104,17 @@ class TestSources:
         assert Settings.load({**there, "trusted_proxies": "10.0.0.1"}).warnings() == []
         assert Settings.load({"issuer": "https://auth.example.com"}).warnings() == []
 
+    def test_cookies_are_the_issuer_s_host_s(self) -> None:
+        """They are on, under a name of ours, and no other origin's page may act by them."""
+        cookies = Settings.load({"issuer": "https://example.com/login"}).cookies
+        assert cookies is not None
+        assert (cookies.name, cookies.domain, cookies.same_site) == ("watchword", None, "Lax")
+        assert cookies.allowed == {"https://example.com"}
+        named = Settings.load({"cookie_origins": "https://a.example, http://localhost:5173"}).cookies
+        assert named is not None
+        assert named.origins == {"https://a.example", "http://localhost:5173"}
+        assert Settings.load({"cookies": "false"}).cookies is None
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
@@ -148,6 +159,21 @@ class TestRefusals:
             ("admin_email", "root@example.com"),
             ("admin_password", "thirteen-green-anchors"),
             ("tls_cert", "/nowhere/cert.pem"),
+            ("cookies", "on"),
+            ("cookie_name", ""),
+            ("cookie_name", "two words"),
+            ("cookie_name", "__Host-watchword"),
+            ("cookie_name", "watchword=x"),
+            ("cookie_same_site", "None"),
+            ("cookie_domain", "localhost"),
+            ("cookie_origins", "*"),
+            ("cookie_origins", "null"),
+            ("cookie_origins", "app.example.com"),
+            ("cookie_origins", "http://app.example.com"),
+            ("cookie_origins", "https://app.example.com/"),
+            ("cookie_origins", "https://app.example.com/page"),
+            ("cookie_origins", "https://app.example.com:443"),
+            ("cookie_origins", "https://App.example.com"),
         ],
     )
     def test_an_ill_typed_or_unsafe_value_stops_the_start(self, name: str, text: str) -> None:
@@ -155,6 +181,26 @@ class TestRefusals:
         line = refusal({name: text})
         spoken = {"refresh_token_ttl": "access_token_ttl", "admin_password": "admin_email"}.get(name, name)
         assert line.startswith(f"{spoken}:"), line
+
+    @pytest.mark.parametrize(
+        ("issuer", "domain"),
+        [
+            ("https://auth.example.com", "other.example"),
+            ("https://auth.example.com", "xample.com"),
+            ("https://auth.example.com", ".example.com"),
+            ("https://auth.example.com", "com"),
+            ("https://auth.example.com", "sub.auth.example.com"),
+            ("https://192.0.2.1", "0.2.1"),
+            ("https://[2001:db8::1]", "db8::1"),
+            ("http://auth.localhost", "auth.localhost"),
+        ],
+    )
+    def test_a_cookie_s_domain_is_one_of_the_issuer_s(self, issuer: str, domain: str) -> None:
+        """Browsers would drop any other without a word."""
+        assert refusal({"issuer": issuer, "cookie_domain": domain}).startswith("cookie_domain:")
+        settings = Settings.load({"issuer": "https://auth.example.com", "cookie_domain": "example.com"})
+        assert settings.cookies is not None
+        assert settings.cookies.domain == "example.com"
 
     def test_an_unknown_name_stops_the_start_wherever_it_stands(self, tmp_path: Path) -> None:
         """A typing error in a security setting must not mean its default."""

@@ -136,7 +136,7 @@ def _rename_answer(status: int, body: bytes, answer: Mapping[str, str]) -> bytes
     if status >= 400:
         phrase = HTTPStatus(status).phrase
         return msgspec.json.encode({"error": phrase, "message": document.get("title", phrase)})
-    return msgspec.json.encode({name: document[ours] for name, ours in answer.items()})
+    return msgspec.json.encode({name: document[ours] for name, ours in answer.items() if ours in document})
 
 
 def _with_length(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:

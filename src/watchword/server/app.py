@@ -12,6 +12,7 @@ from watchword.server.aliases import Aliases
 from watchword.server.routes import ROUTES
 from watchword.server.services import Services
 from watchword.server.settings import Settings
+from watchword.server.web.cookies import Cookies
 from watchword.server.web.dispatch import Dispatcher
 from watchword.server.web.observe import Observer, make_logger
 from watchword.server.web.request import Receive, Scope, Send
@@ -53,7 +54,8 @@ def create_app(
         }
     )
     https = settings.issuer.startswith("https:")
-    return App(Dispatcher(ROUTES, services, settings.web, observer, https), services, observer)
+    cookies = Cookies(settings.cookies)
+    return App(Dispatcher(ROUTES, services, settings.web, observer, https, cookies), services, observer)
 
 
 def _spans(settings: Settings, provider: TracerProvider | None) -> Spans | None:

@@ -10,12 +10,14 @@ from watchword.server.parsing import (
     parse_boolean,
     parse_choice,
     parse_claims,
+    parse_cookie_name,
     parse_count,
     parse_credential,
     parse_list,
     parse_master_key,
     parse_networks,
     parse_optional_span,
+    parse_origins,
     parse_port,
     parse_redis,
     parse_secrets,
@@ -186,6 +188,40 @@ ROWS: Final[Sequence[Row]] = (
         "how long a session that ended or expired is kept; its tokens are dead from the first moment",
     ),
     Row("CORS_ORIGINS", parse_list, "", "origins whose pages may call the first-party API"),
+    Row(
+        "COOKIES",
+        parse_boolean,
+        "true",
+        "whether a log-in may ask for cookies in place of tokens: see [cookies](cookies.md); `false`: none is set, "
+        "and none counts",
+    ),
+    Row(
+        "COOKIE_NAME",
+        parse_cookie_name,
+        "watchword",
+        "the name of the cookie with the access token; under an https issuer browsers see `__Host-` before it",
+    ),
+    Row(
+        "COOKIE_DOMAIN",
+        parse_text,
+        None,
+        "a domain whose hosts all get the cookies, for an API on another host than the server; unset, the issuer's "
+        "host alone. The names then begin with `__Secure-`",
+    ),
+    Row(
+        "COOKIE_SAME_SITE",
+        parse_choice("Lax", "Strict"),
+        "Lax",
+        "`Lax`: a link from another site brings the access cookie along; `Strict`: it does not. The refresh cookie "
+        "is always `Strict`",
+    ),
+    Row(
+        "COOKIE_ORIGINS",
+        parse_origins,
+        "",
+        "other origins than the issuer's whose pages may act by cookies, `https://app.example.com`; they may call "
+        "the first-party API without standing in `CORS_ORIGINS`",
+    ),
     Row(
         "TRUSTED_PROXIES",
         parse_networks,

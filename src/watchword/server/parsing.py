@@ -10,8 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from watchword.errors import InvalidKey
+from watchword.errors import ConfigurationError, InvalidKey
 from watchword.jose.weakness import check_secret
+from watchword.protocol.cookie import origin_of
+from watchword.protocol.metadata import check_issuer_url
 
 __all__ = [
     "format_span",
@@ -19,6 +21,7 @@ __all__ = [
     "parse_boolean",
     "parse_choice",
     "parse_claims",
+    "parse_cookie_name",
     "parse_count",
     "parse_credential",
     "parse_database",
@@ -26,6 +29,7 @@ __all__ = [
     "parse_master_key",
     "parse_networks",
     "parse_optional_span",
+    "parse_origins",
     "parse_port",
     "parse_redis",
     "parse_secrets",
@@ -150,6 +154,26 @@ def parse_boolean(text: str) -> bool:
 def parse_list(text: str) -> tuple[str, ...]:
     """Texts separated by commas."""
     return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Origins separated by commas, each as a browser writes it; plain http on this machine alone."""
+    found = parse_list(text)
+    for origin in found:
+        try:
+            plain = origin_of(check_issuer_url(origin)) == origin
+        except ConfigurationError:
+            plain = False
+        if not plain:
+            raise ValueError(f"{origin!r} is not an origin like https://app.example.com")
+    return found
+
+
+def parse_cookie_name(text: str) -> str:
+    """The name of a cookie; the prefix that browsers understand is put before it by itself."""
+    if not re.fullmatch(r"(?!__)[A-Za-z0-9_.-]{1,64}", text):
+        raise ValueError("must be up to 64 of A-Z a-z 0-9 . _ - and not begin with __")
+    return text
 
 
 def parse_database(text: str) -> Path | str:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
+from urllib.parse import urlsplit
 
+from watchword.protocol.cookie import origin_of
 from watchword.server.store.records import SessionRules
 
 __all__ = [
     "AccessTokenPolicy",
+    "CookiePolicy",
     "FeedPolicy",
     "KeyPolicy",
     "LimitPolicy",
@@ -59,6 +62,34 @@ class SessionPolicy:
             maximum_per_user=self.maximum_per_user,
             access_lifetime=access_lifetime,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CookiePolicy:
+    """How tokens travel in cookies (ASVS 3.3, RFC 6265bis)."""
+
+    issuer: str
+    name: str = "watchword"
+    domain: str | None = None
+    """Whose hosts all get them; ``None``: the issuer's host alone."""
+    same_site: Literal["Lax", "Strict"] = "Lax"
+    origins: frozenset[str] = frozenset()
+    """Other origins whose pages may act by them."""
+
+    @property
+    def https(self) -> bool:
+        """Whether they travel by TLS alone."""
+        return self.issuer.startswith("https:")
+
+    @property
+    def path(self) -> str:
+        """Under which path of its host the server stands."""
+        return urlsplit(self.issuer).path
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Every origin whose pages may act by them."""
+        return self.origins | {origin_of(self.issuer)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ the default. No other module reads the environment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -100,8 +101,22 @@ class Settings:
             raise ConfigurationError("access_token_ttl: must not be longer than a session may live")
         if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
             raise ConfigurationError("workers: one process serves a database in memory")
+        self._check_cookies()
         if self.shares_database and self.secret is None:
             raise ConfigurationError("secret: nodes that share a database share the master key: give it")
+
+    def _check_cookies(self) -> None:
+        domain = self.values["COOKIE_DOMAIN"]
+        if domain is None:
+            return
+        issuer = urlsplit(self.issuer)
+        host = issuer.hostname or ""
+        if issuer.scheme != "https":
+            raise ConfigurationError("cookie_domain: it takes an https issuer")
+        # An address has no domain, and one label is a registry's: browsers would drop the cookie.
+        named = "." in domain and re.search("[a-z]", host.rpartition(".")[2])
+        if not named or not (host == domain or host.endswith(f".{domain}")):
+            raise ConfigurationError(f"cookie_domain: {domain} is no domain of the issuer's host {host}")
 
     @property
     def host(self) -> str:
@@ -171,6 +186,19 @@ class Settings:
             idle=self.values["SESSION_IDLE_TTL"],
             grace=self.values["REFRESH_REUSE_GRACE"],
             maximum_per_user=self.values["MAX_SESSIONS_PER_USER"],
+        )
+
+    @property
+    def cookies(self) -> policies.CookiePolicy | None:
+        """How tokens travel in cookies; ``None``: they do not."""
+        if not self.values["COOKIES"]:
+            return None
+        return policies.CookiePolicy(
+            self.issuer,
+            self.values["COOKIE_NAME"],
+            self.values["COOKIE_DOMAIN"],
+            self.values["COOKIE_SAME_SITE"],
+            frozenset(self.values["COOKIE_ORIGINS"]),
         )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from watchword.errors import AccessDenied, InvalidInput, MissingCredentials
 from watchword.server.endpoints.views import BasicBody
 from watchword.server.services import Services
+from watchword.server.web.cookies import cookies_of
 from watchword.server.web.request import Request
 from watchword.server.web.responses import Response, json_response
 
@@ -17,7 +18,7 @@ async def basic_session(services: Services, request: Request) -> Response:
     The refresh token of that new session is handed to nobody: it ends with its time, or is ended.
     """
     body: BasicBody = request.body or BasicBody()
-    values = request.header_values("authorization")
+    values = cookies_of(request).credentials(request)
     scope = None
     if body.password is not None:
         if values:

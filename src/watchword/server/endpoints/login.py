@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from watchword.errors import MissingCredentials
-from watchword.server.endpoints.views import LoginBody, LogoutBody, TokenBody, login_view
+from watchword.errors import InvalidGrant, InvalidInput, InvalidRequest, InvalidToken, MissingCredentials
+from watchword.server.endpoints.views import LoginBody, LogoutBody, TokenBody, login_view, refreshed_view
 from watchword.server.services import Services
+from watchword.server.tokens.issuance import TokenSet
+from watchword.server.web.cookies import Cookies, cookies_of
+from watchword.server.web.errors import error_response
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response
 
 __all__ = ["login", "logout", "token"]
 
 _REASON: Final = "logged_out"
+_TWICE: Final = "credentials came twice: a cookie and a refresh token"
 
 
 async def login(services: Services, request: Request) -> Response:
-    """``POST /auth/login``: e-mail or user name and password for a token set."""
+    """``POST /auth/login``: e-mail or user name and password for a token set, or for cookies."""
     body: LoginBody = request.body
+    cookies = cookies_of(request)
+    if body.cookie:
+        cookies.check_login(request)
     result = await services.login.password(
         email=body.email,
         username=body.username,
@@ -27,16 +36,28 @@ async def login(services: Services, request: Request) -> Response:
         device=body.device,
         origin=request.origin(),
     )
-    return json_response(login_view(result.tokens, result.user))
+    answer = json_response(login_view(result.tokens, result.user, bare=body.cookie))
+    return _with_cookies(cookies, answer, result.tokens) if body.cookie else answer
 
 
 async def token(services: Services, request: Request) -> Response:
     """``POST /auth/token``: a refresh token for its successor and a new access token."""
-    body: TokenBody = request.body
-    tokens = await services.refresh_tokens.rotate(
-        body.refresh_token, scope=body.scope, origin=request.origin()
-    )
-    return json_response(tokens)
+    body: TokenBody = request.body or TokenBody()
+    cookies = cookies_of(request)
+    given, kept = body.refresh_token, cookies.refresh_token(request)
+    if given is not None and kept is not None:
+        raise InvalidRequest(_TWICE)
+    if kept is None:
+        if given is None:
+            raise InvalidInput(errors=[("refresh_token", "is missing")])
+        return json_response(
+            await services.refresh_tokens.rotate(given, scope=body.scope, origin=request.origin())
+        )
+    try:
+        tokens = await services.refresh_tokens.rotate(kept, scope=body.scope, origin=request.origin())
+    except InvalidGrant as refused:
+        return replace(error_response(refused), cookies=cookies.clear())
+    return _with_cookies(cookies, json_response(refreshed_view(tokens)), tokens)
 
 
 async def logout(services: Services, request: Request) -> Response:
@@ -46,10 +67,26 @@ async def logout(services: Services, request: Request) -> Response:
     bring no other ends its own session alone: an old copy of one must not log its owner out everywhere.
     """
     body: LogoutBody = request.body or LogoutBody()
+    cookies = cookies_of(request)
+    if not cookies.came(request):
+        await _log_out(services, request, body, body.refresh_token, request.header_values("authorization"))
+        return EMPTY
     if body.refresh_token is not None:
-        session_id, user_id = await services.refresh_tokens.give_up(body.refresh_token, request.origin())
+        raise InvalidRequest(_TWICE)
+    kept, values = cookies.refresh_token(request), cookies.credentials(request)
+    try:
+        await _log_out(services, request, body, kept, values)
+    except (InvalidGrant, InvalidToken) as refused:
+        return replace(error_response(refused), cookies=cookies.clear())
+    return replace(EMPTY, cookies=cookies.clear())
+
+
+async def _log_out(
+    services: Services, request: Request, body: LogoutBody, refresh_token: str | None, values: Sequence[str]
+) -> None:
+    if refresh_token is not None:
+        session_id, user_id = await services.refresh_tokens.give_up(refresh_token, request.origin())
     else:
-        values = request.header_values("authorization")
         if not values:
             raise MissingCredentials
         request.caller = await services.introspection.authenticate(values, audience="first-party")
@@ -58,4 +95,10 @@ async def logout(services: Services, request: Request) -> Response:
         await services.sessions.end_all(user_id, _REASON, request.origin())
     else:
         await services.store.sessions.end(session_id, _REASON, request.origin(), user_id=user_id)
-    return EMPTY
+
+
+def _with_cookies(cookies: Cookies, answer: Response, tokens: TokenSet) -> Response:
+    lines = cookies.set(
+        tokens.access_token, tokens.expires_in, tokens.refresh_token, tokens.refresh_token_expires_in
+    )
+    return replace(answer, cookies=lines)

@@ -28,6 +28,7 @@ __all__ = [
     "TokenBody",
     "UserView",
     "login_view",
+    "refreshed_view",
     "session_view",
     "user_view",
 ]
@@ -56,12 +57,12 @@ class RegisteredView(Struct, frozen=True, kw_only=True):
 
 
 class LoginView(Struct, frozen=True, kw_only=True):
-    """A token set and whose it is."""
+    """A token set and whose it is; in cookie mode without the tokens."""
 
-    access_token: str
-    token_type: str
+    access_token: str | UnsetType = UNSET
+    token_type: str | UnsetType = UNSET
     expires_in: int
-    refresh_token: str
+    refresh_token: str | UnsetType = UNSET
     refresh_token_expires_in: int
     scope: str
     session_id: str
@@ -69,12 +70,12 @@ class LoginView(Struct, frozen=True, kw_only=True):
 
 
 class RefreshedView(Struct, frozen=True, kw_only=True):
-    """A token set."""
+    """A token set; in cookie mode without the tokens."""
 
-    access_token: str
-    token_type: str
+    access_token: str | UnsetType = UNSET
+    token_type: str | UnsetType = UNSET
     expires_in: int
-    refresh_token: str
+    refresh_token: str | UnsetType = UNSET
     refresh_token_expires_in: int
     scope: str
     session_id: str
@@ -119,6 +120,7 @@ class LoginBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: str | None = None
     scope: str | None = None
     device: Device | None = None
+    cookie: bool = False
 
 
 class BasicBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,14 +144,14 @@ class BasicView(Struct, frozen=True, kw_only=True):
 
 
 class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A refresh."""
+    """A refresh; the token is left out where a cookie brings it."""
 
-    refresh_token: str
+    refresh_token: str | None = None
     scope: str | None = None
 
 
 class LogoutBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A log-out; everything may be left out where a bearer token says who."""
+    """A log-out; everything may be left out where a bearer token or a cookie says who."""
 
     refresh_token: str | None = None
     everywhere: bool = False
@@ -191,17 +193,27 @@ def user_view(user: User) -> UserView:
     )
 
 
-def login_view(tokens: TokenSet, user: User) -> LoginView:
-    """The answer to a log-in."""
+def login_view(tokens: TokenSet, user: User, *, bare: bool = False) -> LoginView:
+    """The answer to a log-in; *bare*: without the tokens, which go by cookie."""
     return LoginView(
-        access_token=tokens.access_token,
-        token_type=tokens.token_type,
+        access_token=UNSET if bare else tokens.access_token,
+        token_type=UNSET if bare else tokens.token_type,
         expires_in=tokens.expires_in,
-        refresh_token=tokens.refresh_token,
+        refresh_token=UNSET if bare else tokens.refresh_token,
         refresh_token_expires_in=tokens.refresh_token_expires_in,
         scope=tokens.scope,
         session_id=tokens.session_id,
         user=user_view(user),
+    )
+
+
+def refreshed_view(tokens: TokenSet) -> RefreshedView:
+    """The answer to a refresh by cookie: what a page must know, and no token."""
+    return RefreshedView(
+        expires_in=tokens.expires_in,
+        refresh_token_expires_in=tokens.refresh_token_expires_in,
+        scope=tokens.scope,
+        session_id=tokens.session_id,
     )
 
 

@@ -37,6 +37,7 @@ _PROBLEM: Final = {
         },
     },
 }
+_OPENING: Final[Mapping[str, tuple[str, ...]]] = {"first-party": ("bearer", "cookie"), "admin": ("bearer",)}
 _EXAMPLES: Final[Mapping[str, Any]] = {
     "email": "ada@example.com",
     "password": "correct horse battery staple",
@@ -58,8 +59,9 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 
 
 @lru_cache(maxsize=4)
-def openapi_document(routes: Sequence[Route], issuer: str) -> dict[str, Any]:
-    """The document for *routes*, served at *issuer*."""
+def openapi_document(routes: Sequence[Route], issuer: str, cookies: tuple[str, str] | None) -> dict[str, Any]:
+    """The document for *routes*, served at *issuer*; *cookies*: the names of those with access and refresh token."""
+    schemes = _schemes(cookies)
     shown = [route for route in routes if route.tag]
     types = [kind for route in shown for kind in (route.body, route.answer) if kind is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
@@ -67,7 +69,7 @@ def openapi_document(routes: Sequence[Route], issuer: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in shown:
         path = _PARAM.sub(r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schema_of)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schema_of, schemes)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -79,14 +81,20 @@ def openapi_document(routes: Sequence[Route], issuer: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**components, "Problem": _PROBLEM},
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            },
+            "securitySchemes": schemes,
         },
     }
 
 
-def _operation(route: Route, schema_of: Mapping[int, Any]) -> dict[str, Any]:
+def _schemes(cookies: tuple[str, str] | None) -> dict[str, Any]:
+    schemes: dict[str, Any] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    if cookies is not None:
+        for scheme, name in zip(("cookie", "refresh"), cookies, strict=True):
+            schemes[scheme] = {"type": "apiKey", "in": "cookie", "name": name}
+    return schemes
+
+
+def _operation(route: Route, schema_of: Mapping[int, Any], schemes: Mapping[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}{re.sub(r'[^a-zA-Z]+', '_', route.path)}".rstrip("_"),
@@ -102,10 +110,10 @@ def _operation(route: Route, schema_of: Mapping[int, Any]) -> dict[str, Any]:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if route.auth != "none":
-        operation["security"] = [{"bearer": []}]
-    elif route.optional_body:
-        operation["security"] = [{"bearer": []}, {}]
+    opening = _OPENING.get(route.auth, route.stands_in)
+    security: list[Any] = [{scheme: []} for scheme in opening if scheme in schemes]
+    if security:
+        operation["security"] = security if route.auth != "none" else [*security, {}]
     if route.body is not None:
         operation["requestBody"] = {
             "required": not route.optional_body,
@@ -166,9 +174,9 @@ def _curl(route: Route, issuer: str) -> str:
     parts = [line]
     if route.auth == "admin":
         parts.append('-H "Authorization: Bearer $ADMIN_TOKEN"')
-    elif route.auth == "first-party" or route.optional_body:
+    elif route.auth == "first-party" or "bearer" in route.stands_in:
         parts.append('-H "Authorization: Bearer $ACCESS_TOKEN"')
-    if route.body is not None and not (route.optional_body and route.auth == "none"):
+    if route.body is not None and not (route.auth == "none" and "bearer" in route.stands_in):
         parts.append("-H 'Content-Type: application/json'")
         body = json.dumps(_example(route.body))
         quote = '"' if "$" in body else "'"

@@ -58,7 +58,9 @@ async def docs(services: Services, request: Request) -> Response:
 
 async def openapi(services: Services, request: Request) -> Response:
     """``GET /openapi.json``: the same for machines."""
-    document = openapi_document(_routes(request), services.introspection.policy.issuer)
+    cookies = request.dispatcher.cookies
+    names = (cookies.name, cookies.refresh_name) if cookies.policy is not None else None
+    document = openapi_document(_routes(request), services.introspection.policy.issuer, names)
     return Response(200, msgspec.json.encode(document), headers={"Cache-Control": "public, max-age=60"})
 
 

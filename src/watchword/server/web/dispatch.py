@@ -28,6 +28,7 @@ from watchword.errors import (
 from watchword.protocol.challenge import holds_token
 from watchword.server.policies import WebPolicy
 from watchword.server.web.address import client_address, is_confidential
+from watchword.server.web.cookies import Cookies
 from watchword.server.web.errors import error_response
 from watchword.server.web.observe import Observer
 from watchword.server.web.request import Receive, Request, Scope, Send, read_form, read_json
@@ -58,6 +59,7 @@ class Dispatcher:
     policy: WebPolicy
     observer: Observer
     https: bool
+    cookies: Cookies = field(default_factory=Cookies)
     token_bytes: Callable[[int], bytes] = field(default=os.urandom, repr=False)
     _exact: dict[str, dict[str, Route]] = field(default_factory=dict, repr=False)
     _patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = field(default_factory=list, repr=False)
@@ -122,9 +124,12 @@ class Dispatcher:
         if route.media_type == JSON and route.status != 204 and not request.accepts(JSON):
             raise NotAcceptable
         if route.auth != "none":
-            request.caller = await self.services.introspection.authenticate(
-                request.header_values("authorization"), audience=route.auth
+            # A cookie comes with whatever a page sends: the server is not administered by one.
+            by_cookie = route.auth == "first-party"
+            values = (
+                self.cookies.credentials(request) if by_cookie else request.header_values("authorization")
             )
+            request.caller = await self.services.introspection.authenticate(values, audience=route.auth)
         if route.form:
             request.body = await read_form(request, self.policy.body_limit)
         elif route.body is not None and not (route.optional_body and _is_bare(request)):
@@ -134,6 +139,7 @@ class Dispatcher:
     async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
         head = self._head(response)
         own = [(b"x-request-id", request.id.encode())]
+        own += [(b"set-cookie", cookie.encode()) for cookie in response.cookies]
         if origins := request.header_values("origin"):
             own += self._cors(origins[0], request, route)
         if response.stream is not None:
@@ -175,13 +181,17 @@ class Dispatcher:
             return []
         if asked.cors == "public":
             return [(b"access-control-allow-origin", b"*")]
-        if origin not in self.policy.cors_origins:
+        by_cookie = origin in self.cookies.origins
+        if not by_cookie and origin not in self.policy.cors_origins:
             return [(b"vary", b"Origin")]
         fields = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+        if by_cookie:
+            fields.append((b"access-control-allow-credentials", b"true"))
         if request.method == "OPTIONS":
+            own = b", x-csrf" if by_cookie else b""
             fields += [
                 (b"access-control-allow-methods", asked.method.encode()),
-                (b"access-control-allow-headers", b"authorization, content-type"),
+                (b"access-control-allow-headers", b"authorization, content-type" + own),
                 (b"access-control-max-age", b"600"),
             ]
         return fields

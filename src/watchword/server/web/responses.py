@@ -60,6 +60,7 @@ class Response:
         media_type: its ``Content-Type``; empty where there is no body.
         headers: further fields.
         stream: in place of *body*: chunks as they come.
+        cookies: ``Set-Cookie`` values, which may hold secrets.
     """
 
     status: int = 200
@@ -67,6 +68,7 @@ class Response:
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
+    cookies: tuple[str, ...] = field(default=(), repr=False)
 
 
 NO_STORE: Final = {"Cache-Control": "no-store"}

@@ -33,6 +33,7 @@ class Route:
         faults: the statuses of refusals that belong to this route alone.
         query: names and meanings of its query parameters.
         cors: whether pages of configured origins, or of any (``public``), may call.
+        stands_in: what may take the place of the body: security schemes of the documents.
         tag: the chapter of the documents; empty: not in them.
         plain: whether it may be asked without TLS from another machine: probes, which tell nothing.
     """
@@ -51,6 +52,7 @@ class Route:
     query: tuple[tuple[str, str], ...] = ()
     cors: Literal["none", "configured", "public"] = "configured"
     media_type: str = "application/json"
+    stands_in: tuple[str, ...] = ()
     tag: str = ""
     plain: bool = False
 
@@ -59,7 +61,7 @@ class Route:
         """Every status this route may answer with."""
         found = {self.status, 400, 500, 503, *self.faults}
         if self.auth != "none":
-            found |= {401, 403} if self.auth == "admin" else {401}
+            found |= {401, 403}
         if self.media_type == "application/json" and self.status != 204:
             found.add(406)
         if self.body is not None or self.form:

@@ -1,0 +1,89 @@
+"""The cookie that carries an access token: its name, its one reading, and whose page may use it (RFC 6265).
+
+A browser sends cookies with whatever any page makes it send, so a request that acts by a cookie must
+also show where it comes from. Server and guard ask the same proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from watchword.errors import CrossSite, InvalidRequest
+
+__all__ = ["CSRF", "REFRESH", "SAFE_METHODS", "check_site", "cookie_name", "cookie_value", "origin_of"]
+
+CSRF: Final = "x-csrf"
+"""A field that no form sends, and no page of another origin either, unless CORS lets it."""
+REFRESH: Final = "-refresh"
+"""What the name of the cookie with the refresh token ends with."""
+SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+"""Methods that change nothing (RFC 9110 9.2.1)."""
+
+_HOST: Final = "__Host-"
+_SECURE: Final = "__Secure-"
+_OWN: Final = frozenset(("same-origin", "none"))
+
+
+def cookie_name(name: str, *, https: bool, shared: bool = False) -> str:
+    """*name* as the browser has it: under https with the prefix by which it takes none that anybody else set.
+
+    ``__Host-`` ties a cookie to one host and its root path; a *shared* one, which has a domain or another path,
+    is ``__Secure-`` (RFC 6265bis 4.1.3). A name that has a prefix keeps it.
+    """
+    if not https or name.startswith((_HOST, _SECURE)):
+        return name
+    return (_SECURE if shared else _HOST) + name
+
+
+def cookie_value(fields: Sequence[str], name: str) -> str | None:
+    """The value of the cookie *name* in the ``Cookie`` fields of a request; ``None`` where it is not (RFC 6265 4.2).
+
+    Raises:
+        InvalidRequest: it came twice: which of the two another reader would take, nobody knows.
+    """
+    found = None
+    for field in fields:
+        for pair in field.split(";"):
+            key, equals, value = pair.partition("=")
+            if equals and key.strip(" \t") == name:
+                if found is not None:
+                    raise InvalidRequest("credentials came twice: two cookies of one name")
+                found = value.strip(" \t")
+    return found
+
+
+def check_site(*, site: str | None, origin: str | None, proof: str | None, allowed: Collection[str]) -> None:
+    """Check that a request which acts by a cookie was sent by a page that may (Fetch Metadata, RFC 6454 7).
+
+    Browsers say it themselves, in fields that no script can write; who sends neither of them is no
+    browser of today, and shows that he could choose the fields of his request.
+
+    Args:
+        site: ``Sec-Fetch-Site``.
+        origin: ``Origin``.
+        proof: ``X-CSRF``.
+        allowed: the origins whose pages may.
+
+    Raises:
+        CrossSite: it was not, or nothing says that it was.
+    """
+    if site in _OWN:
+        return
+    if origin is not None:
+        if origin not in allowed:
+            raise CrossSite("a page of another origin sent this: cookies do not count for it")
+    elif site is not None:
+        raise CrossSite("a page of another site sent this: cookies do not count for it")
+    elif proof is None:
+        raise CrossSite("nothing says which page sent this: send the field X-CSRF: 1 along with cookies")
+
+
+def origin_of(url: str) -> str:
+    """The origin of *url*, as a browser writes it (RFC 6454 6.2)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
