@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
+from watchword.guard.arguments import check_arguments
 from watchword.guard.credentials import Header, credentials_of, text_of
 from watchword.guard.offline import Offline, parse_keys
 from watchword.guard.principal import Principal
 from watchword.guard.request import Request
 from watchword.guard.verifier import Verifier
 from watchword.guard.view import View
-from watchword.jose.algorithms import ALGORITHMS
 from watchword.jose.jwk import KeySet
 from watchword.protocol.basic import parse_basic
 from watchword.protocol.challenge import MAX_SIZE
@@ -32,15 +32,11 @@ __all__ = ["Guard", "OnStale"]
 
 OnStale = Literal["accept", "reject", "introspect"]
 
-MAX_LEEWAY: Final = 240
-"""Seconds. A revocation is kept five minutes past the last token it is for; a leeway must end before."""
-
 PATIENCE: Final = 2.0
 """Seconds that a request may wait for the issuer's answer, where it asks at all."""
 
 _UNCONFIRMED: Final = "this needs fresh news of revocations, and the issuer did not answer"
 _FIRST_WAIT: Final = 3.0
-_MAX_CACHE: Final = 10_000_000
 
 
 class Guard:
@@ -99,7 +95,7 @@ class Guard:
         self.audience = audience
         self.max_staleness = max_staleness
         self.on_stale = on_stale
-        _check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
+        check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
         if feed_secret is not None and not (feed_secret.isascii() and feed_secret.isprintable()):
             raise ConfigurationError("feed_secret: must be printable ASCII")
         self._issuer: Feed | None = feed
@@ -328,30 +324,6 @@ class Guard:
         self._issuer.start()
         self._issuer.wait(_FIRST_WAIT)
         self._begun = True
-
-
-def _check_arguments(
-    audience: object,
-    algorithms: Collection[str],
-    leeway: float,
-    max_staleness: float,
-    on_stale: str,
-    cache_size: int,
-) -> None:
-    if not isinstance(audience, str) or not audience:
-        raise ConfigurationError("audience: must be a text")
-    if isinstance(algorithms, str) or not algorithms:
-        raise ConfigurationError("algorithms: must be a list of names")
-    if unknown := [name for name in algorithms if name not in ALGORITHMS]:
-        raise ConfigurationError(f"algorithms: {unknown[0]!r} is not allowed")
-    if not 0 <= leeway <= MAX_LEEWAY:
-        raise ConfigurationError(f"leeway: must be 0 to {MAX_LEEWAY} seconds")
-    if not max_staleness > 0:
-        raise ConfigurationError("max_staleness: must be more than 0 seconds")
-    if on_stale not in ("accept", "reject", "introspect"):
-        raise ConfigurationError("on_stale: must be accept, reject or introspect")
-    if not 0 <= cache_size <= _MAX_CACHE:
-        raise ConfigurationError(f"cache_size: must be 0 to {_MAX_CACHE}")
 
 
 _GUARDS: Final[weakref.WeakSet[Guard]] = weakref.WeakSet()
