@@ -86,6 +86,7 @@ ROOMS: dict[str, set[str]] = {
         "server.services",
         "server.policies",
         "server.tokens",  # a token set is what a log-in answers with
+        "server.login",  # and a new API key, with its text, what making one does
         "server.ephemeral",  # registrations are counted by network
     },
     "server.pages": {"server.web", "server.services", "server.policies"},
@@ -130,6 +131,8 @@ ROOMS["cli"].add("server.parsing")
 ROOMS["cli"].add("frameworks")
 # `doctor` asks the counters whether they answer
 ROOMS["cli"].add("server.ephemeral")
+# a new API key, with its text, is what making one answers
+ROOMS["cli"].add("server.login")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
 ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 

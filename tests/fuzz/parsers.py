@@ -14,6 +14,7 @@ from watchword.jose import jws
 from watchword.jose.encoding import decode_base64url, parse_json
 from watchword.jose.jwk import Key, KeySet
 from watchword.protocol import access_token, revocation_list
+from watchword.protocol.api_key import ApiKey, parse_api_key
 from watchword.protocol.basic import parse_basic
 from watchword.protocol.challenge import holds_token, parse_authorization
 from watchword.protocol.metadata import check_issuer_url
@@ -50,6 +51,7 @@ FEED = RevocationList(
 )  # fmt: skip
 CODEC = RefreshTokenCodec({1: bytes(32), 2: bytes(range(32))})
 REFRESH = CODEC.mint(1, session_id(bytes(16)), 7, bytes(range(16)))
+API_KEY = ApiKey(bytes(range(16)), bytes(range(16))).text()
 GUARD = Guard(ISSUER, keys=public("HS256"), clock=lambda: NOW)
 JWKS = json.dumps({"keys": [private(name).public_jwk() for name in ("ES256", "EdDSA", "RS256")]}).encode()
 
@@ -125,6 +127,9 @@ PARSERS: dict[str, Parser] = {
         5,
     ),
     "refresh token": Parser(_latin(CODEC.parse), (REFRESH.encode(),), 3),
+    "parse_api_key": Parser(
+        _latin(parse_api_key), (API_KEY.encode(), ApiKey(bytes(16), bytes(16)).text().encode()), 3
+    ),
     "parse_scope": Parser(_latin(parse_scope), (b"a b c", b"salaries:read payments:write"), 10),
     "check_issuer_url": Parser(
         _latin(check_issuer_url),

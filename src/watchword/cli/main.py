@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "user": ("users", "People: create, list, ban, import, export."),
     "role": ("roles", "Roles and the scope each may carry."),
     "api": ("apis", "Protected APIs: who tokens may be for."),
+    "api-key": ("api_keys", "API keys: what a user's programs show in place of a log-in."),
     "session": ("sessions", "Who is logged in; throw them out."),
     "key": ("keys", "Signing keys: list, rotate, kill."),
     "client": ("revoke", "Programs that log people in: shut them out."),
@@ -78,7 +79,7 @@ class Table(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"watchword.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -140,6 +140,16 @@ ROWS: Final[Sequence[Row]] = (
         "20",
         "beyond it the session that was used least recently ends",
     ),
+    Row(
+        "API_KEY_TTL", parse_span, "90d", "how long an [API key](api-keys.md) lives whose maker says nothing"
+    ),
+    Row("API_KEY_MAX_TTL", parse_span, "365d", "the longest that an API key may live"),
+    Row(
+        "MAX_API_KEYS_PER_USER",
+        parse_count(0, 10_000),
+        "50",
+        "beyond it no further one is made until one is revoked; `0`: nobody has any",
+    ),
     Row("BASIC_TTL", parse_span, "20m", "how long a temporary Basic pair lives"),
     Row("CLAIMS", parse_claims, "", "extra claims, as *name in the token*`=`*source*: see below"),
     Row(

@@ -14,6 +14,7 @@ from watchword.server.store.records import SessionRules
 
 __all__ = [
     "AccessTokenPolicy",
+    "ApiKeyPolicy",
     "CookiePolicy",
     "FeedPolicy",
     "KeyPolicy",
@@ -90,6 +91,16 @@ class CookiePolicy:
     def allowed(self) -> frozenset[str]:
         """Every origin whose pages may act by them."""
         return self.origins | {origin_of(self.issuer)}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyPolicy:
+    """How API keys age and how many a user may have; each has an end, so that a forgotten one is not for ever."""
+
+    lifetime: timedelta = timedelta(days=90)
+    """Of a key whose maker says nothing."""
+    longest: timedelta = timedelta(days=365)
+    maximum_per_user: int = 50
 
 
 @dataclass(frozen=True, slots=True)

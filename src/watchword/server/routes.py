@@ -9,7 +9,7 @@ from typing import Any, Final
 from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
 from watchword.server.admin import registry, tokens, users
 from watchword.server.admin import views as admin_views
-from watchword.server.endpoints import account, basic_session, documents, login, views
+from watchword.server.endpoints import account, api_keys, basic_session, documents, login, views
 from watchword.server.pages import pages
 from watchword.server.web.route import Route
 
@@ -28,9 +28,9 @@ _A: Final = "/admin/v1"
 ROUTES: Final[Sequence[Route]] = (
     _open("POST", "/auth/login", login.login, "Log in with e-mail or user name and password",
           body=views.LoginBody, answer=views.LoginView, faults=(401, 403, 429)),
-    _open("POST", "/auth/token", login.token, "Trade a refresh token for a new access token",
+    _open("POST", "/auth/token", login.token, "Trade a refresh token, or an API key, for a new access token",
           body=views.TokenBody, optional_body=True, stands_in=("refresh",), answer=views.RefreshedView,
-          faults=(401, 403)),
+          faults=(401, 403, 429)),
     _open("POST", "/auth/logout", login.logout, "Log out: the session's access tokens die at once",
           body=views.LogoutBody, optional_body=True, stands_in=("bearer", "cookie", "refresh"), status=204,
           faults=(401, 403)),
@@ -46,6 +46,11 @@ ROUTES: Final[Sequence[Route]] = (
          body=views.LeaveBody, optional_body=True, status=204, faults=(404, 429)),
     _own("GET", "/auth/sessions", account.list_sessions, "Where one is logged in", answer=views.SessionList),
     _own("DELETE", "/auth/sessions/{id}", account.end_session, "Log one device out", status=204, faults=(404,)),
+    _own("GET", "/auth/api-keys", api_keys.list_keys, "Which API keys one has", answer=api_keys.ApiKeyList),
+    _own("POST", "/auth/api-keys", api_keys.create, "Make an API key; its text is shown this once",
+         body=api_keys.ApiKeyBody, answer=api_keys.NewApiKeyView, status=201, faults=(409, 429)),
+    _own("DELETE", "/auth/api-keys/{id}", api_keys.revoke, "End an API key: its access tokens die at once",
+         status=204, faults=(404,)),
     _own("POST", "/auth/password", account.change_password, "Change the password; other sessions end",
          body=views.PasswordBody, status=204, faults=(429,)),
 
@@ -65,6 +70,10 @@ ROUTES: Final[Sequence[Route]] = (
            answer=views.SessionList, faults=(404,)),
     _admin("DELETE", f"{_A}/users/{{id}}/sessions", users.end_sessions, "Log a user out everywhere",
            answer=admin_views.SessionsEnded, faults=(404,)),
+    _admin("GET", f"{_A}/users/{{id}}/api-keys", users.list_api_keys, "Which API keys a user has",
+           answer=api_keys.ApiKeyList, faults=(404,)),
+    _admin("DELETE", f"{_A}/users/{{id}}/api-keys/{{key}}", users.revoke_api_key, "End a user's API key",
+           status=204, faults=(404,)),
     _admin("DELETE", f"{_A}/sessions/{{id}}", users.end_session, "End one session", status=204, faults=(404,)),
     _admin("GET", f"{_A}/roles", registry.list_roles, "List roles", answer=admin_views.RoleList),
     _admin("POST", f"{_A}/roles", registry.add_role, "Make or change a role", body=admin_views.RoleBody,

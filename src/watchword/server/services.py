@@ -25,8 +25,10 @@ from watchword.server.keys.maker import KeyMaker
 from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
+from watchword.server.login.api_keys import ApiKeyService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
+from watchword.server.login.target import Targets
 from watchword.server.policies import RetentionPolicy
 from watchword.server.settings import Settings
 from watchword.server.store.opening import open_store
@@ -64,6 +66,7 @@ class Services:
     login: LoginFlow
     refresh_tokens: RefreshTokenService
     basic_sessions: BasicSessionService
+    api_keys: ApiKeyService
     introspection: Introspection
     feed: RevocationFeed
     withdrawal: Withdrawal
@@ -235,6 +238,7 @@ def _wire(
     passwords = PasswordService(settings.passwords)
     users = UserService(store.users, passwords, settings.registration, token_bytes)
     limits = settings.limits
+    targets = Targets(store.apis, store.roles, claims.policy)
     feed = RevocationFeed(
         store.revocations,
         ring,
@@ -252,8 +256,7 @@ def _wire(
         login=LoginFlow(
             users=store.users,
             sessions=store.sessions,
-            apis=store.apis,
-            roles=store.roles,
+            targets=targets,
             events=store.events,
             passwords=passwords,
             issuance=issuance,
@@ -263,6 +266,20 @@ def _wire(
         ),
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
         basic_sessions=BasicSessionService(store.sessions, issuance, now, token_bytes),
+        api_keys=ApiKeyService(
+            sessions=store.sessions,
+            targets=targets,
+            events=store.events,
+            issuance=issuance,
+            policy=settings.api_keys,
+            failures=Turnstile(
+                counters,
+                Limit.of("api_key", limits.attempts_per_address, limits.window, longest=limits.longest_wait)
+                if limits.attempts_per_address
+                else None,
+            ),
+            token_bytes=token_bytes,
+        ),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),

@@ -99,6 +99,8 @@ class Settings:
             raise ConfigurationError("key_rotation: must be never, or 1h or longer")
         if life > min(self.values["REFRESH_TOKEN_TTL"], self.values["SESSION_IDLE_TTL"]):
             raise ConfigurationError("access_token_ttl: must not be longer than a session may live")
+        if self.values["API_KEY_TTL"] > self.values["API_KEY_MAX_TTL"]:
+            raise ConfigurationError("api_key_ttl: must not be longer than api_key_max_ttl")
         if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
             raise ConfigurationError("workers: one process serves a database in memory")
         self._check_cookies()
@@ -199,6 +201,15 @@ class Settings:
             self.values["COOKIE_DOMAIN"],
             self.values["COOKIE_SAME_SITE"],
             frozenset(self.values["COOKIE_ORIGINS"]),
+        )
+
+    @property
+    def api_keys(self) -> policies.ApiKeyPolicy:
+        """How API keys age."""
+        return policies.ApiKeyPolicy(
+            lifetime=self.values["API_KEY_TTL"],
+            longest=self.values["API_KEY_MAX_TTL"],
+            maximum_per_user=self.values["MAX_API_KEYS_PER_USER"],
         )
 
     @property

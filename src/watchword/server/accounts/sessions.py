@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchword.errors import NotFound
-from watchword.server.store.records import Origin, Session
+from watchword.server.store.records import Origin, Session, SessionKind
 from watchword.server.store.store import Sessions, Users
 
 __all__ = ["SessionService"]
@@ -29,7 +29,9 @@ class SessionService:
         Raises:
             NotFound: there is no such living session, or it is somebody else's.
         """
-        ended = await self.sessions.end(session_id, reason, origin, user_id=user_id)
+        # A user's devices and his keys are two lists; an administrator ends what he has the id of.
+        kind: SessionKind | None = None if user_id is None else "login"
+        ended = await self.sessions.end(session_id, reason, origin, user_id=user_id, kind=kind)
         if ended is None:
             raise NotFound("there is no such session")
         return ended

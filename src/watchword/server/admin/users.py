@@ -13,6 +13,7 @@ from watchword.server.admin.views import (
     UserList,
     admin_user_view,
 )
+from watchword.server.endpoints.api_keys import ApiKeyList, api_key_view
 from watchword.server.endpoints.views import SessionList, session_view
 from watchword.server.services import Services
 from watchword.server.web.paging import page_of
@@ -26,8 +27,10 @@ __all__ = [
     "end_session",
     "end_sessions",
     "get",
+    "list_api_keys",
     "list_sessions",
     "list_users",
+    "revoke_api_key",
     "unban",
     "update",
 ]
@@ -111,6 +114,19 @@ async def end_sessions(services: Services, request: Request) -> Response:
     return json_response(
         SessionsEnded(ended=await services.sessions.end_all(user.id, _REASON, request.origin()))
     )
+
+
+async def list_api_keys(services: Services, request: Request) -> Response:
+    """``GET /admin/v1/users/{id}/api-keys``: which keys a user has."""
+    user = await services.users.require(request.params["id"])
+    found = await services.api_keys.list(user.id)
+    return json_response(ApiKeyList(items=tuple(api_key_view(key) for key in found)))
+
+
+async def revoke_api_key(services: Services, request: Request) -> Response:
+    """``DELETE /admin/v1/users/{id}/api-keys/{key}``: end a key of a user."""
+    await services.api_keys.revoke(request.params["key"], _REASON, request.origin(), request.params["id"])
+    return EMPTY
 
 
 async def end_session(services: Services, request: Request) -> Response:

@@ -22,7 +22,16 @@ from watchword.server.services import Services
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response
 
-__all__ = ["change_me", "change_password", "delete_me", "end_session", "list_sessions", "me", "register"]
+__all__ = [
+    "change_me",
+    "change_password",
+    "delete_me",
+    "end_session",
+    "list_sessions",
+    "me",
+    "prove",
+    "register",
+]
 
 _RECENT: Final = timedelta(minutes=15)
 """How long after a log-in its session may change what opens the account, or end it."""
@@ -53,7 +62,7 @@ async def change_me(services: Services, request: Request) -> Response:
     body: ProfileBody = request.body
     user = request.caller.user
     if body.email is not UNSET and body.email != user.email:
-        await _prove(services, request, body.current_password)
+        await prove(services, request, body.current_password)
     changed = await services.users.update(
         user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
     )
@@ -63,12 +72,12 @@ async def change_me(services: Services, request: Request) -> Response:
 async def delete_me(services: Services, request: Request) -> Response:
     """``DELETE /auth/me``: leave; the account, its sessions and tokens are gone."""
     body: LeaveBody = request.body or LeaveBody()
-    await _prove(services, request, body.current_password)
+    await prove(services, request, body.current_password)
     await services.users.delete(request.caller.user.id, request.origin())
     return EMPTY
 
 
-async def _prove(services: Services, request: Request, password: str | None) -> None:
+async def prove(services: Services, request: Request, password: str | None) -> None:
     """A recent log-in whose token is not narrowed proves the user, or else his password does (ASVS 7.5.1)."""
     recent = services.now() - request.caller.session.auth_time <= _RECENT
     if password is not None or not recent or request.caller.token.claims.get("narrowed"):

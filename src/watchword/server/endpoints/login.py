@@ -18,7 +18,7 @@ from watchword.server.web.responses import EMPTY, Response, json_response
 __all__ = ["login", "logout", "token"]
 
 _REASON: Final = "logged_out"
-_TWICE: Final = "credentials came twice: a cookie and a refresh token"
+_TWICE: Final = "credentials came twice: a cookie and another secret"
 
 
 async def login(services: Services, request: Request) -> Response:
@@ -41,12 +41,16 @@ async def login(services: Services, request: Request) -> Response:
 
 
 async def token(services: Services, request: Request) -> Response:
-    """``POST /auth/token``: a refresh token for its successor and a new access token."""
+    """``POST /auth/token``: a refresh token for its successor and a new access token, or an API key for the latter."""
     body: TokenBody = request.body or TokenBody()
     cookies = cookies_of(request)
     given, kept = body.refresh_token, cookies.refresh_token(request)
-    if given is not None and kept is not None:
+    if (given is not None or body.api_key is not None) and kept is not None:
         raise InvalidRequest(_TWICE)
+    if body.api_key is not None:
+        return await _exchange(services, request, body, body.api_key)
+    if body.audience is not None:
+        raise InvalidInput(errors=[("audience", "goes together with an API key")])
     if kept is None:
         if given is None:
             raise InvalidInput(errors=[("refresh_token", "is missing")])
@@ -58,6 +62,16 @@ async def token(services: Services, request: Request) -> Response:
     except InvalidGrant as refused:
         return replace(error_response(refused), cookies=cookies.clear())
     return _with_cookies(cookies, json_response(refreshed_view(tokens)), tokens)
+
+
+async def _exchange(services: Services, request: Request, body: TokenBody, key: str) -> Response:
+    if body.refresh_token is not None:
+        raise InvalidInput(errors=[("refresh_token", "or api_key, not both")])
+    return json_response(
+        await services.api_keys.exchange(
+            key, audience=body.audience, scope=body.scope, origin=request.origin()
+        )
+    )
 
 
 async def logout(services: Services, request: Request) -> Response:

@@ -70,13 +70,13 @@ class LoginView(Struct, frozen=True, kw_only=True):
 
 
 class RefreshedView(Struct, frozen=True, kw_only=True):
-    """A token set; in cookie mode without the tokens."""
+    """A token set; in cookie mode without the tokens. What an API key is traded for has no refresh token."""
 
     access_token: str | UnsetType = UNSET
     token_type: str | UnsetType = UNSET
     expires_in: int
     refresh_token: str | UnsetType = UNSET
-    refresh_token_expires_in: int
+    refresh_token_expires_in: int | UnsetType = UNSET
     scope: str
     session_id: str
 
@@ -144,9 +144,11 @@ class BasicView(Struct, frozen=True, kw_only=True):
 
 
 class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A refresh; the token is left out where a cookie brings it."""
+    """A refresh, whose token is left out where a cookie brings it, or the exchange of an API key."""
 
     refresh_token: str | None = None
+    api_key: str | None = None
+    audience: str | None = None
     scope: str | None = None
 
 

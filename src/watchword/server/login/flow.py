@@ -10,18 +10,18 @@ from watchword.errors import (
     AccountDisabled,
     InvalidCredentials,
     InvalidInput,
-    InvalidScope,
     InvalidTarget,
     TemporarilyUnavailable,
 )
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
-from watchword.protocol.scope import format_scope, parse_scope
+from watchword.protocol.scope import parse_scope
 from watchword.server.accounts.address import email_key
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.login.attempts import Attempts
+from watchword.server.login.target import Targets
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import LoginRecord, NewSession, Opened, Origin, Refused, User
-from watchword.server.store.store import Apis, Events, Roles, Sessions, Users
+from watchword.server.store.store import Events, Sessions, Users
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import SECRET_SIZE, secret_digest, session_id
 
@@ -46,8 +46,7 @@ class LoginFlow:
 
     users: Users
     sessions: Sessions
-    apis: Apis
-    roles: Roles
+    targets: Targets
     events: Events
     passwords: PasswordService
     issuance: Issuance
@@ -87,7 +86,7 @@ class LoginFlow:
         asked = parse_scope(scope) if scope is not None else None
         aud = await self._audience(audience)
         if asked is not None:
-            await self._check_scope(found.user, aud, asked)
+            await self.targets.check_scope(found.user, aud, asked)
         secret = self.token_bytes(SECRET_SIZE)
         new = NewSession(
             id=session_id(self.token_bytes(16)),
@@ -156,19 +155,12 @@ class LoginFlow:
             raise InvalidCredentials("the current password is wrong")
 
     async def _audience(self, asked: str | None) -> tuple[str, ...]:
-        policy = self.issuance.claims.policy
+        policy = self.targets.policy
         if asked is None:
             return (policy.issuer, policy.audience)
-        if asked != policy.issuer and await self.apis.get(asked) is None:
-            raise InvalidTarget("no such audience")
+        if asked != policy.issuer:
+            await self.targets.require(asked)
         return (asked,)
-
-    async def _check_scope(self, user: User, audience: tuple[str, ...], asked: tuple[str, ...]) -> None:
-        carried = {word for role in await self.roles.list() if role.name in user.roles for word in role.scope}
-        known = [api for name in audience if (api := await self.apis.get(name)) is not None]
-        allowed = carried.intersection(*(api.scope for api in known if api.scope))
-        if beyond := [word for word in asked if word not in allowed]:
-            raise InvalidScope(f"not allowed: {format_scope(beyond)}")
 
     async def _failed(self, user: User | None, reason: str, origin: Origin) -> None:
         await self.events.add(

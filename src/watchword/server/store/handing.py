@@ -34,7 +34,7 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
         SqlUsers,
         ("add", "update", "set_password", "rehash", "ban", "unban", "delete", "log_out_everywhere"),
     ),
-    "sessions": (SqlSessions, ("open", "advance", "give_pair", "end", "sweep")),
+    "sessions": (SqlSessions, ("open", "advance", "give_pair", "add_key", "use_key", "end", "sweep")),
     "clients": (SqlClients, ("disable",)),
     "roles": (SqlRoles, ("set", "delete")),
     "apis": (SqlApis, ("add", "delete")),

@@ -23,11 +23,12 @@ from watchword.server.store.records import (
     Refused,
     Role,
     Session,
+    SessionKind,
     SessionRules,
     User,
     UserChange,
 )
-from watchword.server.store.sql import basic_pairs, registry, sessions, users
+from watchword.server.store.sql import api_keys, basic_pairs, registry, sessions, users
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
@@ -188,15 +189,34 @@ class SqlSessions:
         """Write down a Basic pair; the one before dies."""
         return await self.engine.write(lambda tx: basic_pairs.give_pair(tx, session_id, jti, life, origin))
 
-    async def list(self, user_id: str) -> Sequence[Session]:
+    async def add_key(self, new: NewSession, life: timedelta, maximum: int, origin: Origin) -> Live | Refused:
+        """Begin an API key."""
+        return await self.engine.write(lambda tx: api_keys.add(tx, new, life, maximum, origin))
+
+    async def use_key(
+        self, session_id: str, secret_digest: bytes, life: timedelta, origin: Origin
+    ) -> Live | Refused:
+        """What a token of an API key rests on; most uses only read."""
+        found = await self.engine.read(lambda tx: api_keys.look(tx, session_id, secret_digest, life))
+        if found is not None:
+            return found
+        return await self.engine.write(lambda tx: api_keys.use(tx, session_id, secret_digest, life, origin))
+
+    async def list(self, user_id: str, kind: SessionKind = "login") -> Sequence[Session]:
         """The living ones of a user."""
-        return await self.engine.read(lambda tx: sessions.list_live(tx, user_id))
+        return await self.engine.read(lambda tx: sessions.list_live(tx, user_id, kind))
 
     async def end(
-        self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None
+        self,
+        session_id: str,
+        reason: str,
+        origin: Origin,
+        *,
+        user_id: str | None = None,
+        kind: SessionKind | None = None,
     ) -> Session | None:
         """End one."""
-        return await self.engine.write(lambda tx: sessions.end(tx, session_id, reason, origin, user_id))
+        return await self.engine.write(lambda tx: sessions.end(tx, session_id, reason, origin, user_id, kind))
 
     async def sweep(self, before: datetime, limit: int) -> int:
         """Walk on through the table and delete what is over."""

@@ -26,6 +26,7 @@ __all__ = [
     "Replayed",
     "Role",
     "Session",
+    "SessionKind",
     "SessionRules",
     "SigningKey",
     "User",
@@ -147,8 +148,14 @@ class Api(Record, frozen=True, kw_only=True):
     created_at: datetime
 
 
+SessionKind = Literal["login", "api_key"]
+
+
 class Session(Record, frozen=True, kw_only=True):
-    """A log-in that lasts: one row, updated in place by each refresh (never one row a token)."""
+    """A log-in that lasts, or an API key: one row, updated in place by each refresh (never one row a token).
+
+    An API key's ``device`` is its name, and its ``counter`` tells whether it was ever used.
+    """
 
     id: str
     user_id: str
@@ -168,6 +175,7 @@ class Session(Record, frozen=True, kw_only=True):
     idle_expires_at: datetime
     ended_at: datetime | None
     end_reason: str | None
+    kind: SessionKind = "login"
 
 
 class SessionRules(Record, frozen=True, kw_only=True):
@@ -190,6 +198,7 @@ class NewSession(Record, frozen=True, kw_only=True):
         audience: the ``aud`` of its tokens.
         apis: those of *audience* that must be there still when it opens; its end is theirs.
         secret_digest: SHA-256 of the 128-bit session secret.
+        parent: the session in which it was asked for, which must live still.
     """
 
     id: str
@@ -202,6 +211,8 @@ class NewSession(Record, frozen=True, kw_only=True):
     secret_digest: bytes
     apis: tuple[str, ...] = ()
     device: str | None = None
+    kind: SessionKind = "login"
+    parent: str | None = None
 
 
 class Live(Record, frozen=True, kw_only=True):
@@ -244,6 +255,8 @@ class Refused(Record, frozen=True, kw_only=True):
         "api_deleted",
         "epoch",
         "crowded",
+        "too_many",
+        "parent_ended",
     ]
 
 

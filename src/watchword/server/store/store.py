@@ -28,6 +28,7 @@ from watchword.server.store.records import (
     Refused,
     Role,
     Session,
+    SessionKind,
     SessionRules,
     User,
     UserChange,
@@ -146,13 +147,34 @@ class Sessions(Protocol):
         ``Refused`` with ``crowded``: too many were replaced of late.
         """
 
-    async def list(self, user_id: str) -> Sequence[Session]:
-        """The living sessions of a user, most recently used first."""
+    async def add_key(self, new: NewSession, life: timedelta, maximum: int, origin: Origin) -> Live | Refused:
+        """Begin an API key: a session without a refresh token, that being unused does not end.
+
+        ``Refused`` with ``too_many``: the user has *maximum* that live; ``parent_ended``: the session in
+        which it was asked for is over.
+        """
+
+    async def use_key(
+        self, session_id: str, secret_digest: bytes, life: timedelta, origin: Origin
+    ) -> Live | Refused:
+        """Whether this is a key that lives, and every fact a token of *life* rests on.
+
+        ``last_used_at`` is written at most once in *life*: the other uses of the time read and write nothing.
+        """
+
+    async def list(self, user_id: str, kind: SessionKind = "login") -> Sequence[Session]:
+        """The living sessions of a user and of one kind, most recently used first."""
 
     async def end(
-        self, session_id: str, reason: str, origin: Origin, *, user_id: str | None = None
+        self,
+        session_id: str,
+        reason: str,
+        origin: Origin,
+        *,
+        user_id: str | None = None,
+        kind: SessionKind | None = None,
     ) -> Session | None:
-        """End one session (of *user_id*, when given). ``None``: there is no such living session."""
+        """End one session (of *user_id* and *kind*, when given). ``None``: there is no such living session."""
 
     async def sweep(self, before: datetime, limit: int) -> int:
         """Look at the next *limit* sessions and delete those that ended or expired before *before*; how many went."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from watchword.errors import InvalidScope
 from watchword.protocol.scope import format_scope
 from watchword.server.policies import AccessTokenPolicy
@@ -56,6 +58,10 @@ class Claims:
         """
         issued_at = int(now.timestamp())
         session, user = live.session, live.user
+        less = narrowed or session.scope is not None
+        if less and session.kind == "api_key":
+            # A key with a scope does what its scope says; roles would open what nobody meant to open with it.
+            user = replace(user, roles=())
         # A token never outlives its session, so the last refresh before the end is a short one.
         expires_at = min(
             issued_at + int((lifetime or self.policy.lifetime).total_seconds()),
@@ -80,7 +86,7 @@ class Claims:
             "cv": live.client.version,
         }
         # Marked, so that an overlay, which says what the roles carry, only takes away from it.
-        if narrowed or session.scope is not None or live.api_scope:
+        if less or live.api_scope:
             claims["narrowed"] = True
         if self.policy.claims:
             claims.update(self._mapped(user))

@@ -89,6 +89,8 @@ class Introspection:
             raise InvalidToken(_REVOKED)
         if token.cv < live.client.floor or token.uv < live.base:
             raise InvalidToken(_REVOKED)
+        if live.session.kind != "login":
+            raise InvalidToken("an API key is for APIs")
         if audience == "admin":
             if token.aud != (self.policy.issuer,):
                 raise InsufficientScope("this needs a token for the issuer alone")

@@ -16,7 +16,7 @@ from watchword.server.store.records import Live
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
 
-__all__ = ["Issuance", "TokenSet"]
+__all__ = ["AccessTokenSet", "Issuance", "TokenSet"]
 
 
 class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +32,21 @@ class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"TokenSet(session_id={self.session_id!r}, scope={self.scope!r})"
+
+    __str__ = __repr__
+
+
+class AccessTokenSet(msgspec.Struct, frozen=True, kw_only=True):
+    """An access token alone (RFC 6749 5.1): whoever got it asks again with what he asked with."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+    expires_in: int
+    scope: str
+    session_id: str
+
+    def __repr__(self) -> str:
+        return f"AccessTokenSet(session_id={self.session_id!r}, scope={self.scope!r})"
 
     __str__ = __repr__
 
@@ -61,6 +76,24 @@ class Issuance:
         Raises:
             InvalidScope: *scope* goes beyond the session's.
         """
+        issued = await self.access_token(live, scope=scope)
+        session = live.session
+        until = min(session.expires_at, session.idle_expires_at)
+        return TokenSet(
+            access_token=issued.access_token,
+            expires_in=issued.expires_in,
+            refresh_token=self.codec.mint(live.epoch, session.id, session.counter, secret),
+            refresh_token_expires_in=max(0, int((until - self.now()).total_seconds())),
+            scope=issued.scope,
+            session_id=session.id,
+        )
+
+    async def access_token(self, live: Live, *, scope: tuple[str, ...] | None = None) -> AccessTokenSet:
+        """Mint an access token; *scope* is a narrower one than its session's (RFC 9068 2).
+
+        Raises:
+            InvalidScope: *scope* goes beyond the session's.
+        """
         now = self.now()
         granted = self.claims.scope(live, scope)
         jti = urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
@@ -72,13 +105,9 @@ class Issuance:
             narrowed=scope is not None,
         )
         key = await self.ring.signing_key(live.kid)
-        session = live.session
-        until = min(session.expires_at, session.idle_expires_at)
-        return TokenSet(
+        return AccessTokenSet(
             access_token=access_token.issue(claims, key),
             expires_in=claims["exp"] - claims["iat"],
-            refresh_token=self.codec.mint(live.epoch, session.id, session.counter, secret),
-            refresh_token_expires_in=max(0, int((until - now).total_seconds())),
             scope=format_scope(granted),
-            session_id=session.id,
+            session_id=live.session.id,
         )

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from watchword.server.store.conformance import keys, races, refresh, registry, revocations, sessions, users
+from watchword.server.store.conformance import (
+    api_keys,
+    keys,
+    races,
+    refresh,
+    registry,
+    revocations,
+    sessions,
+    users,
+)
 from watchword.server.store.conformance.exam import Case, Clock, Exam
 
 __all__ = ["CASES", "RACES", "Case", "Clock", "Exam"]
@@ -18,6 +27,7 @@ CASES: Final[tuple[Case, ...]] = (
     *users.CASES,
     *sessions.CASES,
     *refresh.CASES,
+    *api_keys.CASES,
     *registry.CASES,
     *keys.CASES,
     *revocations.CASES,

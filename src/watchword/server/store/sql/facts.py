@@ -25,7 +25,8 @@ __all__ = [
 
 COLUMNS: Final = (
     "s.id, s.user_id, s.client_id, s.version, s.counter, s.audience, s.scope, s.amr, s.auth_time, s.device,"
-    " s.address, s.user_agent, s.created_at, s.last_used_at, s.expires_at, s.idle_expires_at, s.ended_at, s.end_reason"
+    " s.address, s.user_agent, s.created_at, s.last_used_at, s.expires_at, s.idle_expires_at, s.ended_at, s.end_reason,"
+    " s.kind"
 )
 """Of a session alone."""
 
@@ -43,7 +44,7 @@ SELECT_FACTS: Final = (
     " CROSS JOIN head h WHERE s.id = ?"
 )
 
-_USER: Final = 18
+_USER: Final = 19
 _CLIENT: Final = _USER + users.WIDTH
 REST: Final = _CLIENT + 5
 """Where what is neither session, user nor client begins."""
@@ -143,4 +144,5 @@ def session_of(row: Row) -> Session:
         idle_expires_at=datetime_of(row[15]),
         ended_at=maybe_datetime(row[16]),
         end_reason=row[17],
+        kind=row[18],
     )

@@ -17,6 +17,7 @@ from watchword.server.store.records import (
     Refused,
     Replayed,
     Session,
+    SessionKind,
     SessionRules,
 )
 from watchword.server.store.sql import users
@@ -29,7 +30,18 @@ from watchword.server.store.sql.transaction import (
     milliseconds,
 )
 
-__all__ = ["advance", "end", "end_of_api", "get", "list_live", "live", "open_session", "sweep"]
+__all__ = [
+    "advance",
+    "end",
+    "end_of_api",
+    "get",
+    "insert",
+    "list_live",
+    "live",
+    "open_session",
+    "refusal_to_open",
+    "sweep",
+]
 
 """How long the row of an ended session is kept for the audit."""
 
@@ -47,6 +59,24 @@ async def open_session(
     tx: Transaction, new: NewSession, rules: SessionRules, origin: Origin
 ) -> Opened | Refused:
     """Insert a session after reading again everything its tokens will vouch for."""
+    if (refusal := await refusal_to_open(tx, new)) is not None:
+        return refusal
+    surplus = await _surplus(tx, new.user_id, rules.maximum_per_user)
+    await insert(
+        tx, new, origin, tx.now + rules.lifetime, tx.now + rules.idle, tx.now + rules.access_lifetime
+    )
+    await tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
+    await tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
+    for session_id, token_expires_at in surplus:
+        await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
+        await _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
+    row = await tx.one(SELECT_FACTS, new.id)
+    assert row is not None
+    return Opened(live=await read_live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
+
+
+async def refusal_to_open(tx: Transaction, new: NewSession) -> Refused | None:
+    """Why *new* must not begin; the user is held from here on."""
     for audience in new.apis:
         # Whoever deletes it waits, and then finds this session.
         await tx.connection.hold("SELECT 1 FROM apis WHERE audience = ? FOR KEY SHARE", (audience,))
@@ -63,25 +93,28 @@ async def open_session(
     client = await tx.one("SELECT disabled FROM clients WHERE id = ?", new.client_id)
     if client is None or client[0]:
         return Refused(reason="client_disabled")
-    surplus = await _surplus(tx, new.user_id, rules.maximum_per_user)
-    expires_at = tx.now + rules.lifetime
+    return None
+
+
+async def insert(
+    tx: Transaction,
+    new: NewSession,
+    origin: Origin,
+    expires_at: datetime,
+    idle_expires_at: datetime,
+    token_expires_at: datetime,
+) -> None:
+    """Write the row of a session that begins."""
     await tx.run(
         "INSERT INTO sessions (id, user_id, client_id, version, epoch, counter, secret_digest, audience, scope, amr,"
         " auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
-        " token_expires_at) VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " token_expires_at, kind)"
+        " VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id, new.user_id, new.client_id, new.version, new.secret_digest, join(new.audience),
         None if new.scope is None else join(new.scope), join(new.amr), tx.ms, new.device, origin.address,
         (origin.user_agent or "")[:300] or None, tx.ms, tx.ms, milliseconds(expires_at),
-        milliseconds(tx.now + rules.idle), milliseconds(tx.now + rules.access_lifetime),
+        milliseconds(idle_expires_at), milliseconds(token_expires_at), new.kind,
     )  # fmt: skip
-    await tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
-    await tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
-    for session_id, token_expires_at in surplus:
-        await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
-        await _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
-    row = await tx.one(SELECT_FACTS, new.id)
-    assert row is not None
-    return Opened(live=await read_live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
 
 
 async def advance(
@@ -163,27 +196,34 @@ async def live(tx: Transaction, session_id: str) -> Live | Refused:
     return refusal_of(row, tx.ms) or await read_live(tx, row)
 
 
-async def list_live(tx: Transaction, user_id: str) -> list[Session]:
-    """The living sessions of a user, most recently used first."""
+async def list_live(tx: Transaction, user_id: str, kind: SessionKind) -> list[Session]:
+    """The living sessions of a user and of one kind, most recently used first."""
     rows = await tx.all(
         f"SELECT {COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ?1"
         " AND s.ended_at IS NULL AND s.expires_at > ?2 AND s.idle_expires_at > ?2 AND s.version >= u.floor"
-        " ORDER BY s.last_used_at DESC, s.n DESC",
-        user_id, tx.ms,
+        " AND s.kind = ?3 ORDER BY s.last_used_at DESC, s.n DESC",
+        user_id, tx.ms, kind,
     )  # fmt: skip
     return [session_of(row) for row in rows]
 
 
 async def end(
-    tx: Transaction, session_id: str, reason: str, origin: Origin, user_id: str | None
+    tx: Transaction,
+    session_id: str,
+    reason: str,
+    origin: Origin,
+    user_id: str | None,
+    kind: SessionKind | None = None,
 ) -> Session | None:
     """End one session, also one that is over and has a token that is not."""
     await tx.hold_user_of(session_id)
     row = await tx.one(
-        "SELECT user_id, token_expires_at, ended_at, expires_at, idle_expires_at FROM sessions WHERE id = ?",
+        "SELECT user_id, token_expires_at, ended_at, expires_at, idle_expires_at, kind FROM sessions WHERE id = ?",
         session_id,
     )
     if row is None or row[2] is not None or (user_id is not None and row[0] != user_id):
+        return None
+    if kind is not None and row[5] != kind:
         return None
     if min(row[3], row[4]) <= tx.ms and row[1] + LEEWAY <= tx.ms:
         return None
@@ -232,7 +272,7 @@ async def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[tuple[An
     """The least recently used sessions that must go so that one more is no more than *maximum*."""
     return await tx.all(
         "SELECT id, token_expires_at FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2"
-        " AND idle_expires_at > ?2 ORDER BY last_used_at DESC, n DESC LIMIT 1000000 OFFSET ?3",
+        " AND idle_expires_at > ?2 AND kind = 'login' ORDER BY last_used_at DESC, n DESC LIMIT 1000000 OFFSET ?3",
         user_id, tx.ms, max(maximum - 1, 0),
     )  # fmt: skip
 

@@ -1,0 +1,80 @@
+"""API keys: sessions that begin with a secret of their own and have no refresh token."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import timedelta
+
+from watchword.server.store.records import Live, NewSession, Origin, Refused
+from watchword.server.store.sql.facts import REST, SELECT_FACTS, read_live, refusal_of
+from watchword.server.store.sql.sessions import insert, refusal_to_open
+from watchword.server.store.sql.transaction import Transaction, milliseconds
+
+__all__ = ["add", "look", "use"]
+
+
+async def add(
+    tx: Transaction, new: NewSession, life: timedelta, maximum: int, origin: Origin
+) -> Live | Refused:
+    """Insert a key; one too many is refused, since a key that went by itself would break a program unseen."""
+    if (refusal := await refusal_to_open(tx, new)) is not None:
+        return refusal
+    if new.parent is not None:
+        asked_in = await tx.one("SELECT 1 FROM sessions WHERE id = ? AND ended_at IS NULL", new.parent)
+        if asked_in is None:
+            return Refused(reason="parent_ended")
+    standing = await tx.one(
+        "SELECT count(*) FROM sessions WHERE user_id = ? AND ended_at IS NULL AND expires_at > ?"
+        " AND kind = 'api_key'",
+        new.user_id, tx.ms,
+    )  # fmt: skip
+    if standing is not None and standing[0] >= maximum:
+        return Refused(reason="too_many")
+    ends = tx.now + life
+    await insert(tx, new, origin, ends, ends, tx.now)
+    await tx.record(
+        "api_key.created",
+        origin,
+        user_id=new.user_id,
+        session_id=new.id,
+        client_id=new.client_id,
+        detail={"name": new.device, "until": ends.isoformat()},
+    )
+    row = await tx.one(SELECT_FACTS, new.id)
+    assert row is not None
+    return await read_live(tx, row)
+
+
+async def look(
+    tx: Transaction, session_id: str, secret_digest: bytes, life: timedelta
+) -> Live | Refused | None:
+    """The facts of a key of which a token of *life* may be made; ``None``: only after its use was written down."""
+    row = await tx.one(SELECT_FACTS, session_id)
+    if row is None or row[18] != "api_key" or not hmac.compare_digest(row[REST + 3], secret_digest):
+        return Refused(reason="unknown")
+    if (refusal := refusal_of(row, tx.ms)) is not None:
+        return refusal
+    if row[REST + 4] < milliseconds(tx.now + life):
+        return None
+    return await read_live(tx, row)
+
+
+async def use(
+    tx: Transaction, session_id: str, secret_digest: bytes, life: timedelta, origin: Origin
+) -> Live | Refused:
+    """The same after writing down the use, and the end of every token that is made until this is due again."""
+    await tx.hold_user_of(session_id)
+    row = await tx.one(SELECT_FACTS, session_id)
+    if row is None or row[18] != "api_key" or not hmac.compare_digest(row[REST + 3], secret_digest):
+        return Refused(reason="unknown")
+    if (refusal := refusal_of(row, tx.ms)) is not None:
+        return refusal
+    # Twice the life: so a key that many processes exchange is written to once in a token's life.
+    await tx.run(
+        "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, token_expires_at = ?2, spent_address = ?3"
+        " WHERE id = ?4",
+        tx.ms, milliseconds(tx.now + 2 * life), origin.address, session_id,
+    )  # fmt: skip
+    moved = list(row)
+    moved[4], moved[13] = row[4] + 1, tx.ms
+    return await read_live(tx, tuple(moved))
