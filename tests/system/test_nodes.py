@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -22,6 +24,8 @@ from watchword import Guard
 from watchword.errors import InvalidToken
 
 CROWD = 6
+
+Crowd = TypeVar("Crowd", bound="People")
 
 
 @dataclass
@@ -47,7 +51,13 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
+    with open_site(tmp_path_factory.mktemp("site")) as opened:
+        yield opened
+
+
+@contextmanager
+def open_site(folder: Path, **more: str) -> Iterator[Site]:
+    """All of it, until the block ends."""
     with databases.server() as database, Balancer() as balancer:
         settings = {
             "WATCHWORD_DATABASE": asyncio.run(database.cluster.place()),
@@ -56,6 +66,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "WATCHWORD_PASSWORD_HASH": "test",
             "WATCHWORD_REGISTRATIONS_PER_ADDRESS": "0",
             "WATCHWORD_REFRESH_REUSE_GRACE": "5m",
+            **more,
         }
         with ThreadPoolExecutor() as pool:
             nodes = list(pool.map(lambda name: start_server(folder / name, **settings), ("one", "two")))
@@ -114,7 +125,13 @@ class People:
 @contextmanager
 def people(site: Site) -> Iterator[People]:
     """They live while the block does what it does."""
-    crowd = People(Patient(site.front.process, site.front.http))
+    with alive(People(Patient(site.front.process, site.front.http))) as crowd:
+        yield crowd
+
+
+@contextmanager
+def alive(crowd: Crowd) -> Iterator[Crowd]:
+    """The same, whoever they are."""
     threads = ThreadPoolExecutor(CROWD)
     lives = [threads.submit(crowd.live) for _ in range(CROWD)]
     try:
