@@ -104,6 +104,8 @@ def create_app(guard: Guard, ledger: Ledger) -> FastAPI:
 def from_environment() -> FastAPI:
     """The payroll as ``PAYROLL_ISSUER``, ``PAYROLL_DATABASE`` and ``PAYROLL_SNAPSHOT`` describe it."""
     guard = Guard(
-        os.environ.get("PAYROLL_ISSUER", "http://127.0.0.1:8080"), snapshot=os.environ.get("PAYROLL_SNAPSHOT")
+        os.environ.get("PAYROLL_ISSUER", "http://127.0.0.1:8080"),
+        snapshot=os.environ.get("PAYROLL_SNAPSHOT"),
+        cookie="watchword",  # browsers bring the token in a cookie, everybody else in a header
     )
     return create_app(guard, Ledger(Path(os.environ.get("PAYROLL_DATABASE", "payroll.db"))))

@@ -110,10 +110,40 @@ MISSING = Refuse(
 MALFORMED = invalid_token("the Authorization field is malformed")
 REVOKED = invalid_token("the token was revoked")
 EXPIRED = invalid_token("the token has expired")
+WRONG_NAME = invalid_token("the token does not belong to this user name")
 TWICE = invalid_request("credentials came twice")
 IN_URL = invalid_request("a token does not belong in the URL")
+TWICE_COOKIE = invalid_request("the cookie came twice")
+TWICE_KINDS = invalid_request("credentials came twice: a cookie and an Authorization field")
 NO_ROLE = insufficient("the caller lacks the role this takes")
 NO_SCOPE = insufficient("the token lacks the scope this takes", "pay")
+
+
+def cross_site(detail: str) -> Refuse:
+    return Refuse(
+        403,
+        None,
+        problem(
+            403, "cross_site", "Another site's page may not do this", f"{detail}: cookies do not count for it"
+        ),
+    )
+
+
+OTHER_ORIGIN = cross_site("a page of another origin sent this")
+OTHER_SITE = cross_site("a page of another site sent this")
+NO_WORD = Refuse(
+    403,
+    None,
+    problem(
+        403,
+        "cross_site",
+        "Another site's page may not do this",
+        "nothing says which page sent this: send the field X-CSRF: 1 along with cookies",
+    ),
+)
+SAME_ORIGIN = ("Sec-Fetch-Site", "same-origin")
+APP = ("Origin", "https://app.example.com")
+EVIL = ("Origin", "https://evil.example")
 
 
 def too_old(detail: str) -> Refuse:
@@ -158,6 +188,21 @@ def basic(**options: Any) -> Credentials:
 
 def both(*makers: Credentials) -> Credentials:
     return lambda issuer: tuple(field for make in makers for field in make(issuer))
+
+
+def cookie(*more: tuple[str, str], name: str = "__Host-watchword", **options: Any) -> Credentials:
+    """Ada's access token in a cookie, among others, and the fields that a browser sends along."""
+
+    def make(issuer: PretendIssuer) -> Fields:
+        token = token_in(bearer(**options)(issuer))
+        return (("Cookie", f"theme=dark; {name}={token}; lang=en"), *more)
+
+    return make
+
+
+def two_cookies(issuer: PretendIssuer) -> Fields:
+    ((_, first), (_, second)) = (*cookie()(issuer), *cookie()(issuer))
+    return (("Cookie", f"{first}; {second}"),)
 
 
 def forged(_: PretendIssuer) -> Fields:
@@ -253,9 +298,36 @@ CASES = [
     ),
     Case(
         "the pair's password as a bearer token",
-        invalid_token("the token does not belong to this user name"),
+        WRONG_NAME,
         bearer(basic_username="adasession1"),
     ),
+    # a browser's cookie
+    Case("cookie: reading", Let(), cookie()),
+    Case("cookie: reading by a link", Let(), cookie(("Sec-Fetch-Site", "cross-site"))),
+    Case("cookie: of another name", MISSING, cookie(name="watchword")),
+    Case("cookie: of a neighbour", MISSING, cookie(name="__Secure-watchword")),
+    Case("cookie: expired", EXPIRED, cookie(), then=lambda i, _: i.clock.advance(631)),
+    Case("cookie: banned", REVOKED, cookie(), then=lambda i, _: i.revoke(subject="usr_ada")),
+    Case("cookie: no token", MALFORMED, lambda _: (("Cookie", "__Host-watchword="),)),
+    Case("cookie: a Basic pair's password", WRONG_NAME, cookie(basic_username="adasession1")),
+    Case("cookie: lacking scope", NO_SCOPE, cookie(), "/pay"),
+    Case("cookie: optional", Let(), cookie(), "/open"),
+    Case("cookie: of another name, optional", Let(None), cookie(name="watchword"), "/open"),
+    Case("cookie: and a field", TWICE_KINDS, both(bearer(), cookie())),
+    Case("cookie: and a bad field", TWICE_KINDS, both(said("Bearer"), cookie())),
+    Case("cookie: and a field, optional", TWICE_KINDS, both(bearer(), cookie()), "/open"),
+    Case("cookie: twice", TWICE_COOKIE, two_cookies),
+    Case("cookie: by our page", Let(), cookie(SAME_ORIGIN), method="POST"),
+    Case("cookie: by an older browser", Let(), cookie(APP), method="POST"),
+    Case("cookie: by the issuer's page", Let(), cookie(("Origin", "https://auth.example.com")), method="POST"),
+    Case("cookie: by a program", Let(), cookie(("X-CSRF", "1")), method="POST"),
+    Case("cookie: by another page", OTHER_ORIGIN, cookie(EVIL), method="POST"),
+    Case("cookie: by another page of the site", OTHER_SITE, cookie(("Sec-Fetch-Site", "same-site")), method="POST"),
+    Case("cookie: by a form of another page", OTHER_SITE, cookie(("Sec-Fetch-Site", "cross-site")), method="POST"),
+    Case("cookie: by a page in a frame", OTHER_ORIGIN, cookie(("Origin", "null")), method="POST"),
+    Case("cookie: by who knows whom", NO_WORD, cookie(), method="POST"),
+    Case("cookie: by another page, forged", OTHER_ORIGIN, cookie(EVIL, lifetime=-60), method="POST"),
+    Case("bearer: by another page", Let(), both(bearer(), lambda _: (EVIL,)), method="POST"),
     # what the route demands
     Case("scope: lacking", NO_SCOPE, bearer(), "/pay"),
     Case("scope: there", Let(), bearer(scope="profile pay"), "/pay"),

@@ -15,7 +15,7 @@ from rest_framework.viewsets import ViewSet
 from watchword import Guard
 from watchword.frameworks.rest_framework import authentication, permission, protect
 
-GUARD = Guard("https://auth.example.com")
+GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
 
 
 def subject(request: Any) -> Response:

@@ -6,7 +6,21 @@ from importlib import import_module
 
 import pytest
 
-from tests.frameworks.contract import CASES, MISSING, NO_SCOPE, Case, Let, Refuse, bearer
+from tests.frameworks.contract import (
+    APP,
+    CASES,
+    EVIL,
+    MISSING,
+    NO_SCOPE,
+    NO_WORD,
+    OTHER_ORIGIN,
+    SAME_ORIGIN,
+    Case,
+    Let,
+    Refuse,
+    bearer,
+    cookie,
+)
 from tests.frameworks.faces import CANNOT, FACES, SOCKETS, load
 from tests.frameworks.wire import Request, connect_asgi, denial_of
 from watchword.testing import PretendIssuer
@@ -34,6 +48,10 @@ SOCKET_CASES = [
     Case("nobody", MISSING, path="/socket"),
     Case("no scope", NO_SCOPE, bearer(), "/socket"),
     Case("somebody", Let(), bearer(scope="pay"), "/socket"),
+    Case("a cookie by our page", Let(), cookie(SAME_ORIGIN, scope="pay"), "/socket"),
+    Case("a cookie by a named page", Let(), cookie(APP, scope="pay"), "/socket"),
+    Case("a cookie by another page", OTHER_ORIGIN, cookie(EVIL, scope="pay"), "/socket"),
+    Case("a cookie by who knows whom", NO_WORD, cookie(scope="pay"), "/socket"),
 ]
 
 

@@ -279,6 +279,15 @@ class TestConstruction:
             (ISSUER, {"keys": "{"}),
             (ISSUER, {"secrets": "short"}),
             (ISSUER, {"secrets": []}),
+            (ISSUER, {"cookie": ""}),
+            (ISSUER, {"cookie": "two words"}),
+            (ISSUER, {"cookie": "a=b"}),
+            (ISSUER, {"cookie": 1}),
+            (ISSUER, {"cookie_origins": ["https://app.example.com"]}),
+            (ISSUER, {"cookie": "a", "cookie_origins": "https://app.example.com"}),
+            (ISSUER, {"cookie": "a", "cookie_origins": ["*"]}),
+            (ISSUER, {"cookie": "a", "cookie_origins": ["https://app.example.com/"]}),
+            (ISSUER, {"cookie": "a", "cookie_origins": [None]}),
         ],
     )
     def test_an_unsafe_argument_stops_the_start(self, issuer: str, options: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.mission.stage import Server, User, start_server
+from tests.mission.stage import Server, User, start_server, within
 
 PROGRAM = {"X-CSRF": "1"}
 
@@ -25,6 +25,36 @@ def browser(server: Server) -> Iterator[httpx2.Client]:
     """A client that keeps cookies, of its own for each test."""
     with httpx2.Client(base_url=server.url, timeout=30) as client:
         yield client
+
+
+class TestOneApi:
+    def test_s38_a_page_and_an_app_use_the_same_api(
+        self, server: Server, browser: httpx2.Client, payroll: httpx2.Client
+    ) -> None:
+        """One user, two sessions: the app shows its token, the browser its cookie, and the API answers both alike."""
+        user = server.newcomer()
+        login(browser, user)
+        page = {"Cookie": f"watchword={browser.cookies['watchword']}"}
+        by_cookie, by_header = payroll.get("/me", headers=page), payroll.get("/me", headers=user.bearer)
+        assert (by_cookie.status_code, by_cookie.json()) == (by_header.status_code, by_header.json())
+        assert by_header.json()["detail"] == "you are not on the payroll yet"
+        assert payroll.get("/me", headers={**page, **user.bearer}).status_code == 400
+        server.manage("user", "ban", user.email)
+        within(2, payroll, "/me", user, 401)
+        assert payroll.get("/me", headers=page).status_code == 401
+
+    def test_s38_a_page_may_pay_and_another_site_s_page_may_not(
+        self, server: Server, browser: httpx2.Client, payroll: httpx2.Client
+    ) -> None:
+        """The administrator's cookie comes with both requests; only one was made by a page that may."""
+        login(browser, server.administrator())
+        page = {"Cookie": f"watchword={browser.cookies['watchword']}"}
+        order = {"employee_id": 1, "month": "2030-01", "amount_cents": 100}
+        for fields in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {}):
+            answer = payroll.post("/payments", json=order, headers={**page, **fields})
+            assert (answer.status_code, answer.json()["error"]) == (403, "cross_site")
+        own = {**page, "Sec-Fetch-Site": "same-origin"}
+        assert payroll.post("/payments", json=order, headers=own).status_code == 201
 
 
 class TestSessionCookie:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchword.errors import CrossSite, InvalidRequest
-from watchword.protocol.cookie import check_site, cookie_name, cookie_value, origin_of
+from watchword.protocol.cookie import check_site, cookie_name, cookie_values, only, origin_of
 
 APP = "https://app.example.com"
 
@@ -29,7 +29,7 @@ class TestCookieName:
         assert cookie_name(name, https=https, shared=shared) == wire
 
 
-class TestCookieValue:
+class TestCookieValues:
     @pytest.mark.parametrize(
         ("fields", "value"),
         [
@@ -48,13 +48,13 @@ class TestCookieValue:
     )
     def test_one_name_has_one_value(self, fields: list[str], value: str | None) -> None:
         """As it stands there, without a quote taken off or a sign decoded."""
-        assert cookie_value(fields, "a") == value
+        assert only("the cookie", cookie_values(fields, "a")) == value
 
     @pytest.mark.parametrize("fields", [["a=1; a=1"], ["a=1;b=2; a="], ["a=1", "a=2"]])
     def test_attack_a23_twice_is_a_bad_request(self, fields: list[str]) -> None:
         """Even the same value: who sends it twice hopes for two readers."""
         with pytest.raises(InvalidRequest):
-            cookie_value(fields, "a")
+            only("the cookie", cookie_values(fields, "a"))
 
 
 class TestCheckSite:

@@ -47,7 +47,7 @@ def protect(
     optional: bool = False,
     body: Body = "problem",
 ) -> Callable[[View], Callable[..., Any]]:
-    """A decorator for views; a view that demands credentials is exempt from the CSRF check.
+    """A decorator for views; a view that demands credentials is exempt from Django's CSRF check.
 
     The arguments are those of ``watchword.frameworks.asgi.protect``.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
 from watchword.guard.arguments import check_arguments
+from watchword.guard.cookie import TokenCookie
 from watchword.guard.credentials import Header, credentials_of, text_of
 from watchword.guard.offline import Offline, parse_keys
 from watchword.guard.principal import Principal
@@ -63,6 +64,10 @@ class Guard:
         snapshot: a file that keeps keys and revocations, so that an API starts with the server down.
         cache_size: how many verified tokens are remembered.
         clock: seconds since the epoch.
+        cookie: the name of the server's cookie with the access token, ``COOKIE_NAME``; given that, requests may
+            bring it in place of a header. Under an https issuer ``__Host-`` is put before it; where the server
+            has a ``COOKIE_DOMAIN``, write ``__Secure-`` yourself.
+        cookie_origins: origins, besides the issuer's, whose pages may change things by it.
         feed: where keys and revocations are heard in place of the issuer's URL: ``watchword.testing`` has one.
 
     Raises:
@@ -70,8 +75,8 @@ class Guard:
     """
 
     __slots__ = (
-        "__weakref__", "_begun", "_issuer", "_strict", "_verifier", "_verify", "algorithms", "audience", "issuer",
-        "max_staleness", "on_stale",
+        "__weakref__", "_begun", "_cookie", "_issuer", "_strict", "_verifier", "_verify", "algorithms", "audience",
+        "issuer", "max_staleness", "on_stale",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +94,8 @@ class Guard:
         snapshot: str | os.PathLike[str] | None = None,
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
+        cookie: str | None = None,
+        cookie_origins: Collection[str] = (),
         feed: Feed | None = None,
     ) -> None:
         self.issuer = check_issuer_url(issuer)
@@ -98,6 +105,9 @@ class Guard:
         check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
         if feed_secret is not None and not (feed_secret.isascii() and feed_secret.isprintable()):
             raise ConfigurationError("feed_secret: must be printable ASCII")
+        if cookie is None and cookie_origins:
+            raise ConfigurationError("cookie_origins: they go together with cookie")
+        self._cookie = TokenCookie.parse(issuer, cookie, cookie_origins) if cookie is not None else None
         self._issuer: Feed | None = feed
         allowed = set(algorithms)
         source: Offline | Feed
@@ -171,13 +181,16 @@ class Guard:
 
         Args:
             header: the value, every value where the request had several, or ``None`` without one.
-            request: the rest of the request; bearer tokens and Basic pairs need nothing of it.
+            request: the rest of the request; a cookie stands there; bearer tokens and Basic pairs need nothing of it.
 
         Raises:
             MissingCredentials: there is no value.
             InvalidRequest: there is more than one.
+            CrossSite: a cookie came, and no page that may use it sent it.
             InvalidToken, TemporarilyUnavailable: as ``verify``.
         """
+        if self._cookie is not None and request is not None:
+            header = self._cookie.header_of(header, request)
         # A remembered token has been read whole before, so its field needs no second reading.
         if type(header) is str and len(header) <= MAX_SIZE and header.startswith("Bearer "):
             token = header[7:]
@@ -202,7 +215,8 @@ class Guard:
         Nothing that is waited for holds up the event loop.
 
         Raises:
-            MissingCredentials, InvalidRequest, InvalidToken, TemporarilyUnavailable: as ``authenticate``.
+            MissingCredentials, InvalidRequest, CrossSite, InvalidToken, TemporarilyUnavailable: as
+                ``authenticate``.
         """
         await self.ready()
         try:

@@ -7,7 +7,7 @@ What an API is called is a setting of its guard.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from io import BytesIO
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import msgspec
 
 from watchword.errors import ConfigurationError, ContentTooLarge, InvalidRequest
+from watchword.protocol.cookie import cookie_values
 
 __all__ = [
     "MAX_BODY",
@@ -56,6 +57,10 @@ class Request(Protocol):
     @property
     def query(self) -> str:
         """The query as it came, without its question mark; empty without one."""
+
+    @property
+    def handshake(self) -> bool:
+        """Whether it opens a websocket (RFC 6455 4.1)."""
 
     def values(self, name: str) -> list[str]:
         """Every value of the field *name*, which is written in lower case; WSGI has joined them by a comma."""
@@ -114,13 +119,18 @@ class PlainRequest(msgspec.Struct, eq=False, frozen=True):
         """The query as it was sent."""
         return urlsplit(self.url).query
 
+    @property
+    def handshake(self) -> bool:
+        """Whether it opens a websocket."""
+        return _upgrades(self.values("upgrade"))
+
     def values(self, name: str) -> list[str]:
         """Every value of one field."""
         return [value for other, value in self.fields if other.lower() == name]
 
     def cookies(self, name: str) -> list[str]:
         """Every value of one cookie."""
-        return _cookies(self.values("cookie"), name)
+        return cookie_values(self.values("cookie"), name)
 
     def body(self, limit: int = MAX_BODY) -> bytes:
         """The body."""
@@ -172,6 +182,11 @@ class ScopeRequest(msgspec.Struct, eq=False):
         """The query as it was sent."""
         return bytes(self.scope.get("query_string", b"")).decode(_TEXT)
 
+    @property
+    def handshake(self) -> bool:
+        """Whether it opens a websocket."""
+        return bool(self.scope["type"] == "websocket")
+
     def values(self, name: str) -> list[str]:
         """Every value of one field."""
         wanted = name.encode(_TEXT)
@@ -179,7 +194,7 @@ class ScopeRequest(msgspec.Struct, eq=False):
 
     def cookies(self, name: str) -> list[str]:
         """Every value of one cookie."""
-        return _cookies(self.values("cookie"), name)
+        return cookie_values(self.values("cookie"), name)
 
     def body(self, limit: int = MAX_BODY) -> bytes:
         """The body."""
@@ -244,6 +259,11 @@ class EnvironRequest(msgspec.Struct, eq=False):
         """The query as it was sent."""
         return str(self.environ.get("QUERY_STRING", ""))
 
+    @property
+    def handshake(self) -> bool:
+        """Whether it opens a websocket."""
+        return _upgrades(self.values("upgrade"))
+
     def values(self, name: str) -> list[str]:
         """Every value of one field."""
         key = name.upper().replace("-", "_")
@@ -252,7 +272,7 @@ class EnvironRequest(msgspec.Struct, eq=False):
 
     def cookies(self, name: str) -> list[str]:
         """Every value of one cookie."""
-        return _cookies(self.values("cookie"), name)
+        return cookie_values(self.values("cookie"), name)
 
     def body(self, limit: int = MAX_BODY) -> bytes:
         """The body."""
@@ -337,11 +357,5 @@ def _path(sent: bytes | None, executed: str | bytes) -> str:
     return quote(executed, _PCHAR) or "/"
 
 
-def _cookies(fields: Iterable[str], name: str) -> list[str]:
-    found = []
-    for field in fields:
-        for pair in field.split(";"):
-            key, equals, value = pair.strip(" \t").partition("=")
-            if equals and key == name:
-                found.append(value)
-    return found
+def _upgrades(values: list[str]) -> bool:
+    return any("websocket" in value.lower() for value in values)

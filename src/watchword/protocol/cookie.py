@@ -6,13 +6,24 @@ also show where it comes from. Server and guard ask the same proof.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from watchword.errors import CrossSite, InvalidRequest
+from watchword.errors import ConfigurationError, CrossSite, InvalidRequest
+from watchword.protocol.metadata import check_issuer_url
 
-__all__ = ["CSRF", "REFRESH", "SAFE_METHODS", "check_site", "cookie_name", "cookie_value", "origin_of"]
+__all__ = [
+    "CSRF",
+    "REFRESH",
+    "SAFE_METHODS",
+    "check_origin",
+    "check_site",
+    "cookie_name",
+    "cookie_values",
+    "only",
+    "origin_of",
+]
 
 CSRF: Final = "x-csrf"
 """A field that no form sends, and no page of another origin either, unless CORS lets it."""
@@ -37,21 +48,26 @@ def cookie_name(name: str, *, https: bool, shared: bool = False) -> str:
     return (_SECURE if shared else _HOST) + name
 
 
-def cookie_value(fields: Sequence[str], name: str) -> str | None:
-    """The value of the cookie *name* in the ``Cookie`` fields of a request; ``None`` where it is not (RFC 6265 4.2).
-
-    Raises:
-        InvalidRequest: it came twice: which of the two another reader would take, nobody knows.
-    """
-    found = None
+def cookie_values(fields: Iterable[str], name: str) -> list[str]:
+    """Every value of the cookie *name* in the ``Cookie`` fields of a request, in order (RFC 6265 4.2)."""
+    found = []
     for field in fields:
         for pair in field.split(";"):
-            key, equals, value = pair.partition("=")
-            if equals and key.strip(" \t") == name:
-                if found is not None:
-                    raise InvalidRequest("credentials came twice: two cookies of one name")
-                found = value.strip(" \t")
+            key, equals, value = pair.strip(" \t").partition("=")
+            if equals and key == name:
+                found.append(value)
     return found
+
+
+def only(name: str, values: Sequence[str]) -> str | None:
+    """The one of *values*, which are those of *name*; ``None`` without any.
+
+    Raises:
+        InvalidRequest: there are two: which of them another reader would take, nobody knows.
+    """
+    if len(values) > 1:
+        raise InvalidRequest(f"{name} came twice")
+    return values[0] if values else None
 
 
 def check_site(*, site: str | None, origin: str | None, proof: str | None, allowed: Collection[str]) -> None:
@@ -87,3 +103,18 @@ def origin_of(url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
+
+
+def check_origin(text: str) -> str:
+    """Return *text* when it is an origin as a browser writes it; plain http on this machine alone (RFC 6454 6.2).
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        plain = isinstance(text, str) and origin_of(check_issuer_url(text)) == text
+    except ConfigurationError:
+        plain = False
+    if not plain:
+        raise ConfigurationError(f"{text!r} is not an origin like https://app.example.com")
+    return text

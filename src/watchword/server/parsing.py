@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError, InvalidKey
 from watchword.jose.weakness import check_secret
-from watchword.protocol.cookie import origin_of
-from watchword.protocol.metadata import check_issuer_url
+from watchword.protocol.cookie import check_origin
 
 __all__ = [
     "format_span",
@@ -158,15 +157,10 @@ def parse_list(text: str) -> tuple[str, ...]:
 
 def parse_origins(text: str) -> tuple[str, ...]:
     """Origins separated by commas, each as a browser writes it; plain http on this machine alone."""
-    found = parse_list(text)
-    for origin in found:
-        try:
-            plain = origin_of(check_issuer_url(origin)) == origin
-        except ConfigurationError:
-            plain = False
-        if not plain:
-            raise ValueError(f"{origin!r} is not an origin like https://app.example.com")
-    return found
+    try:
+        return tuple(map(check_origin, parse_list(text)))
+    except ConfigurationError as fault:
+        raise ValueError(fault.description) from None
 
 
 def parse_cookie_name(text: str) -> str:

@@ -98,7 +98,7 @@ class PretendIssuer:
     def take_over(self, guard: Guard) -> None:
         """Make a guard that the API already has hear this issuer, until ``close``."""
         own = self.guard(guard.audience, max_staleness=guard.max_staleness, on_stale=guard.on_stale)
-        names = [name for name in Guard.__slots__ if name != "__weakref__"]
+        names = [name for name in Guard.__slots__ if name not in ("__weakref__", "_cookie")]
         self._taken_over.append((guard, {name: getattr(guard, name) for name in names}))
         # Routes were given this very object when the API was imported, so it is this object that changes.
         for name in names:

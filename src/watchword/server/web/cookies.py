@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from watchword.errors import InvalidInput, InvalidRequest
-from watchword.protocol.cookie import CSRF, REFRESH, SAFE_METHODS, check_site, cookie_name, cookie_value
+from watchword.protocol.cookie import (
+    CSRF,
+    REFRESH,
+    SAFE_METHODS,
+    check_site,
+    cookie_name,
+    cookie_values,
+    only,
+)
 from watchword.server.policies import CookiePolicy
 from watchword.server.web.request import Request
 
@@ -118,7 +126,7 @@ class Cookies:
         if self.policy is None:
             return None
         fields = request.header_values("cookie")
-        return cookie_value(fields, name) if fields else None
+        return only("the cookie", cookie_values(fields, name)) if fields else None
 
     def _check(self, request: Request, authorization: Sequence[str]) -> None:
         if authorization:
