@@ -51,7 +51,9 @@ def me(principal: Principal = Depends(protect(guard))):
 
 def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TOP / "src"), str(folder)))}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
+    # Other plug-ins of this environment import what they like.
+    others = [word for name in ("cacheprovider", "xdist", "valkey") for word in ("-p", f"no:{name}")]
+    command = [sys.executable, "-m", "pytest", *others, *arguments]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60)
 
 
