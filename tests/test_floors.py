@@ -27,6 +27,8 @@ OF_ONE_FILE = {  # a face names its own framework and what that is built on, and
     "watchword.frameworks.spectacular": {"drf_spectacular"},
     "watchword.frameworks.litestar": {"litestar"},
     "watchword.testing.plugin": {"pytest"},
+    # the extra [signatures]; a guard imports it where it was told its origin
+    "watchword.protocol.signature": {"http_message_signatures", "http_sf"},
 }
 
 SERVER_GROUND = {"errors", "jose", "protocol"}

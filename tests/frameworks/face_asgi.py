@@ -9,7 +9,12 @@ from tests.frameworks.wire import ASGI, Message
 from watchword import Guard, Principal
 from watchword.frameworks.asgi import protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 
 
 def principal_of(scope: Message) -> Principal | None:

@@ -13,7 +13,12 @@ from django.views import View
 from watchword import Guard
 from watchword.frameworks.django import current_principal, protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 
 
 def subject(request: Any) -> JsonResponse:

@@ -11,7 +11,12 @@ from starlette.responses import StreamingResponse
 from watchword import Guard, Principal
 from watchword.frameworks.fastapi import protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 administrator = protect(GUARD, role="admin")
 Caller = Annotated[Principal, Depends(protect(GUARD))]
 Subject = dict[str, str | None]

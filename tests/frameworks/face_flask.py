@@ -10,7 +10,12 @@ from flask.views import MethodView
 from watchword import Guard
 from watchword.frameworks.flask import current_principal, protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 Subject = dict[str, str | None]
 
 app = Flask(__name__)

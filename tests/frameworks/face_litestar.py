@@ -11,7 +11,12 @@ from litestar.response import Stream
 from watchword import Guard, Principal
 from watchword.frameworks.litestar import SecurityScheme, protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 Subject = dict[str, str | None]
 Asked = Request[Principal, Any, Any]
 

@@ -15,7 +15,12 @@ from rest_framework.viewsets import ViewSet
 from watchword import Guard
 from watchword.frameworks.rest_framework import authentication, permission, protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 
 
 def subject(request: Any) -> Response:

@@ -14,7 +14,12 @@ from starlette.websockets import WebSocket
 from watchword import Guard
 from watchword.frameworks.starlette import protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 
 
 def subject_of(request: Request) -> JSONResponse:

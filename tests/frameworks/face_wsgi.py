@@ -10,7 +10,12 @@ from tests.frameworks.wire import WSGI
 from watchword import Guard
 from watchword.frameworks.wsgi import PRINCIPAL, protect
 
-GUARD = Guard("https://auth.example.com", cookie="watchword", cookie_origins=["https://app.example.com"])
+GUARD = Guard(
+    "https://auth.example.com",
+    origin="https://api.example.com",
+    cookie="watchword",
+    cookie_origins=["https://app.example.com"],
+)
 
 
 def view(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -25,6 +25,11 @@ class Request:
     query: str = ""
     body: bytes = b""
 
+    @property
+    def host(self) -> bool:
+        """Whether the client names the host itself."""
+        return any(name == "Host" for name, _ in self.fields)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -89,7 +94,7 @@ def _scope(request: Request, kind: str) -> Message:
         "query_string": request.query.encode(),
         "root_path": "",
         "headers": [
-            (b"host", b"api"),
+            *([] if request.host else [(b"host", b"api")]),
             *([(b"content-length", str(len(request.body)).encode())] if request.body else []),
             *((n.lower().encode(), v.encode("latin-1")) for n, v in request.fields),
         ],
@@ -149,7 +154,7 @@ def ask_wsgi(app: WSGI) -> Send:
         }
         if request.body:
             environ["CONTENT_LENGTH"] = str(len(request.body))
-        for name, value in (("Host", "api"), *request.fields):
+        for name, value in (() if request.host else (("Host", "api"),)) + request.fields:
             key = name.upper().replace("-", "_")
             key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
             environ[key] = f"{environ[key]},{value}" if key in environ else value

@@ -144,7 +144,7 @@ class Protection:
             MissingCredentials, InvalidToken, InvalidRequest, TemporarilyUnavailable, InsufficientScope: as
                 ``authorize``.
         """
-        await self.guard.ready()
+        await self.guard.prepare(header, request)
         try:
             return self._decide(header, query, request)
         except TemporarilyUnavailable:

@@ -41,6 +41,14 @@ class Feed(Protocol):
     def confirm(self) -> Future[None]:
         """Ask what is new; done when every revocation before this call is known, or with why that cannot be."""
 
+    def exchange(self, kind: str, credential: str, audience: str) -> str:
+        """Trade a credential for an access token; waits for the answer.
+
+        Raises:
+            InvalidToken: it is refused.
+            TemporarilyUnavailable: there is no answer.
+        """
+
     def close(self) -> None:
         """Listen no more."""
 

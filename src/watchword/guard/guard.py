@@ -27,7 +27,9 @@ from watchword.protocol.challenge import MAX_SIZE
 from watchword.protocol.metadata import check_issuer_url
 
 if TYPE_CHECKING:
+    from watchword.guard.exchange import Exchange
     from watchword.guard.feed import Feed
+    from watchword.guard.signed import SignedRequests
 
 __all__ = ["Guard", "OnStale"]
 
@@ -68,6 +70,8 @@ class Guard:
             bring it in place of a header. Under an https issuer ``__Host-`` is put before it; where the server
             has a ``COOKIE_DOMAIN``, write ``__Secure-`` yourself.
         cookie_origins: origins, besides the issuer's, whose pages may change things by it.
+        origin: the API's own public address, as ``https://api.example.com``: with it, signed requests come in;
+            what clients sign is compared with it and never with a ``Host`` field.
         feed: where keys and revocations are heard in place of the issuer's URL: ``watchword.testing`` has one.
 
     Raises:
@@ -75,8 +79,8 @@ class Guard:
     """
 
     __slots__ = (
-        "__weakref__", "_begun", "_cookie", "_issuer", "_strict", "_verifier", "_verify", "algorithms", "audience",
-        "issuer", "max_staleness", "on_stale",
+        "__weakref__", "_begun", "_cookie", "_exchange", "_issuer", "_signed", "_strict", "_verifier", "_verify",
+        "algorithms", "audience", "issuer", "max_staleness", "on_stale", "origin",
     )  # fmt: skip
 
     def __init__(
@@ -96,9 +100,11 @@ class Guard:
         clock: Callable[[], float] = time.time,
         cookie: str | None = None,
         cookie_origins: Collection[str] = (),
+        origin: str | None = None,
         feed: Feed | None = None,
     ) -> None:
         self.issuer = check_issuer_url(issuer)
+        self.origin = origin
         self.audience = audience
         self.max_staleness = max_staleness
         self.on_stale = on_stale
@@ -112,9 +118,9 @@ class Guard:
         allowed = set(algorithms)
         source: Offline | Feed
         if keys is not None:
-            if secrets is not None or snapshot is not None or feed is not None:
+            if secrets is not None or snapshot is not None or feed is not None or origin is not None:
                 raise ConfigurationError(
-                    "keys: a guard with keys of its own takes no secrets, no snapshot and no feed"
+                    "keys: a guard with keys of its own takes no secrets, no snapshot, no origin and no feed"
                 )
             keyset = parse_keys(keys)
             # Whoever hands over a shared secret wants it used; nobody else gets HMAC.
@@ -149,6 +155,24 @@ class Guard:
             clock=clock,
         )
         self._verify = self._verifier.verify
+        self._exchange: Exchange | None = None
+        self._signed: SignedRequests | None = None
+        if self._issuer is not None:
+            from watchword.guard.exchange import Exchange
+
+            trade = self._issuer.exchange
+            self._exchange = Exchange(lambda kind, credential: trade(kind, credential, audience))
+        if origin is not None and self._exchange is not None:
+            # Only an API that takes signed requests needs the package that reads them.
+            from watchword.guard.signed import SignedRequests, check_origin
+
+            self._signed = SignedRequests(
+                check_origin(origin),
+                exchange=self._exchange,
+                verifier=self._verifier,
+                leeway=leeway,
+                clock=clock,
+            )
         self._begun = self._issuer is None
         self._strict = self._issuer is not None and on_stale != "accept"
         if self._issuer is not None:
@@ -179,6 +203,8 @@ class Guard:
     def authenticate(self, header: Header, request: Request | None = None) -> Principal:
         """The principal of an ``Authorization`` value: ``Bearer``, or a temporary ``Basic`` pair (RFC 6750, 7617).
 
+        A request without one may be signed instead (RFC 9421).
+
         Args:
             header: the value, every value where the request had several, or ``None`` without one.
             request: the rest of the request; a cookie stands there; bearer tokens and Basic pairs need nothing of it.
@@ -188,6 +214,7 @@ class Guard:
             InvalidRequest: there is more than one.
             CrossSite: a cookie came, and no page that may use it sent it.
             InvalidToken, TemporarilyUnavailable: as ``verify``.
+            ContentTooLarge: the body of a signed request is.
         """
         if self._cookie is not None and request is not None:
             header = self._cookie.header_of(header, request)
@@ -196,6 +223,13 @@ class Guard:
             token = header[7:]
             if token in self._verifier:
                 return self.verify(token)
+        if header is None and request is not None and self._signed is not None:
+            if not self._begun:
+                self._begin()
+            principal = self._signed.authenticate(request)
+            if self._strict:
+                self.check_fresh()
+            return principal
         credentials = credentials_of(header)
         if credentials.scheme == "bearer":
             return self.verify(credentials.token)
@@ -218,7 +252,7 @@ class Guard:
             MissingCredentials, InvalidRequest, CrossSite, InvalidToken, TemporarilyUnavailable: as
                 ``authenticate``.
         """
-        await self.ready()
+        await self.prepare(header, request)
         try:
             return self.authenticate(header, request)
         except TemporarilyUnavailable:
@@ -226,6 +260,16 @@ class Guard:
                 raise
         await self.confirm_async()
         return self.authenticate(header, request)
+
+    async def prepare(self, header: Header, request: Request | None = None) -> None:
+        """Have what ``authenticate`` would wait for, off the event loop: mostly nothing.
+
+        Raises:
+            InvalidRequest, InvalidToken, TemporarilyUnavailable, ContentTooLarge: as ``authenticate``.
+        """
+        await self.ready()
+        if header is None and request is not None and self._signed is not None:
+            await self._signed.prepare(request)
 
     async def ready(self) -> None:
         """Be begun: the wait of the very first use, off the event loop; every later call returns at once."""
@@ -348,6 +392,8 @@ def _after_fork() -> None:
     for guard in list(_GUARDS):
         if guard._issuer is not None and guard._issuer.forked():
             guard._begun = False
+            if guard._exchange is not None:
+                guard._exchange.forked()
 
 
 if hasattr(os, "register_at_fork"):

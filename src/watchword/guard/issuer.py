@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Self
 
+import msgspec
+
 from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
 from watchword.guard.asking import Asking
 from watchword.guard.derived_key import RootSecrets
@@ -28,6 +30,7 @@ from watchword.protocol.metadata import (
     REVOCATIONS_JWKS,
     REVOCATIONS_PATH,
     REVOCATIONS_STREAM_PATH,
+    TOKEN_PATH,
     metadata_url,
 )
 
@@ -42,6 +45,8 @@ METADATA_LIFE: Final = 3600.0
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 SWEEP_INTERVAL: Final = 60.0
+
+_REFUSALS: Final = (400, 401, 403, 404, 422)
 
 
 class Issuer:
@@ -170,6 +175,24 @@ class Issuer:
     def confirm(self) -> Future[None]:
         """Ask for what is new, together with all who ask at the same time; done when it is known here."""
         return self._questions.begin()
+
+    def exchange(self, kind: str, credential: str, audience: str) -> str:
+        """Trade a credential for an access token.
+
+        Raises:
+            InvalidToken: it is refused.
+            TemporarilyUnavailable: there is no answer.
+        """
+        asked = msgspec.json.encode({kind: credential, "audience": audience})
+        status, body = self._prompt.post(self._url + TOKEN_PATH, asked, limit=DOCUMENT_LIMIT)
+        if status in _REFUSALS:
+            raise InvalidToken("the credentials are unknown, expired or revoked")
+        if status != 200:
+            raise TemporarilyUnavailable(f"the issuer answered {status}")
+        token = parse_json_object(body, error=TemporarilyUnavailable).get("access_token")
+        if not isinstance(token, str):
+            raise TemporarilyUnavailable("the issuer answered without a token")
+        return token
 
     def close(self) -> None:
         """End the thread and keep what is known."""

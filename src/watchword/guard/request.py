@@ -33,6 +33,8 @@ MAX_BODY: Final = 1024 * 1024
 
 _PCHAR: Final = "/!$&'()*+,;=:@~-._"
 _TEXT: Final = "latin-1"
+_IDENTITY: Final = "watchword.request"
+"""Where the object stands; no header field can take this name."""
 
 
 class Request(Protocol):
@@ -61,6 +63,10 @@ class Request(Protocol):
     @property
     def handshake(self) -> bool:
         """Whether it opens a websocket (RFC 6455 4.1)."""
+
+    @property
+    def identity(self) -> object:
+        """What tells this request from every other, however many protections look at it."""
 
     def values(self, name: str) -> list[str]:
         """Every value of the field *name*, which is written in lower case; WSGI has joined them by a comma."""
@@ -92,12 +98,14 @@ class PlainRequest(msgspec.Struct, eq=False, frozen=True):
         url: the whole URL.
         fields: pairs of name and value, in any case.
         content: the body.
+        identity: what tells this request from every other.
     """
 
     method: str
     url: str
     fields: tuple[tuple[str, str], ...] = ()
     content: bytes = b""
+    identity: object = msgspec.field(default_factory=object)
 
     @property
     def scheme(self) -> str:
@@ -187,6 +195,11 @@ class ScopeRequest(msgspec.Struct, eq=False):
         """Whether it opens a websocket."""
         return bool(self.scope["type"] == "websocket")
 
+    @property
+    def identity(self) -> object:
+        """What tells this request from every other."""
+        return self.scope.setdefault(_IDENTITY, object())
+
     def values(self, name: str) -> list[str]:
         """Every value of one field."""
         wanted = name.encode(_TEXT)
@@ -263,6 +276,11 @@ class EnvironRequest(msgspec.Struct, eq=False):
     def handshake(self) -> bool:
         """Whether it opens a websocket."""
         return _upgrades(self.values("upgrade"))
+
+    @property
+    def identity(self) -> object:
+        """What tells this request from every other."""
+        return self.environ.setdefault(_IDENTITY, object())
 
     def values(self, name: str) -> list[str]:
         """Every value of one field."""

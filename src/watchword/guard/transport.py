@@ -53,16 +53,24 @@ class Transport:
         connection, _ = self._connect(url)
         try:
             response = _send(connection, url, {"Accept": accept, **_shown(secret)})
-            body = bytearray()
-            while chunk := response.read1(_CHUNK):
-                body += chunk
-                if len(body) > limit:
-                    raise TemporarilyUnavailable(f"{url} answered more than {limit} bytes")
-                if time.monotonic() > deadline:
-                    raise TemporarilyUnavailable(f"{url} answers too slowly")
-            if response.length:
-                raise TemporarilyUnavailable(f"the answer of {url} broke off")
-            return bytes(body)
+            return _read(response, url, limit, deadline)
+        except (OSError, HTTPException, ValueError) as broken:
+            raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
+        finally:
+            connection.close()
+
+    def post(self, url: str, document: bytes, *, limit: int) -> tuple[int, bytes]:
+        """Status and body of the answer to a JSON document.
+
+        Raises:
+            TemporarilyUnavailable: there is no answer, or it is larger than *limit*.
+        """
+        deadline = time.monotonic() + self._patience
+        connection, _ = self._connect(url)
+        try:
+            fields = {"Accept": "application/json", "Content-Type": "application/json"}
+            response = _ask(connection, "POST", url, fields, document)
+            return response.status, _read(response, url, limit, deadline)
         except (OSError, HTTPException, ValueError) as broken:
             raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
         finally:
@@ -125,12 +133,31 @@ def _shown(secret: str | None) -> dict[str, str]:
     return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
 
-def _send(connection: HTTPConnection, url: str, headers: Mapping[str, str]) -> HTTPResponse:
+def _ask(
+    connection: HTTPConnection, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+) -> HTTPResponse:
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     fields = {"User-Agent": _AGENT, "Accept-Encoding": "identity", "Connection": "close", **headers}
-    connection.request("GET", target, headers=fields)
-    response = connection.getresponse()
+    connection.request(method, target, body, headers=fields)
+    return connection.getresponse()
+
+
+def _read(response: HTTPResponse, url: str, limit: int, deadline: float) -> bytes:
+    body = bytearray()
+    while chunk := response.read1(_CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise TemporarilyUnavailable(f"{url} answered more than {limit} bytes")
+        if time.monotonic() > deadline:
+            raise TemporarilyUnavailable(f"{url} answers too slowly")
+    if response.length:
+        raise TemporarilyUnavailable(f"the answer of {url} broke off")
+    return bytes(body)
+
+
+def _send(connection: HTTPConnection, url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    response = _ask(connection, "GET", url, headers)
     if response.status != 200:
         # A redirect, too: who may move the issuer's documents is the issuer's metadata, nobody on the way.
         raise TemporarilyUnavailable(f"{url} answered {response.status}")

@@ -7,7 +7,7 @@ checks that time or the feed can turn is ever left out of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -21,9 +21,10 @@ from watchword.jose.jwk import Key
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
 
-__all__ = ["Source", "Verifier"]
+__all__ = ["Proof", "Source", "Verifier"]
 
 _REVOKED: Final = "the token was revoked"
+_UNPROVEN: Final = "the token is bound to a key of which there is no proof"
 
 
 class Source(Protocol):
@@ -37,6 +38,12 @@ class Source(Protocol):
         """Say that a token named a key nobody knows; costs nothing and waits for nothing."""
 
 
+class Proof(NamedTuple):
+    """That the request came from the holder of a key (RFC 7800 3.2); no claim of JSON equals it."""
+
+    jkt: str
+
+
 class _Verified(msgspec.Struct, eq=False, gc=False):
     """A token whose signature and claims were found good, with the key object that said so."""
 
@@ -45,6 +52,7 @@ class _Verified(msgspec.Struct, eq=False, gc=False):
     ends: float
     life: float
     version: int
+    holder: object
     principal: Principal
     shown: tuple[Overlay, Principal] | None
 
@@ -96,8 +104,12 @@ class Verifier:
         self._young: dict[str, _Verified] = {}
         self._old: dict[str, _Verified] = {}
 
-    def verify(self, token: str, user_name: str | None = None) -> Principal:
-        """The principal of *token*, which came as a bearer token or as the password of *user_name*.
+    def verify(self, token: str, holder: str | Proof | None = None) -> Principal:
+        """The principal of *token*, which came as a bearer token or from *holder*.
+
+        Args:
+            token: the compact serialization.
+            holder: the user name with which it came as a password, or the key of which there is proof.
 
         Raises:
             InvalidToken: it is malformed, forged, expired, revoked or for somebody else.
@@ -127,8 +139,10 @@ class Verifier:
             raise InvalidToken(_REVOKED)
         if known.actors:
             _check_actors(known, view)
-        if known.user_name != user_name:
-            raise InvalidToken("the token does not belong to this user name")
+        if found.holder != holder:
+            raise InvalidToken(
+                _UNPROVEN if known.jkt is not None else "the token does not belong to this user name"
+            )
         overlay = view.overlays.get(known.sub)
         if overlay is None or known.uv >= overlay.below:
             return found.principal
@@ -174,6 +188,7 @@ class Verifier:
                 algorithms=self._algorithms,
                 now=self._clock(),
                 leeway=self._leeway,
+                bound=True,
             )
         except InvalidToken:
             self._report_unknown_key(token, view)
@@ -184,6 +199,7 @@ class Verifier:
             found.exp + self._leeway,
             found.exp - found.iat,
             found.cv if found.sub.startswith("cli_") else found.uv,
+            found.user_name if found.jkt is None else Proof(found.jkt),
             show(found, None),
             None,
         )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from watchword.errors import InvalidToken
+from watchword.errors import InvalidKey, InvalidToken
 from watchword.jose import jws, jwt
 from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import Key, KeySet
@@ -26,6 +26,7 @@ MAX_SIZE: Final = 8192
 """Bytes of an encoded token that anybody looks at (BCPbis 2, 3)."""
 _TEXTS: Final = ("iss", "sub", "jti", "client_id")
 _MAX_ACTORS: Final = 8
+_BOUND: Final = "the token is bound to a key whose proof is not supported here"
 
 
 class AccessToken(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -54,6 +55,8 @@ class AccessToken(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Whether the claim ``admin`` is the boolean ``true``."""
     user_name: object = None
     """The claim that makes the token the password of a temporary Basic pair; ``None``: it is a bearer token."""
+    jkt: str | None = None
+    """The thumbprint of the key in ``cnf``, of which whoever shows the token must give proof (RFC 7800 3.2)."""
     actors: tuple[tuple[str, int], ...] = ()
     """The users of the ``act`` chain, outermost first, with the version each was read at (RFC 8693 4.1)."""
 
@@ -82,6 +85,7 @@ def verify(
     now: float,
     leeway: float = 0,
     max_size: int = MAX_SIZE,
+    bound: bool = False,
 ) -> AccessToken:
     """Check *token* whole: form, signature, type, issuer, audience, times (RFC 9068 4).
 
@@ -94,12 +98,15 @@ def verify(
         now: seconds since the epoch.
         leeway: seconds of clock difference forgiven.
         max_size: bytes above which a token is refused unread.
+        bound: whether the caller asks for the proof that a token with ``jkt`` takes; nobody else gets one.
 
     Raises:
         InvalidToken: for every other byte string.
     """
     _, payload, key = jws.verify(token, keys, typ=TYP, algorithms=algorithms, max_size=max_size)
     found = read(payload, kid=key.kid)
+    if found.jkt is not None and not bound:
+        raise InvalidToken(_BOUND)
     jwt.check_issuer(found.iss, issuer)
     jwt.check_audience(found.aud, audience)
     jwt.check_times(exp=found.exp, iat=found.iat, nbf=found.nbf, now=now, leeway=leeway)
@@ -139,10 +146,10 @@ def read(payload: bytes, *, kid: str = "") -> AccessToken:
 
 def _read_any(payload: bytes, kid: str) -> AccessToken:
     claims = parse_json_object(payload)
-    if "cnf" in claims:
-        # A proof we cannot check must not be waved through (RFC 7800 3, X-12).
-        raise InvalidToken("the token is bound to a key whose proof is not supported here")
     get = claims.get
+    jkt = _thumbprint(claims["cnf"]) if "cnf" in claims else None
+    if jkt is not None and BASIC_USERNAME in claims:
+        raise InvalidToken(_BOUND)
     scope, sid = get("scope", ""), get("sid")
     if type(scope) is not str:
         raise InvalidToken("the claim scope is not a string")
@@ -169,6 +176,7 @@ def _read_any(payload: bytes, kid: str) -> AccessToken:
         payload=payload,
         admin=get("admin") is True,
         user_name=get(BASIC_USERNAME),
+        jkt=jkt,
         actors=_actors(claims["act"]) if "act" in claims else (),
     )
 
@@ -213,6 +221,18 @@ def _version(claims: dict[str, Any], name: str) -> int:
     if type(value) is not int or value < 0:
         raise InvalidToken(f"the claim {name} is not a version")
     return value
+
+
+def _thumbprint(confirmation: Any) -> str:
+    # A proof we cannot check must not be waved through (RFC 7800 3, X-12): a public key is all that we can.
+    jwk = confirmation.get("jwk") if isinstance(confirmation, dict) and len(confirmation) == 1 else None
+    try:
+        key = Key.parse(jwk or {})
+    except InvalidKey:
+        raise InvalidToken(_BOUND) from None
+    if key.private:
+        raise InvalidToken(_BOUND)
+    return key.thumbprint()
 
 
 def _actors(act: Any) -> tuple[tuple[str, int], ...]:

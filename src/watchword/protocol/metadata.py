@@ -14,6 +14,7 @@ __all__ = [
     "REVOCATIONS_JWKS",
     "REVOCATIONS_PATH",
     "REVOCATIONS_STREAM_PATH",
+    "TOKEN_PATH",
     "check_issuer_url",
     "is_loopback",
     "metadata_url",
@@ -22,6 +23,8 @@ __all__ = [
 JWKS_PATH: Final = "/.well-known/jwks.json"
 REVOCATIONS_PATH: Final = "/revocations"
 REVOCATIONS_STREAM_PATH: Final = "/revocations/stream"
+TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - an address
+"""Where a key, or a refresh token, is traded for an access token."""
 REVOCATIONS_JWKS: Final = "watchword_revocations_jwks"
 """The metadata member that holds the keys of the feed: a key set of their own, so that no token key signs the feed."""
 

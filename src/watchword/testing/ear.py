@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,10 +20,14 @@ class Ear:
     Args:
         knowledge: what was heard so far.
         max_staleness: seconds of silence after which it counts as stale.
+        trade: what the issuer gives for a credential.
     """
 
-    def __init__(self, knowledge: Knowledge, max_staleness: float) -> None:
+    def __init__(
+        self, knowledge: Knowledge, max_staleness: float, trade: Callable[[str, str, str], str]
+    ) -> None:
         self._knowledge = knowledge
+        self._trade = trade
         self._max_staleness = max_staleness
         self.silent = False
 
@@ -69,6 +74,16 @@ class Ear:
         else:
             answer.set_result(None)
         return answer
+
+    def exchange(self, kind: str, credential: str, audience: str) -> str:
+        """What the issuer gives for a credential.
+
+        Raises:
+            InvalidToken: nothing.
+            TemporarilyUnavailable: the issuer is silent.
+        """
+        self.refresh()
+        return self._trade(kind, credential, audience)
 
     def close(self) -> None:
         """There is nothing to end."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, InvalidToken
 from watchword.guard.guard import Guard
 from watchword.guard.knowledge import Knowledge
 from watchword.jose import jws
@@ -19,6 +19,9 @@ from watchword.protocol.basic import BASIC_USERNAME, format_basic
 from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.protocol.scope import format_scope
 from watchword.testing.ear import Ear
+
+if TYPE_CHECKING:
+    from watchword.protocol.signature import RequestSigner
 
 __all__ = ["Clock", "PretendIssuer"]
 
@@ -74,6 +77,8 @@ class PretendIssuer:
         self._log: list[Entry] = []
         self._versions: dict[str, int] = {}
         self._tokens = 0
+        self._signers: dict[str, tuple[Key, str, dict[str, Any]]] = {}
+        self._ended: set[str] = set()
         self._ears: list[Ear] = []
         self._silent = False
         self._taken_over: list[tuple[Guard, dict[str, Any]]] = []
@@ -89,7 +94,7 @@ class PretendIssuer:
     def guard(self, audience: str | None = None, **options: Any) -> Guard:
         """A guard that hears this issuer and goes by its clock; *options* are those of ``Guard``."""
         knowledge = Knowledge(self.url, clock=self.clock.time, monotonic=self.clock.time)
-        ear = Ear(knowledge, options.get("max_staleness", 60))
+        ear = Ear(knowledge, options.get("max_staleness", 60), self._trade)
         ear.silent = self._silent
         self._tell(ear)
         self._ears.append(ear)
@@ -97,7 +102,12 @@ class PretendIssuer:
 
     def take_over(self, guard: Guard) -> None:
         """Make a guard that the API already has hear this issuer, until ``close``."""
-        own = self.guard(guard.audience, max_staleness=guard.max_staleness, on_stale=guard.on_stale)
+        own = self.guard(
+            guard.audience,
+            max_staleness=guard.max_staleness,
+            on_stale=guard.on_stale,
+            origin=guard.origin,
+        )
         names = [name for name in Guard.__slots__ if name not in ("__weakref__", "_cookie")]
         self._taken_over.append((guard, {name: getattr(guard, name) for name in names}))
         # Routes were given this very object when the API was imported, so it is this object that changes.
@@ -170,6 +180,29 @@ class PretendIssuer:
         password = self.token(subject, **options)
         return {"Authorization": f"Basic {format_basic(username, password)}"}
 
+    def signer(
+        self, subject: str = "usr_test", *, session_id: str = "ses_signing", **options: Any
+    ) -> RequestSigner:
+        """What signs requests of *subject* with a key that is his (RFC 9421); *options* are those of ``token``.
+
+        The key is a session, which ``revoke(session_id=…)`` ends; its id is the ``keyid``.
+        """
+        from watchword.protocol.signature import RequestSigner
+
+        key = Key.generate("Ed25519")
+        self._signers[session_id] = key, subject, options
+        return RequestSigner(key, session_id, now=self.clock.time)
+
+    def _trade(self, kind: str, credential: str, audience: str) -> str:
+        found = self._signers.get(credential)
+        if kind != "signing_key" or found is None or credential in self._ended:
+            raise InvalidToken("the credentials are unknown, expired or revoked")
+        key, subject, options = found
+        members = {n: v for n, v in key.public_jwk().items() if n in ("kty", "crv", "x", "y")}
+        return self.token(
+            subject, **{"audience": audience, "session_id": credential, "cnf": {"jwk": members}, **options}
+        )
+
     def revoke(
         self,
         token: str | None = None,
@@ -183,8 +216,10 @@ class PretendIssuer:
             claims = parse_json_object(jws.parse(token).payload)
             self._write("token", str(claims["jti"]))
         if session_id is not None:
+            self._ended.add(session_id)
             self._write("session", session_id)
         if subject is not None:
+            self._ended.update(one for one, made in self._signers.items() if made[1] == subject)
             self._write("user", subject, below=self._raise(subject))
         if client_id is not None:
             self._write("client", client_id, below=self._raise(client_id))
