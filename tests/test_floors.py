@@ -52,6 +52,7 @@ ROOMS: dict[str, set[str]] = {
     "server.store": {"server.store.records", "server.ephemeral"},
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
     "server.web": {"server.policies"},  # body limits, origins and trusted peers come from the policies
+    "server.outbox": {"server.policies"},  # where mail goes, and how patiently
     "server.parsing": set(),  # how a setting's text is read
     "server.sources": set(),  # where settings stand
     "server.knobs": {"server.parsing"},  # which settings there are
@@ -60,7 +61,8 @@ ROOMS: dict[str, set[str]] = {
     # the domain: it alone touches the store
     "server.keys": {"server.store", "server.policies"},
     "server.tokens": {"server.store", "server.keys", "server.policies"},
-    "server.accounts": {"server.store", "server.tokens", "server.policies"},
+    # a user is told by mail when what opens his account was changed
+    "server.accounts": {"server.store", "server.tokens", "server.policies", "server.outbox"},
     # the steps
     "server.login": {
         "server.store",  # the last step of a log-in is the intention that opens the session
@@ -68,6 +70,7 @@ ROOMS: dict[str, set[str]] = {
         "server.tokens",
         "server.ephemeral",
         "server.policies",
+        "server.outbox",  # the link for a forgotten password goes by mail
     },
     # wiring of the domain: what faces and the command line are given
     "server.services": {
@@ -79,6 +82,7 @@ ROOMS: dict[str, set[str]] = {
         "server.tokens",
         "server.accounts",
         "server.login",
+        "server.outbox",
     },
     # a backup is opened as a server would open it, changed and put in place
     "server.restoration": {"server.services", "server.settings", "server.store"},

@@ -12,9 +12,10 @@ The tree, so that a caller can catch as wide or as narrow as he wants::
     │   └── InvalidClient, InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient,
     │       UnsupportedGrantType
     ├── ApiError ................. what the first-party API refuses (RFC 9457)
-    │   └── InvalidInput, InvalidCredentials, AccountDisabled, EmailTaken, UsernameTaken, NotFound,
-    │       MethodNotAllowed, NotAcceptable, Conflict, AccessDenied, UnsupportedMediaType, ContentTooLarge,
-    │       HeaderFieldsTooLarge, RequestTimeout, TooManyRequests, MalformedContent
+    │   └── InvalidInput, InvalidCredentials, InvalidResetToken, AccountDisabled, EmailTaken, UsernameTaken,
+    │       MailNotConfigured, NotFound, MethodNotAllowed, NotAcceptable, Conflict, AccessDenied,
+    │       UnsupportedMediaType, ContentTooLarge, HeaderFieldsTooLarge, RequestTimeout, TooManyRequests,
+    │       MalformedContent
     ├── CrossSite ................ 403: a cookie, and a page that may not use it
     ├── TemporarilyUnavailable ... 503: try again
     ├── ServerError .............. 500: our fault
@@ -47,9 +48,11 @@ __all__ = [
     "InvalidInput",
     "InvalidKey",
     "InvalidRequest",
+    "InvalidResetToken",
     "InvalidScope",
     "InvalidTarget",
     "InvalidToken",
+    "MailNotConfigured",
     "MalformedContent",
     "MethodNotAllowed",
     "MissingCredentials",
@@ -214,6 +217,14 @@ class InvalidCredentials(ApiError):
     title = "E-mail or password is wrong"
 
 
+class InvalidResetToken(ApiError):
+    """The link to choose another password is unknown, spent, dead or over: the four are not told apart."""
+
+    error = "invalid_reset_token"
+    status = 401
+    title = "This link is not valid any more"
+
+
 class AccountDisabled(ApiError):
     """The password is right and the user is banned."""
 
@@ -228,6 +239,14 @@ class NotFound(ApiError):
     error = "not_found"
     status = 404
     title = "Not found"
+
+
+class MailNotConfigured(ApiError):
+    """What was asked for comes by mail, and this server sends none."""
+
+    error = "mail_not_configured"
+    status = 404
+    title = "This server sends no mail"
 
 
 class MethodNotAllowed(ApiError):

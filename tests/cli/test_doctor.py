@@ -22,9 +22,11 @@ from watchword.server.settings import Settings
 
 SAFE = {
     "ISSUER": "https://auth.example.com",
+    "MAIL_FROM": "no-reply@example.com",
     "PASSWORD_HASH": "standard",
     "PASSWORD_MIN_LENGTH": "15",
     "REGISTRATION": "closed",
+    "SMTP_HOST": "smtp.example.com",
     "TRUSTED_PROXIES": "10.0.0.1",
 }
 
@@ -52,8 +54,8 @@ class TestDoctor:
         assert (code, found) == (0, {})
         done = safe.ok("doctor")
         assert done.stdout == ""
-        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 19 good\n")
-        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 19
+        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 20 good\n")
+        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 20
 
     def test_the_defaults_are_safe(self, shell: Shell) -> None:
         """A server as it comes gets advice, a longer password among it, and exit 0."""
@@ -63,7 +65,7 @@ class TestDoctor:
         assert code == 0
         assert {one["level"] for one in found.values()} == {"advice"}
         assert found["password_length"]["cure"] == "PASSWORD_MIN_LENGTH=15, or a second factor"
-        assert set(found) == {"issuer", "registration", "password_length"}
+        assert set(found) == {"issuer", "registration", "mail", "password_length"}
 
     def test_before_the_first_start(self, shell: Shell) -> None:
         """There is no database: that is said, and none is made."""
@@ -84,6 +86,7 @@ class TestDoctor:
             ("registration", "advice", {"REGISTRATION": "open"}),
             ("login_limits", "unsafe", {"LOGIN_ATTEMPTS_PER_ACCOUNT": "0"}),
             ("login_limits", "unsafe", {"LOGIN_ATTEMPTS_PER_ADDRESS": "0"}),
+            ("mail", "unsafe", {"PASSWORD_RESETS_PER_ACCOUNT": "0"}),
             ("password_length", "advice", {"PASSWORD_MIN_LENGTH": "14"}),
             (
                 "shared_secrets",

@@ -34,6 +34,10 @@ OPEN_ADDRESSES = {
     "/auth/basic",
     "/auth/logout",
     "/auth/register",
+    "/auth/password/forgot",
+    "/auth/password/reset",
+    "/forgot",
+    "/reset",
 }
 """Every address that answers without credentials. A new one is a decision, made here."""
 

@@ -138,6 +138,21 @@ def counters(facts: Facts) -> Advice | None:
     return Advice("good", "the counters of attempts answer")
 
 
+def mail(facts: Facts) -> Advice:
+    """How somebody comes back in who forgot his password."""
+    if not facts.settings.mail.host:
+        return Advice(
+            "advice",
+            "no mail is sent: whoever forgets his password needs an administrator",
+            "set SMTP_HOST and MAIL_FROM, or use `watchword user reset-link`",
+        )
+    if not facts.settings.recovery.per_account.links:
+        return Advice(
+            "unsafe", "anybody can fill a user's mailbox with links", "PASSWORD_RESETS_PER_ACCOUNT=5"
+        )
+    return Advice("good", "a forgotten password is replaced by mail")
+
+
 def password_length(facts: Facts) -> Advice:
     """How short a password may be while it is the only factor."""
     least = facts.settings.passwords.minimum_length
@@ -337,6 +352,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     registration,
     login_limits,
     counters,
+    mail,
     password_length,
     password_hash,
     signing_algorithm,

@@ -14,6 +14,8 @@ from watchword.cli.store import Place, origin, place_options, require_user
 from watchword.cli.transfer import bring_in, take_out
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from watchword.server.services import Services
     from watchword.server.store.records import User
 
@@ -161,6 +163,24 @@ def set_password(
         return await services.users.set_password(found.id, password, origin())
 
     _show(place.run(act), as_json)
+
+
+@user.command()
+@WHO
+@place_options
+def reset_link(place: Place, as_json: bool, who: str) -> None:
+    """Make a link by which a user chooses another password; it works once, and an older one no more."""
+
+    async def act(services: Services) -> tuple[str, datetime]:
+        link = await services.recovery.link((await require_user(services, who)).id, origin())
+        return link, services.now() + services.recovery.policy.lifetime
+
+    link, expires_at = place.run(act)
+    if as_json:
+        show_json({"link": link, "expires_at": expires_at})
+        return
+    click.echo(link)
+    say(f"works once, until {expires_at:%Y-%m-%d %H:%M:%S} UTC; whoever has it is this user")
 
 
 @user.command()

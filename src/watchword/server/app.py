@@ -50,6 +50,9 @@ def create_app(
                 lambda: services.counters_away,
             ),
             "worker": ("Which of the processes counted this", lambda: worker),
+            "mails_given_up": ("Mails that could not be handed over", lambda: services.outbox.given_up),
+            "mails_sent": ("Mails handed over", lambda: services.outbox.sent),
+            "mails_waiting": ("Mails waiting to be handed over", lambda: services.outbox.waiting),
             "passwords_waiting": ("Passwords waiting to be hashed", lambda: services.passwords.waiting),
         }
     )

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ __all__ = [
     "parse_credential",
     "parse_database",
     "parse_list",
+    "parse_mailbox",
     "parse_master_key",
     "parse_networks",
     "parse_optional_span",
@@ -168,6 +170,15 @@ def parse_cookie_name(text: str) -> str:
     if not re.fullmatch(r"(?!__)[A-Za-z0-9_.-]{1,64}", text):
         raise ValueError("must be up to 64 of A-Z a-z 0-9 . _ - and not begin with __")
     return text
+
+
+def parse_mailbox(text: str) -> str:
+    """One e-mail address, with a name before it or without (RFC 5322 3.4)."""
+    name, address = parseaddr(text)
+    local, at, domain = address.partition("@")
+    if not text.isprintable() or "@" in domain or not (local and at and domain) or len(text) > 320:
+        raise ValueError("must be one e-mail address, like no-reply@example.com")
+    return f"{name} <{address}>" if name else address
 
 
 def parse_database(text: str) -> Path | str:

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from watchword.protocol.cookie import origin_of
-from watchword.server.store.records import SessionRules
+from watchword.server.store.records import LinkLimit, SessionRules
 
 __all__ = [
     "AccessTokenPolicy",
@@ -19,7 +19,9 @@ __all__ = [
     "FeedPolicy",
     "KeyPolicy",
     "LimitPolicy",
+    "MailPolicy",
     "PasswordPolicy",
+    "RecoveryPolicy",
     "RegistrationPolicy",
     "RetentionPolicy",
     "SessionPolicy",
@@ -128,6 +130,40 @@ class RegistrationPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryPolicy:
+    """How a forgotten password is replaced (ASVS 6.4.3: links are short-lived and work once)."""
+
+    lifetime: timedelta = timedelta(minutes=30)
+    page: str | None = None
+    """Where the link leads, in place of our own page."""
+    per_account: LinkLimit = field(default=LinkLimit(links=5, window=timedelta(hours=1)))
+    """Mails to one account, whoever asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailPolicy:
+    """Where mail is handed over, and how patiently (RFC 5321 4.5.4, RFC 8314 3.3)."""
+
+    host: str = ""
+    """Empty: no mail is sent."""
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    sender: str = ""
+    timeout: timedelta = timedelta(seconds=20)
+    """How long the relay may take for one answer."""
+    capacity: int = 1000
+    """Mails that may wait in one process; one more is refused."""
+    carriers: int = 4
+    """Mails that are handed over at once."""
+    pause: timedelta = timedelta(seconds=1)
+    """The longest that an errand waits for its first turn: its work must not stand beside its question."""
+    waits: tuple[timedelta, ...] = tuple(timedelta(seconds=span) for span in (1, 15, 60, 300))
+    """Before each further try."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitPolicy:
     """How often a secret may be tried (NIST 800-63B-4 3.2.2). Only failures count."""
 
@@ -138,6 +174,8 @@ class LimitPolicy:
     failures_per_account: int = 100
     """Failures in a row on one account from all networks; beyond it only networks its user knows may try freely."""
     registrations_per_address: int = 60
+    resets_per_address: int = 30
+    """Requests for a link to choose another password, and links that are none."""
     window: timedelta = timedelta(minutes=1)
     longest_wait: timedelta = timedelta(minutes=15)
     """What the wait grows to, doubling with each failure after a wait."""

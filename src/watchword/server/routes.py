@@ -9,8 +9,9 @@ from typing import Any, Final
 from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
 from watchword.server.admin import registry, tokens, users
 from watchword.server.admin import views as admin_views
-from watchword.server.endpoints import account, api_keys, basic_session, documents, login, views
+from watchword.server.endpoints import account, api_keys, basic_session, documents, login, recovery, views
 from watchword.server.pages import pages
+from watchword.server.pages import recovery as recovery_pages
 from watchword.server.web.route import Route
 
 __all__ = ["ROUTES"]
@@ -39,6 +40,10 @@ ROUTES: Final[Sequence[Route]] = (
           faults=(401, 403, 429)),
     _open("POST", "/auth/register", account.register, "Make an account",
           body=views.RegisterBody, answer=views.RegisteredView, status=201, faults=(403, 409, 429)),
+    _open("POST", "/auth/password/forgot", recovery.forgot_password, "Ask for a link to choose another password",
+          body=views.ForgotBody, answer=views.ForgotView, status=202, faults=(404, 429)),
+    _open("POST", "/auth/password/reset", recovery.reset_password, "Choose another password by such a link",
+          body=views.ResetBody, status=204, faults=(401, 429)),
     _own("GET", "/auth/me", account.me, "The user", answer=views.UserView),
     _own("PATCH", "/auth/me", account.change_me, "Change name, user name or e-mail",
          body=views.ProfileBody, answer=views.UserView, faults=(404, 409, 429)),
@@ -118,6 +123,12 @@ ROUTES: Final[Sequence[Route]] = (
     _page("GET", "/docs", pages.docs, "Each call as a curl line"),
     _page("GET", "/static/{name}", pages.static, "Styles", media_type="text/css", faults=(404,)),
     _page("GET", "/setup", pages.setup_form, "Set up the first administrator", faults=(404,)),
+    _page("GET", "/forgot", recovery_pages.forgot_form, "Ask for a link to choose another password", faults=(404,)),
+    _page("POST", "/forgot", recovery_pages.forgot, "Ask for a link to choose another password", form=True,
+          faults=(403, 404, 422, 429)),
+    _page("GET", "/reset", recovery_pages.reset_form, "Choose another password", faults=(401,)),
+    _page("POST", "/reset", recovery_pages.reset, "Choose another password", form=True,
+          faults=(401, 403, 422, 429)),
     _page("POST", "/setup", pages.setup, "Set up the first administrator", form=True, faults=(403, 404, 422)),
 )
 # fmt: on

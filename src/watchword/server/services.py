@@ -28,7 +28,11 @@ from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.api_keys import ApiKeyService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
+from watchword.server.login.recovery import Recovery
 from watchword.server.login.target import Targets
+from watchword.server.outbox.mail import Outbox
+from watchword.server.outbox.notices import Notices
+from watchword.server.outbox.smtp import Smtp
 from watchword.server.policies import RetentionPolicy
 from watchword.server.settings import Settings
 from watchword.server.store.opening import open_store
@@ -72,6 +76,8 @@ class Services:
     withdrawal: Withdrawal
     keys: KeyRing
     setup: SetupService
+    recovery: Recovery
+    outbox: Outbox
     registrations: Turnstile
     counters: Counters
     now: Callable[[], datetime]
@@ -83,9 +89,10 @@ class Services:
         return isinstance(self.counters, SharedCounters) and self.counters.away
 
     async def run_jobs(self) -> None:
-        """Follow the log, rotate keys that are due, clear what is over; until cancelled."""
+        """Follow the log, send mail, rotate keys that are due, clear what is over; until cancelled."""
         async with asyncio.TaskGroup() as jobs:
             jobs.create_task(self.feed.run())
+            jobs.create_task(self.outbox.run())
             jobs.create_task(self._tick())
 
     async def tick(self) -> None:
@@ -96,6 +103,7 @@ class Services:
         await _sweep(kept, lambda limit: self.store.sessions.sweep(now - kept.sessions, limit))
         await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))
         await _sweep(kept, self.counters.sweep)
+        await _sweep(kept, self.store.password_resets.sweep)
 
     async def close(self) -> None:
         """End streams and threads, and let the store finish what it acknowledged."""
@@ -236,7 +244,13 @@ def _wire(
     codec = RefreshTokenCodec({1: sealing.derive("refresh-token mac 1")})
     issuance = Issuance(claims, codec, ring, now, token_bytes)
     passwords = PasswordService(settings.passwords)
-    users = UserService(store.users, passwords, settings.registration, token_bytes)
+    outbox = Outbox(
+        settings.mail,
+        Smtp(settings.mail, now) if settings.mail.host else None,
+        lambda: int.from_bytes(token_bytes(4)) / 2**32,
+    )
+    notices = Notices(outbox, claims.policy.issuer, now)
+    users = UserService(store.users, passwords, notices, settings.registration, token_bytes)
     limits = settings.limits
     targets = Targets(store.apis, store.roles, claims.policy)
     feed = RevocationFeed(
@@ -285,6 +299,23 @@ def _wire(
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),
         keys=ring,
         setup=SetupService(users, store.users, store.one_time, now, token_bytes),
+        recovery=Recovery(
+            store.password_resets,
+            store.events,
+            passwords,
+            outbox,
+            notices,
+            settings.recovery,
+            claims.policy.issuer,
+            Turnstile(
+                counters,
+                Limit.of("password_reset", limits.resets_per_address, limits.window)
+                if limits.resets_per_address
+                else None,
+            ),
+            token_bytes,
+        ),
+        outbox=outbox,
         registrations=Turnstile(
             counters,
             Limit.of("registration", limits.registrations_per_address, limits.window)

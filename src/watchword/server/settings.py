@@ -24,6 +24,7 @@ from watchword.server.parsing import (
     parse_database,
 )
 from watchword.server.sources import FILE, read_environment, read_toml
+from watchword.server.store.records import LinkLimit
 
 __all__ = ["FILE", "ROWS", "Row", "Settings"]
 
@@ -104,6 +105,7 @@ class Settings:
         if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
             raise ConfigurationError("workers: one process serves a database in memory")
         self._check_cookies()
+        self._check_mail()
         if self.shares_database and self.secret is None:
             raise ConfigurationError("secret: nodes that share a database share the master key: give it")
 
@@ -119,6 +121,24 @@ class Settings:
         named = "." in domain and re.search("[a-z]", host.rpartition(".")[2])
         if not named or not (host == domain or host.endswith(f".{domain}")):
             raise ConfigurationError(f"cookie_domain: {domain} is no domain of the issuer's host {host}")
+
+    def _check_mail(self) -> None:
+        if (self.values["SMTP_HOST"] is None) != (self.values["MAIL_FROM"] is None):
+            raise ConfigurationError("mail_from: it goes together with smtp_host")
+        if (self.values["SMTP_USER"] is None) != (self.values["SMTP_PASSWORD"] is None):
+            raise ConfigurationError("smtp_user: it goes together with smtp_password")
+        if self.values["SMTP_SECURITY"] == "none" and not is_loopback(
+            self.values["SMTP_HOST"] or "localhost"
+        ):
+            raise ConfigurationError("smtp_security: a relay beyond this machine is spoken to by TLS alone")
+        if not timedelta(minutes=1) <= self.values["PASSWORD_RESET_TTL"] <= timedelta(hours=1):
+            raise ConfigurationError("password_reset_ttl: must be between 1m and 1h")
+        if (page := self.values["PASSWORD_RESET_URL"]) is not None:
+            try:
+                check_issuer_url(page)
+            except ConfigurationError as fault:
+                said = fault.description.removeprefix("issuer: ")
+                raise ConfigurationError(f"password_reset_url: {said}") from None
 
     @property
     def host(self) -> str:
@@ -232,6 +252,30 @@ class Settings:
             attempts_per_account=self.values["LOGIN_ATTEMPTS_PER_ACCOUNT"],
             attempts_per_address=self.values["LOGIN_ATTEMPTS_PER_ADDRESS"],
             registrations_per_address=self.values["REGISTRATIONS_PER_ADDRESS"],
+            resets_per_address=self.values["PASSWORD_RESETS_PER_ADDRESS"],
+        )
+
+    @property
+    def recovery(self) -> policies.RecoveryPolicy:
+        """How a forgotten password is replaced."""
+        return policies.RecoveryPolicy(
+            lifetime=self.values["PASSWORD_RESET_TTL"],
+            page=self.values["PASSWORD_RESET_URL"],
+            per_account=LinkLimit(
+                links=self.values["PASSWORD_RESETS_PER_ACCOUNT"], window=timedelta(hours=1)
+            ),
+        )
+
+    @property
+    def mail(self) -> policies.MailPolicy:
+        """Where mail is handed over."""
+        return policies.MailPolicy(
+            host=self.values["SMTP_HOST"] or "",
+            port=self.values["SMTP_PORT"],
+            security=self.values["SMTP_SECURITY"],
+            user=self.values["SMTP_USER"],
+            password=self.values["SMTP_PASSWORD"],
+            sender=self.values["MAIL_FROM"] or "",
         )
 
     @property

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from watchword.errors import AccessDenied, InvalidCredentials, InvalidInput, NotFound
 from watchword.server.accounts.address import email_key, normalise_email, normalise_name, normalise_username
 from watchword.server.accounts.passwords import PasswordService
+from watchword.server.outbox.notices import Notices
 from watchword.server.policies import RegistrationPolicy
 from watchword.server.store.records import NewUser, Origin, Page, User, UserChange
 from watchword.server.store.store import Users
@@ -25,6 +26,7 @@ class UserService:
 
     users: Users
     passwords: PasswordService
+    notices: Notices
     policy: RegistrationPolicy
     token_bytes: Callable[[int], bytes] = field(repr=False)
 
@@ -184,7 +186,11 @@ class UserService:
             name=normalise_name(name) if isinstance(name, str) else name,
             roles=_distinct(roles) if isinstance(roles, tuple) else UNSET,
         )
-        return _found(await self.users.update(user_id, change, origin))
+        before = await self.users.get(user_id) if shown is not UNSET else None
+        changed = _found(await self.users.update(user_id, change, origin))
+        if before is not None and email_key(before.email) != email_key(changed.email):
+            self.notices.address_changed(before)
+        return changed
 
     async def ban(self, user_id: str, reason: str | None, until: datetime | None, origin: Origin) -> User:
         """Ban a user: no new token, and the ones he has are dead.
@@ -222,7 +228,9 @@ class UserService:
         """
         user = await self.require(user_id)
         self.passwords.check(new, about=(user.email, user.name, user.username))
-        return _found(await self.users.set_password(user_id, await self.passwords.hash(new), origin))
+        changed = _found(await self.users.set_password(user_id, await self.passwords.hash(new), origin))
+        self.notices.password_changed(changed)
+        return changed
 
     async def change_password(
         self, user: User, new: str, *, version: int, session_id: str | None, origin: Origin
@@ -243,6 +251,7 @@ class UserService:
         )
         if changed is None:
             raise InvalidCredentials("the password was changed meanwhile")
+        self.notices.password_changed(changed)
 
     def _new_id(self) -> str:
         return "usr_" + urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()

@@ -14,6 +14,8 @@ __all__ = [
     "BasicBody",
     "BasicView",
     "Device",
+    "ForgotBody",
+    "ForgotView",
     "LeaveBody",
     "LoginBody",
     "LoginView",
@@ -23,6 +25,7 @@ __all__ = [
     "RefreshedView",
     "RegisterBody",
     "RegisteredView",
+    "ResetBody",
     "SessionList",
     "SessionView",
     "TokenBody",
@@ -179,6 +182,25 @@ class PasswordBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     current_password: str
     new_password: str
+
+
+class ForgotBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request for a link to choose another password."""
+
+    email: Email
+
+
+class ForgotView(Struct, frozen=True, kw_only=True):
+    """The same for everybody: how long a link works, if there is one."""
+
+    expires_in: int
+
+
+class ResetBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The token of such a link, and the password that is chosen."""
+
+    token: str
+    password: str
 
 
 def user_view(user: User) -> UserView:

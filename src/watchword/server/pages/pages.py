@@ -21,7 +21,7 @@ from watchword.server.web.route import Route
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["docs", "index", "openapi", "setup", "setup_form", "static"]
+__all__ = ["check_same_origin", "docs", "index", "openapi", "render", "setup", "setup_form", "static"]
 
 _STATIC: Final = {"watchword.css": "text/css; charset=utf-8"}
 
@@ -95,7 +95,7 @@ async def setup_form(services: Services, request: Request) -> Response:
 
 async def setup(services: Services, request: Request) -> Response:
     """``POST /setup``: make the first administrator; the link is spent."""
-    _check_same_origin(services, request)
+    check_same_origin(services, request)
     form = request.body
     token, email, name = (form.get(member, "") for member in ("token", "email", "name"))
     try:
@@ -113,7 +113,7 @@ async def setup(services: Services, request: Request) -> Response:
     return render("setup_done.html", email=user.email, issuer=services.introspection.policy.issuer)
 
 
-def _check_same_origin(services: Services, request: Request) -> None:
+def check_same_origin(services: Services, request: Request) -> None:
     """A form of ours is sent by a page of ours (ASVS 3.5): the browser says so itself."""
     site = request.header("sec-fetch-site")
     if site is not None and site not in ("same-origin", "none"):

@@ -21,6 +21,7 @@ from watchword.server.store.intentions import (
     SqlClients,
     SqlMeta,
     SqlOneTime,
+    SqlPasswordResets,
     SqlRoles,
     SqlSessions,
     SqlUsers,
@@ -42,6 +43,7 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     "events": (SqlEvents, ("add", "sweep")),
     "revocations": (SqlRevocations, ("revoke_token", "brake", "open_epoch", "set_longest_life", "sweep")),
     "one_time": (SqlOneTime, ("add", "spend")),
+    "password_resets": (SqlPasswordResets, ("offer", "grant", "complete", "sweep")),
     "meta": (SqlMeta, ("put_new",)),
     "counters": (MemoryCounters, ("look", "settle")),
 }

@@ -12,6 +12,7 @@ from watchword.server.store.records import (
     Advanced,
     Api,
     FirstPartyClient,
+    LinkLimit,
     Live,
     LoginRecord,
     NewSession,
@@ -28,7 +29,7 @@ from watchword.server.store.records import (
     User,
     UserChange,
 )
-from watchword.server.store.sql import api_keys, basic_pairs, registry, sessions, users
+from watchword.server.store.sql import api_keys, basic_pairs, password_resets, registry, sessions, users
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "SqlClients",
     "SqlMeta",
     "SqlOneTime",
+    "SqlPasswordResets",
     "SqlRoles",
     "SqlSessions",
     "SqlUsers",
@@ -308,6 +310,39 @@ class SqlOneTime:
     async def spend(self, digest: bytes, purpose: str) -> bool:
         """Spend."""
         return await self.engine.write(lambda tx: registry.spend_one_time(tx, digest, purpose))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPasswordResets:
+    """Links to choose another password by (``store.PasswordResets``)."""
+
+    engine: Engine
+
+    async def offer(
+        self, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
+    ) -> User | None:
+        """Keep one for an address."""
+        return await self.engine.write(
+            lambda tx: password_resets.offer(tx, email_key, digest, life, limit, origin)
+        )
+
+    async def grant(self, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:
+        """Keep one for a user."""
+        return await self.engine.write(lambda tx: password_resets.grant(tx, user_id, digest, life, origin))
+
+    async def owner(self, digest: bytes) -> User | None:
+        """Whose it is."""
+        return await self.engine.read(lambda tx: password_resets.owner(tx, digest))
+
+    async def complete(self, digest: bytes, password_digest: str, origin: Origin) -> User | None:
+        """Spend it."""
+        return await self.engine.write(
+            lambda tx: password_resets.complete(tx, digest, password_digest, origin)
+        )
+
+    async def sweep(self, limit: int) -> int:
+        """Delete what is over."""
+        return await self.engine.write(lambda tx: password_resets.sweep(tx, limit))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ TABLES: Final = (
     Table("revocations", "sequence"),
     Table("events", "id", numbered=True),
     Table("one_time", "digest"),
+    Table("password_resets", "user_id"),
 )
 """In an order in which each row finds what it refers to."""
 

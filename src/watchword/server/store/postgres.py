@@ -23,6 +23,7 @@ from watchword.server.store.intentions import (
     SqlClients,
     SqlMeta,
     SqlOneTime,
+    SqlPasswordResets,
     SqlRoles,
     SqlSessions,
     SqlUsers,
@@ -65,6 +66,7 @@ class PostgresStore:
     events: SqlEvents
     revocations: SqlRevocations
     one_time: SqlOneTime
+    password_resets: SqlPasswordResets
     meta: SqlMeta
     counters: PostgresCounters
     engine: Engine
@@ -104,6 +106,7 @@ class PostgresStore:
             events=SqlEvents(engine),
             revocations=SqlRevocations(engine),
             one_time=SqlOneTime(engine),
+            password_resets=SqlPasswordResets(engine),
             meta=SqlMeta(engine),
             counters=PostgresCounters(engine, monotonic),
             engine=engine,

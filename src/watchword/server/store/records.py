@@ -14,6 +14,7 @@ __all__ = [
     "Event",
     "FirstPartyClient",
     "Head",
+    "LinkLimit",
     "Live",
     "LoginRecord",
     "NewSession",
@@ -119,6 +120,13 @@ class LoginRecord(Record, frozen=True, kw_only=True):
 
     user: User
     version: int
+
+
+class LinkLimit(Record, frozen=True, kw_only=True):
+    """How many links a user is sent in how long; no links is no limit."""
+
+    links: int
+    window: timedelta
 
 
 class FirstPartyClient(Record, frozen=True, kw_only=True):

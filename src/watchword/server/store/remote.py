@@ -37,6 +37,7 @@ class RemoteStore:
     events: Any
     revocations: Any
     one_time: Any
+    password_resets: Any
     meta: Any
     counters: Any
     local: SqliteStore

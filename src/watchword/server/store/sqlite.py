@@ -23,6 +23,7 @@ from watchword.server.store.intentions import (
     SqlClients,
     SqlMeta,
     SqlOneTime,
+    SqlPasswordResets,
     SqlRoles,
     SqlSessions,
     SqlUsers,
@@ -63,6 +64,7 @@ class SqliteStore:
     events: SqlEvents
     revocations: SqlRevocations
     one_time: SqlOneTime
+    password_resets: SqlPasswordResets
     meta: SqlMeta
     counters: MemoryCounters
     engine: Engine
@@ -119,6 +121,7 @@ class SqliteStore:
             events=SqlEvents(engine),
             revocations=SqlRevocations(engine),
             one_time=SqlOneTime(engine),
+            password_resets=SqlPasswordResets(engine),
             meta=SqlMeta(engine),
             counters=counters,
             engine=engine,

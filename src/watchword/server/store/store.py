@@ -17,6 +17,7 @@ from watchword.server.store.records import (
     Advance,
     Api,
     FirstPartyClient,
+    LinkLimit,
     Live,
     LoginRecord,
     NewSession,
@@ -41,6 +42,7 @@ __all__ = [
     "Keys",
     "Meta",
     "OneTime",
+    "PasswordResets",
     "Revocations",
     "Roles",
     "Sessions",
@@ -254,6 +256,36 @@ class OneTime(Protocol):
         """Spend it; True for exactly one caller."""
 
 
+class PasswordResets(Protocol):
+    """Links to choose another password by. One a user: the newest.
+
+    It dies with the password, a ban, another e-mail address, and the user.
+    """
+
+    async def offer(
+        self, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
+    ) -> User | None:
+        """Keep the digest of a link that is sent to this address; whose it is.
+
+        ``None``: nobody has the address, he is banned, or was sent *limit* of late. Either way there is an event.
+        """
+
+    async def grant(self, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:
+        """The same for one handed over by an administrator. ``None``: there is no such user, or he is banned."""
+
+    async def owner(self, digest: bytes) -> User | None:
+        """Whose password the link would replace now; ``None``: it is unknown, spent, dead or over."""
+
+    async def complete(self, digest: bytes, password_digest: str, origin: Origin) -> User | None:
+        """Spend the link: the new password, all sessions ended, entry, event; for exactly one caller.
+
+        ``None``: as for ``owner``.
+        """
+
+    async def sweep(self, limit: int) -> int:
+        """Delete up to *limit* that neither open anything nor count; how many went."""
+
+
 class Meta(Protocol):
     """Small facts of the installation, by name."""
 
@@ -306,6 +338,10 @@ class Store(Protocol):
     @property
     def counters(self) -> Counters:
         """Counters of attempts, for all who share the store. They may be lost, and are no part of its data."""
+
+    @property
+    def password_resets(self) -> PasswordResets:
+        """Links to choose another password by."""
 
     @property
     def meta(self) -> Meta:

@@ -11,6 +11,7 @@ from typing import Final
 from watchword.server.store.conformance import (
     api_keys,
     keys,
+    password_resets,
     races,
     refresh,
     registry,
@@ -22,13 +23,14 @@ from watchword.server.store.conformance.exam import Case, Clock, Exam
 
 __all__ = ["CASES", "RACES", "Case", "Clock", "Exam"]
 
-RACES: Final[tuple[Case, ...]] = races.CASES
+RACES: Final[tuple[Case, ...]] = (*races.CASES, *password_resets.RACES)
 CASES: Final[tuple[Case, ...]] = (
     *users.CASES,
     *sessions.CASES,
     *refresh.CASES,
     *api_keys.CASES,
     *registry.CASES,
+    *password_resets.CASES,
     *keys.CASES,
     *revocations.CASES,
     *RACES,

@@ -36,6 +36,7 @@ __all__ = [
     "overlay_roles",
     "read",
     "rehash",
+    "replace_password",
     "set_password",
     "unban",
     "update",
@@ -161,6 +162,8 @@ async def update(tx: Transaction, user_id: str, change: UserChange, origin: Orig
             )  # fmt: skip
         except Taken as taken:
             raise _taken(taken) from None
+        if "email" in sets:
+            await _void_reset(tx, user_id)
         await tx.record(
             "user.updated",
             origin,
@@ -218,10 +221,23 @@ async def set_password(
     before = await get(tx, user_id)
     if before is None or (expected_version is not None and before.floor > expected_version):
         return None
-    await tx.run("UPDATE users SET password_digest = ? WHERE id = ?", digest, user_id)
     await tx.record("user.password_changed", origin, user_id=user_id)
-    await _kill(tx, before, "password_changed", keep_session)
-    return await _require(tx, user_id)
+    return await replace_password(tx, before, digest, "password_changed", keep_session)
+
+
+async def replace_password(
+    tx: Transaction, before: User, digest: str, reason: str, keep_session: str | None
+) -> User:
+    """The same for a user who is held; the event is the caller's."""
+    await tx.run("UPDATE users SET password_digest = ? WHERE id = ?", digest, before.id)
+    await _void_reset(tx, before.id)
+    await _kill(tx, before, reason, keep_session)
+    return await _require(tx, before.id)
+
+
+async def _void_reset(tx: Transaction, user_id: str) -> None:
+    """What opened the account by another way than its password no longer does."""
+    await tx.run("UPDATE password_resets SET digest = NULL WHERE user_id = ?", user_id)
 
 
 async def rehash(tx: Transaction, user_id: str, old: str, new: str) -> bool:
@@ -242,6 +258,7 @@ async def ban(
         "UPDATE users SET banned = TRUE, ban_reason = ?, banned_until = ? WHERE id = ?",
         reason, milliseconds(until) if until else None, user_id,
     )  # fmt: skip
+    await _void_reset(tx, user_id)
     detail: dict[str, Any] = {"reason": reason}
     if until:
         detail["until"] = until.isoformat()

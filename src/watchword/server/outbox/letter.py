@@ -1,0 +1,110 @@
+"""What a mail says. No word of a stranger's stands in one, so nobody writes to others in our name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid, parseaddr
+from urllib.parse import urlsplit
+
+__all__ = ["Letter", "address_changed", "compose", "mailbox", "password_changed", "reset_link"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail to one person; its text may hold a secret."""
+
+    to: str
+    subject: str
+    text: str = field(repr=False)
+
+
+def reset_link(to: str, issuer: str, link: str, lifetime: timedelta) -> Letter:
+    """The link by which to choose another password."""
+    minutes = max(1, int(lifetime.total_seconds()) // 60)
+    return Letter(
+        to,
+        f"Choose a new password at {_host(issuer)}",
+        f"Somebody asked for a new password for your account at {issuer}\n\n"
+        f"If it was you, choose one here within {minutes} {'minute' if minutes == 1 else 'minutes'}:\n\n"
+        f"{link}\n\n"
+        "The link works once, and all your devices will be logged out.\n"
+        "If it was not you, do nothing: your password stays as it is.\n",
+    )
+
+
+def password_changed(to: str, issuer: str, at: datetime) -> Letter:
+    """The password is another one: whoever did not do it learns of it (ASVS 6.3.7)."""
+    return Letter(
+        to,
+        f"Your password at {_host(issuer)} was changed",
+        f"The password of your account at {issuer} was changed on {_moment(at)}.\n"
+        "Your other devices were logged out.\n\n" + _ALARM.format(issuer=issuer),
+    )
+
+
+def address_changed(to: str, issuer: str, at: datetime) -> Letter:
+    """Word to the old address that there is a new one."""
+    return Letter(
+        to,
+        f"Your e-mail address at {_host(issuer)} was changed",
+        f"The e-mail address of your account at {issuer} was changed on {_moment(at)}.\n"
+        "Mail goes to the new one from now on.\n\n"
+        "If it was not you, tell whoever runs that server at once.\n",
+    )
+
+
+def compose(letter: Letter, sender: str, at: datetime) -> EmailMessage:
+    """The message (RFC 5322), in plain text.
+
+    Raises:
+        ValueError: a field holds a line break, and would become a field of its own.
+    """
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    local, _, domain = mailbox(letter.to).rpartition("@")
+    message["To"] = Address(username=local, domain=domain)
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = make_msgid(domain=mailbox(sender).rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: no holiday answers
+    message.set_content(letter.text, cte="7bit" if letter.text.isascii() else "quoted-printable")
+    return message
+
+
+def mailbox(address: str) -> str:
+    """The address alone, its domain in ASCII, so that only a local part may need SMTPUTF8 (RFC 6531).
+
+    Raises:
+        ValueError: it is not one address.
+    """
+    local, _, domain = parseaddr(address)[1].rpartition("@")
+    if not (local and domain and address.isprintable()):
+        raise ValueError("is not one e-mail address")
+    return f"{local}@{_ascii(domain)}"
+
+
+def _ascii(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    import idna
+
+    return idna.encode(domain, uts46=True).decode()
+
+
+def _host(issuer: str) -> str:
+    return urlsplit(issuer).netloc
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d} at {at:%H:%M} UTC"
+
+
+_ALARM = (
+    "If it was not you, choose another one at once:\n\n"
+    "{issuer}/forgot\n\n"
+    "and tell whoever runs that server.\n"
+)
