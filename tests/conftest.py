@@ -26,10 +26,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """The URL of a real Valkey, started when the first test asks. Names in it are digests under a server's own key."""
-    with databases.valkey() as url:
-        yield url
+def valkey() -> Iterator[databases.Cache]:
+    """A real Valkey, started when the first test asks."""
+    with databases.valkey() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

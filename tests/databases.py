@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+from redis.asyncio import Redis
 
 VARIABLE = "WATCHWORD_TEST_DATABASE"
 VALKEY_VARIABLE = "WATCHWORD_TEST_REDIS"
+DATABASES = 10_000
 NOBODY = 65534
 QUICK = (
     "fsync=off",
@@ -110,6 +112,21 @@ class Server:
 
 
 @dataclass
+class Cache:
+    """A Valkey that runs, and room in it."""
+
+    url: str
+    numbers: int
+
+    async def place(self) -> str:
+        """A place nobody has written to: one of its numbered databases."""
+        url = f"{self.url}/{next(_numbers) % self.numbers}"
+        async with Redis.from_url(url.replace("valkey", "redis", 1)) as client:
+            await client.flushdb()
+        return url
+
+
+@dataclass
 class Valkey:
     """A Valkey of our own, in memory alone, that can be stopped and started."""
 
@@ -122,12 +139,16 @@ class Valkey:
     def url(self) -> str:
         return f"valkey://127.0.0.1:{self.port}"
 
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.url, DATABASES)
+
     def start(self) -> None:
         """Begin to answer."""
-        options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "no"}
+        options = {"bind": "127.0.0.1", "port": self.port, "save": "", "databases": DATABASES}
         with (self.folder / "output.log").open("ab") as output:
             self.child = subprocess.Popen(
-                [self.binary, *(part for name, value in options.items() for part in (f"--{name}", value))],
+                [self.binary, *(part for name, value in options.items() for part in (f"--{name}", str(value)))],
                 cwd=self.folder, stdout=output, stderr=output, **dropped(),
             )  # fmt: skip
         deadline = time.monotonic() + 30
@@ -149,13 +170,13 @@ class Valkey:
 
 
 @contextmanager
-def valkey() -> Iterator[str]:
-    """The URL of a Valkey for this process."""
+def valkey() -> Iterator[Cache]:
+    """A Valkey for this process; one from the environment is emptied, a database after the other."""
     if url := os.environ.get(VALKEY_VARIABLE):
-        yield url
+        yield Cache(url, 16)
         return
     with valkey_server() as own:
-        yield own.url
+        yield own.cache
 
 
 @contextmanager

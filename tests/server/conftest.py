@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -11,21 +12,29 @@ from tests.server.stage import Stage, open_stage
 
 @pytest.fixture
 def kind() -> str:
-    """Which database it stands on; a module that takes ``each_database`` in its place runs on every one."""
+    """What it stands on; a module that takes ``each_ground`` in its place runs on every one."""
     return "sqlite"
 
 
 @pytest.fixture
-async def database(kind: str, request: pytest.FixtureRequest) -> str:
-    """Where an empty database lies."""
+async def ground(kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of an empty database."""
     if kind == "sqlite":
-        return "sqlite:///:memory:"
-    place: str = await request.getfixturevalue("postgres").place()
-    return place
+        return {"database": "sqlite:///:memory:"}
+    found = {"database": await request.getfixturevalue("postgres").place()}
+    if kind == "postgres+valkey":
+        found["redis"] = await request.getfixturevalue("valkey").place()
+    return found
 
 
 @pytest.fixture
-async def stage(database: str) -> AsyncIterator[Stage]:
+def lasting(kind: str, ground: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same, of one that outlives its server."""
+    return {"database": f"sqlite:///{tmp_path / 'watchword.db'}"} if kind == "sqlite" else ground
+
+
+@pytest.fixture
+async def stage(ground: dict[str, str]) -> AsyncIterator[Stage]:
     """A server of its own for each test."""
-    async with open_stage(database=database) as opened:
+    async with open_stage(**ground) as opened:
         yield opened

@@ -24,9 +24,13 @@ SECRET = "the-master-key-of-a-test-is-no-secret"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def each_database(request: pytest.FixtureRequest) -> str:
-    """Every database there is: ``kind = each_database`` in a module runs its tests on each of them."""
+GROUNDS = ("sqlite", "postgres", "postgres+valkey")
+"""What a server may stand on: its database, and beside it what counts attempts."""
+
+
+@pytest.fixture(params=GROUNDS)
+def each_ground(request: pytest.FixtureRequest) -> str:
+    """Every ground there is: ``kind = each_ground`` in a module runs its tests on each of them."""
     kind: str = request.param
     return kind
 
@@ -114,7 +118,7 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(**flags: str) -> AsyncIterator[Stage]:
-    """A server of these settings, in memory."""
+    """A server of these settings, in memory unless they say otherwise."""
     settings = Settings.load(
         {
             "issuer": ISSUER,

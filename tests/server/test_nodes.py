@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import Stage, call, open_stage, problem
+from tests.server.stage import GROUNDS, Stage, call, open_stage, problem
 from watchword.errors import ConfigurationError
 
 pytestmark = pytest.mark.anyio
@@ -19,17 +19,17 @@ V1 = "/admin/v1"
 Nodes = tuple[Stage, Stage]
 
 
-@pytest.fixture
-def kind() -> str:
-    return "postgres"
+@pytest.fixture(params=GROUNDS[1:])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-async def nodes(database: str) -> AsyncIterator[Nodes]:
+async def nodes(ground: dict[str, str]) -> AsyncIterator[Nodes]:
     """Two servers that began at the same moment, on an empty database."""
     async with AsyncExitStack() as opened:
         first, second = await asyncio.gather(
-            *(opened.enter_async_context(open_stage(database=database)) for _ in range(2))
+            *(opened.enter_async_context(open_stage(**ground)) for _ in range(2))
         )
         yield first, second
 
@@ -104,10 +104,12 @@ class TestNodes:
         assert not api.refuses(fresh.tokens["access_token"])
         assert await jwks(first) == await jwks(second)
 
-    async def test_a_rotation_that_was_announced_is_carried_out_by_whoever_lives(self, database: str) -> None:
+    async def test_a_rotation_that_was_announced_is_carried_out_by_whoever_lives(
+        self, ground: dict[str, str]
+    ) -> None:
         """The node that was told when is gone; the other one does it."""
-        async with open_stage(database=database) as survivor:
-            async with open_stage(database=database) as first:
+        async with open_stage(**ground) as survivor:
+            async with open_stage(**ground) as first:
                 root = await first.administrator()
                 rotation = await call(first, root, "POST", f"{V1}/keys/rotate")
             survivor.clock.forward(seconds=61)
@@ -115,9 +117,9 @@ class TestNodes:
             active = [key.kid for key in await survivor.services.keys.list() if key.state == "active"]
             assert rotation["kid"] in active
 
-    async def test_another_master_key_is_not_let_in(self, database: str) -> None:
+    async def test_another_master_key_is_not_let_in(self, ground: dict[str, str]) -> None:
         """A node that could not open the keys refuses to start."""
-        async with open_stage(database=database):
+        async with open_stage(**ground):
             with pytest.raises(ConfigurationError, match="secret"):
-                async with open_stage(database=database, secret="another-master-key-of-another-node"):
+                async with open_stage(**ground, secret="another-master-key-of-another-node"):
                     raise AssertionError

@@ -8,13 +8,15 @@ from itertools import pairwise
 
 import pytest
 
-from tests.server.stage import Stage, open_stage
+from tests.server.stage import Stage, each_ground, open_stage
 from watchword.jose.jwk import KeySet
 from watchword.protocol import revocation_list
 from watchword.protocol.revocation_list import Entry
 from watchword.server.policies import RetentionPolicy
 
 pytestmark = pytest.mark.anyio
+
+kind = each_ground
 
 
 async def entries(stage: Stage) -> list[Entry]:
@@ -43,9 +45,9 @@ class TestCleanUp:
         assert await sessions.get(ada.session_id) is None
         assert await sessions.get(again.session_id) is not None
 
-    async def test_a_session_that_expired_goes_too(self) -> None:
+    async def test_a_session_that_expired_goes_too(self, ground: dict[str, str]) -> None:
         """Nobody ends a session that is left lying; its retention counts from its expiry."""
-        async with open_stage(session_idle_ttl="7d", session_retention="1d") as stage:
+        async with open_stage(**ground, session_idle_ttl="7d", session_retention="1d") as stage:
             ada = await stage.newcomer()
             sessions = stage.services.store.sessions
             for days, there in ((7, True), (1, True), (1, False)):
@@ -74,9 +76,9 @@ class TestCleanUp:
         await stage.services.tick()
         assert await entries(stage) == []
 
-    async def test_the_audit_log_is_kept_as_long_as_was_said(self) -> None:
+    async def test_the_audit_log_is_kept_as_long_as_was_said(self, ground: dict[str, str]) -> None:
         """Old events go, young ones stay."""
-        async with open_stage(event_retention="10d") as stage:
+        async with open_stage(**ground, event_retention="10d") as stage:
             await stage.newcomer()
             old = {event.id for event in await stage.events()}
             stage.clock.forward(days=6)

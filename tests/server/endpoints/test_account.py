@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import PASSWORD, Stage, call, each_database, open_stage, problem
+from tests.server.stage import PASSWORD, Stage, call, each_ground, open_stage, problem
 
 pytestmark = pytest.mark.anyio
-kind = each_database
+kind = each_ground
 
 ANOTHER = "seven-blue-harbours"
 
@@ -83,9 +83,9 @@ class TestRegister:
         ]
         assert statuses == [409] * 59 + [429]
 
-    async def test_registration_can_be_closed(self) -> None:
+    async def test_registration_can_be_closed(self, ground: dict[str, str]) -> None:
         """403, whatever the body says."""
-        async with open_stage(registration="closed") as stage:
+        async with open_stage(**ground, registration="closed") as stage:
             answer = await stage.http.post(
                 "/auth/register", json={"email": "a@example.com", "password": PASSWORD}
             )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.server.stage import PASSWORD, Somebody, Stage, open_stage, problem
+from tests.server.stage import PASSWORD, Somebody, Stage, each_ground, open_stage, problem
 from watchword import Guard, InvalidToken
 from watchword.protocol import access_token
 from watchword.protocol.basic import format_basic
@@ -15,11 +14,7 @@ from watchword.server.store.records import Live, Origin
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as opened:
-        yield opened
+kind = each_ground
 
 
 async def give(stage: Stage, somebody: Somebody, status: int = 200) -> Any:
@@ -82,15 +77,15 @@ class TestGive:
         head = await stage.services.store.revocations.head()
         assert head.longest_life.total_seconds() == 1200
 
-    async def test_its_life_is_a_setting(self) -> None:
+    async def test_its_life_is_a_setting(self, ground: dict[str, str]) -> None:
         """``BASIC_TTL``."""
-        async with open_stage(basic_ttl="5m") as stage:
+        async with open_stage(**ground, basic_ttl="5m") as stage:
             assert (await give(stage, await stage.newcomer()))["expires_in"] == 300
 
-    async def test_it_ends_with_its_session(self) -> None:
+    async def test_it_ends_with_its_session(self, ground: dict[str, str]) -> None:
         """A session that is almost over gives a pair that is over with it."""
         for spans in ({"refresh_token_ttl": "15m"}, {"session_idle_ttl": "15m"}):
-            async with open_stage(**spans) as stage:
+            async with open_stage(**ground, **spans) as stage:
                 assert (await give(stage, await stage.newcomer()))["expires_in"] == 900
 
     async def test_a_narrowed_token_gives_a_narrowed_pair(self, stage: Stage) -> None:
@@ -181,9 +176,9 @@ class TestNothingMore:
         await stage.http.post("/auth/logout", headers=ada.bearer)
         problem(await stage.http.post("/auth/basic", headers=ada.bearer), 401, "invalid_token")
 
-    async def test_its_session_s_end_is_told_as_long_as_the_pair_lives(self) -> None:
+    async def test_its_session_s_end_is_told_as_long_as_the_pair_lives(self, ground: dict[str, str]) -> None:
         """The access token is long over, the pair is not: the entry is written for the pair's sake."""
-        async with open_stage(basic_ttl="3h") as stage:
+        async with open_stage(**ground, basic_ttl="3h") as stage:
             ada = await stage.newcomer()
             await give(stage, ada)
             stage.clock.forward(hours=2)

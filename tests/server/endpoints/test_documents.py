@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import ISSUER, Stage, problem
+from tests.server.stage import ISSUER, Stage, each_ground, problem
 from watchword.jose.jwk import KeySet
 from watchword.protocol import revocation_list
 from watchword.protocol.metadata import REVOCATIONS_JWKS
 
 pytestmark = pytest.mark.anyio
+
+kind = each_ground
 
 
 async def read_metadata(stage: Stage) -> dict[str, Any]:

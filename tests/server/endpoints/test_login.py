@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import ISSUER, PASSWORD, Stage, each_database, problem
+from tests.server.stage import ISSUER, PASSWORD, Stage, each_ground, problem
 from watchword.protocol import access_token
 
 pytestmark = pytest.mark.anyio
-kind = each_database
+kind = each_ground
 
 
 class TestLogin:

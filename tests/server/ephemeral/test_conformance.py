@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -67,13 +65,9 @@ class Sit:
 
     async def valkey(self, clock: Clock, opened: AsyncExitStack) -> Sequence[Counters]:
         """Nodes with one Valkey."""
-        key, nodes = os.urandom(16), []
+        place, nodes = await self.request.getfixturevalue("valkey").place(), []
         for _ in range(NODES):
-            counters = RedisCounters.open(
-                self.request.getfixturevalue("valkey").replace("valkey:", "redis:"),
-                lambda name: blake2b(name.encode(), key=key, digest_size=16).digest(),
-                clock.monotonic,
-            )
+            counters = RedisCounters.open(place.replace("valkey:", "redis:"), str.encode, clock.monotonic)
             opened.push_async_callback(counters.close)
             nodes.append(counters)
         return nodes

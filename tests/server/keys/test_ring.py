@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import ISSUER, Somebody, Stage, call, each_database, open_stage, problem
+from tests.server.stage import ISSUER, Somebody, Stage, call, each_ground, open_stage, problem
 from watchword.errors import ConfigurationError, InvalidToken
 from watchword.jose import jws
 from watchword.jose.jwk import KeySet
@@ -18,7 +18,7 @@ from watchword.protocol.metadata import REVOCATIONS_JWKS
 from watchword.server.settings import Settings
 
 pytestmark = pytest.mark.anyio
-kind = each_database
+kind = each_ground
 
 V1 = "/admin/v1"
 SECRET_1 = "the-first-secret-of-the-pay-api-0001"
@@ -38,9 +38,9 @@ async def api(stage: Stage) -> Hearing:
 
 
 @pytest.fixture
-async def shared() -> AsyncIterator[Stage]:
+async def shared(ground: dict[str, str]) -> AsyncIterator[Stage]:
     """A server that shares a secret with its API."""
-    async with open_stage(api_secrets=f"api={SECRET_1}") as stage:
+    async with open_stage(**ground, api_secrets=f"api={SECRET_1}") as stage:
         yield stage
 
 
@@ -95,9 +95,9 @@ class TestSchedule:
         await stage.services.keys.tick()
         assert stage.services.keys.feed_key.kid != before
 
-    async def test_never_is_never(self) -> None:
+    async def test_never_is_never(self, ground: dict[str, str]) -> None:
         """A rotation then waits for somebody who asks."""
-        async with open_stage(key_rotation="never") as stage:
+        async with open_stage(**ground, key_rotation="never") as stage:
             first = kid(await stage.newcomer())
             stage.clock.forward(days=4000)
             await stage.services.keys.tick()
@@ -200,14 +200,13 @@ class TestSharedSecret:
             await stage.http.post(f"{V1}/keys/rotate", json=body, headers=root.bearer), 422, "invalid_input"
         )
 
-    async def test_a_leaked_root_is_replaced_by_a_second_one(self, tmp_path: Any) -> None:
+    async def test_a_leaked_root_is_replaced_by_a_second_one(self, lasting: dict[str, str]) -> None:
         """First the guard gets the second line, then the server; after a rotation the old root signs nothing."""
-        database = {"database": f"sqlite:///{tmp_path / 'watchword.db'}"}
-        async with open_stage(**database, api_secrets=f"api={SECRET_1}") as stage:
+        async with open_stage(**lasting, api_secrets=f"api={SECRET_1}") as stage:
             root = await stage.administrator()
             await rotate(stage, root, algorithm="HS256", now=True)
             ada = await stage.newcomer()
-        async with open_stage(**database, api_secrets=f"api={SECRET_1} api={SECRET_2}") as stage:
+        async with open_stage(**lasting, api_secrets=f"api={SECRET_1} api={SECRET_2}") as stage:
             api = Hearing(stage, secrets=(SECRET_1, SECRET_2))
             await api.update()
             assert not api.refuses(token(ada))

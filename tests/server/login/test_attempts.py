@@ -9,15 +9,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.server.stage import PASSWORD, Somebody, Stage, open_stage, problem
+from tests.server.stage import PASSWORD, Somebody, Stage, each_ground, open_stage, problem
 
 pytestmark = pytest.mark.anyio
 
+kind = each_ground
+
 
 @pytest.fixture
-async def proxied() -> AsyncIterator[Stage]:
+async def proxied(ground: dict[str, str]) -> AsyncIterator[Stage]:
     """A server behind a proxy, so that a test may come from anywhere."""
-    async with open_stage(trusted_proxies="10.0.0.1") as opened:
+    async with open_stage(**ground, trusted_proxies="10.0.0.1") as opened:
         yield opened
 
 
@@ -112,9 +114,9 @@ class TestAccount:
         assert (await street.login("203.0.113.5", PASSWORD, email=ada.email)).status_code == 200
         assert await street.hammer("192.0.2.9", 1, email=ada.email) == [401]
 
-    async def test_a_known_network_is_known_after_a_restart(self) -> None:
+    async def test_a_known_network_is_known_after_a_restart(self, ground: dict[str, str]) -> None:
         """It stands in the user's sessions, not in memory alone."""
-        async with open_stage(trusted_proxies="10.0.0.1") as stage:
+        async with open_stage(**ground, trusted_proxies="10.0.0.1") as stage:
             ada, street = await stage.somebody(), Street(stage)
             await street.login("203.0.113.5", PASSWORD, email=ada.email)
             stage.services.login.attempts.known.__init__()  # type: ignore[misc]
@@ -189,9 +191,9 @@ class TestSpraying:
         await wait_of(await street.login("198.51.100.200", PASSWORD, email=ada.email))
         assert (await street.login("198.51.101.200", PASSWORD, email=ada.email)).status_code == 200
 
-    async def test_attack_a46_the_whole_world_sprays_only_so_far(self) -> None:
+    async def test_attack_a46_the_whole_world_sprays_only_so_far(self, ground: dict[str, str]) -> None:
         """One password on many accounts from as many networks: a limit for all; who is known comes in."""
-        async with open_stage(trusted_proxies="10.0.0.1", login_attempts_per_address="5") as stage:
+        async with open_stage(**ground, trusted_proxies="10.0.0.1", login_attempts_per_address="5") as stage:
             ada, bob, street = await stage.somebody(), await stage.somebody(), Street(stage)
             assert (await street.login("203.0.113.5", PASSWORD, email=ada.email)).status_code == 200
             statuses = []
@@ -216,10 +218,10 @@ class TestSpraying:
             429
         ]
 
-    async def test_no_limit_is_no_limit(self) -> None:
+    async def test_no_limit_is_no_limit(self, ground: dict[str, str]) -> None:
         """``0`` turns a count off."""
         flags = {"login_attempts_per_account": "0", "login_attempts_per_address": "0"}
-        async with open_stage(**flags) as stage:
+        async with open_stage(**ground, **flags) as stage:
             ada = await stage.somebody()
             for _ in range(150):
                 problem(await stage.post_login(email=ada.email, password="wrong"), 401, "invalid_credentials")

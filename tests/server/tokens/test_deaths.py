@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import Somebody, Stage, call, each_database, open_stage, problem
+from tests.server.stage import Somebody, Stage, call, each_ground, open_stage, problem
 from watchword.jose import jws
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio
-kind = each_database
+kind = each_ground
 
 
 @pytest.fixture
@@ -38,13 +36,12 @@ class TestEntry:
         await api.update()
         assert api.refuses(token(ada))
 
-    async def test_a_longer_token_from_before_is_not_forgotten(self, tmp_path: Path) -> None:
+    async def test_a_longer_token_from_before_is_not_forgotten(self, lasting: dict[str, str]) -> None:
         """The life of tokens was lowered and the session refreshed: its old, long token dies all the same."""
-        database = {"database": f"sqlite:///{tmp_path / 'watchword.db'}"}
-        async with open_stage(**database, access_token_ttl="8h") as stage:
+        async with open_stage(**lasting, access_token_ttl="8h") as stage:
             ada = await stage.newcomer()
             then = stage.clock
-        async with open_stage(**database, access_token_ttl="10m") as stage:
+        async with open_stage(**lasting, access_token_ttl="10m") as stage:
             api = Hearing(stage)
             stage.clock.at = then.at
             refreshed = await stage.http.post(
@@ -110,9 +107,11 @@ class TestDeletedApi:
 
 
 class TestLongestLife:
-    async def test_it_rises_at_once_and_falls_when_the_last_long_token_is_over(self, tmp_path: Path) -> None:
+    async def test_it_rises_at_once_and_falls_when_the_last_long_token_is_over(
+        self, lasting: dict[str, str]
+    ) -> None:
         """A guard hears of the longer life before it sees a longer token, and refuses one beyond it."""
-        database = {"database": f"sqlite:///{tmp_path / 'watchword.db'}", "basic_ttl": "10m"}
+        database = {**lasting, "basic_ttl": "10m"}
         async with open_stage(**database, access_token_ttl="10m") as stage:
             api, deaf = Hearing(stage), Hearing(stage)
             for guard in (api, deaf):
@@ -201,9 +200,9 @@ class TestTimedBan:
 
 
 class TestEviction:
-    async def test_the_evicted_session_s_tokens_die(self) -> None:
+    async def test_the_evicted_session_s_tokens_die(self, ground: dict[str, str]) -> None:
         """The least recently used one makes room, and its live token is refused."""
-        async with open_stage(max_sessions_per_user="2") as stage:
+        async with open_stage(**ground, max_sessions_per_user="2") as stage:
             api = Hearing(stage)
             ada = await stage.somebody()
             sessions = []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import Somebody, Stage, call, open_stage, problem
+from tests.server.stage import Somebody, Stage, call, each_ground, open_stage, problem
 from watchword.errors import ConfigurationError
 from watchword.jose import jws
 from watchword.server.policies import FeedPolicy
@@ -20,6 +20,8 @@ from watchword.server.tokens.kept import Kept
 from watchword.server.tokens.revocation import RevocationFeed
 
 pytestmark = pytest.mark.anyio
+
+kind = each_ground
 
 SECRET = "the-secret-that-guards-show-0123456789"
 SHOWN = {"Authorization": f"Bearer {SECRET}"}
@@ -54,9 +56,9 @@ def payload(message: bytes) -> str:
 
 
 class TestOpen:
-    async def test_a_stranger_does_not_read_what_a_user_is(self) -> None:
+    async def test_a_stranger_does_not_read_what_a_user_is(self, ground: dict[str, str]) -> None:
         """Neither roles nor mapped claims, by none of its doors; whoever shows the secret reads both."""
-        async with open_stage(feed="open", feed_secret=SECRET, claims="mail=email") as stage:
+        async with open_stage(**ground, feed="open", feed_secret=SECRET, claims="mail=email") as stage:
             ada = await demoted(stage)
             for path in ("/revocations", "/revocations?after=1", "/revocations?after=1&nonce=n"):
                 message = payload((await stage.http.get(path)).content)
@@ -70,9 +72,9 @@ class TestOpen:
                 data = frame.split(b"data: ")[1].strip()
                 assert (ada.email in payload(data)) == told
 
-    async def test_a_demotion_ends_the_token_there(self) -> None:
+    async def test_a_demotion_ends_the_token_there(self, ground: dict[str, str]) -> None:
         """A guard without the secret refuses what it cannot correct; a refresh brings the truth."""
-        async with open_stage(feed="open", feed_secret=SECRET) as stage:
+        async with open_stage(**ground, feed="open", feed_secret=SECRET) as stage:
             api = Hearing(stage)
             await api.update()
             ada = await demoted(stage)
@@ -82,18 +84,18 @@ class TestOpen:
             again = (await stage.http.post("/auth/token", json=refresh)).json()
             assert api.principal(again["access_token"]).roles == ("user",)
 
-    async def test_the_two_are_not_mixed_up_by_a_cache(self) -> None:
+    async def test_the_two_are_not_mixed_up_by_a_cache(self, ground: dict[str, str]) -> None:
         """What was asked for with the secret may be kept by nobody else."""
-        async with open_stage(feed="open", feed_secret=SECRET) as stage:
+        async with open_stage(**ground, feed="open", feed_secret=SECRET) as stage:
             stranger = await stage.http.get("/revocations")
             guard = await stage.http.get("/revocations", headers=SHOWN)
             assert stranger.headers["cache-control"].startswith("public")
             assert guard.headers["cache-control"].startswith("private")
             assert stranger.headers["vary"] == guard.headers["vary"] == "Authorization"
 
-    async def test_both_hear_of_a_log_out(self) -> None:
+    async def test_both_hear_of_a_log_out(self, ground: dict[str, str]) -> None:
         """Kills are for everybody, in both editions, as they happen."""
-        async with open_stage(feed="open", feed_secret=SECRET) as stage:
+        async with open_stage(**ground, feed="open", feed_secret=SECRET) as stage:
             feed = stage.services.feed
             streams = [feed.stream(edition=feed.edition(shown)) for shown in ([], [SHOWN["Authorization"]])]
             for stream in streams:
@@ -161,9 +163,9 @@ class TestFarBehind:
 
 
 class TestClosed:
-    async def test_nobody_hears_without_the_secret(self) -> None:
+    async def test_nobody_hears_without_the_secret(self, ground: dict[str, str]) -> None:
         """401, for a wrong one too; the metadata and the keys stay public."""
-        async with open_stage(feed="closed", feed_secret=SECRET) as stage:
+        async with open_stage(**ground, feed="closed", feed_secret=SECRET) as stage:
             for path in ("/revocations", "/revocations?after=1", "/revocations/stream"):
                 answer = await stage.http.get(path)
                 assert answer.status_code == 401

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,17 +11,19 @@ from pathlib import Path
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, call, open_stage, problem
+from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, call, each_ground, open_stage, problem
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.server.policies import FeedPolicy
+from watchword.server.store.opening import move_all, open_store
 from watchword.server.store.records import Origin
-from watchword.server.store.sqlite import SqliteStore
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.revocation import RevocationFeed
 
 pytestmark = pytest.mark.anyio
+
+kind = each_ground
 
 
 def token(somebody: Somebody) -> str:
@@ -67,31 +67,29 @@ async def _refresh_for_ever(stage: Stage, somebody: Somebody) -> None:
 
 @dataclass
 class Backup:
-    """A database file, and a copy of it from an hour ago."""
+    """A database, and a copy of it from an hour ago."""
 
-    path: Path
-
-    @property
-    def settings(self) -> dict[str, str]:
-        return {"database": f"sqlite:///{self.path}"}
-
-    def make(self) -> None:
-        with closing(sqlite3.connect(self.path)) as now, closing(sqlite3.connect(self._copy)) as copy:
-            now.backup(copy)
-
-    def put_back(self) -> None:
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self._copy.replace(self.path)
+    settings: dict[str, str]
+    copy: Path
 
     @property
-    def _copy(self) -> Path:
-        return self.path.with_name("copy.db")
+    def place(self) -> Path | str:
+        url = self.settings["database"]
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else url
+
+    async def make(self) -> None:
+        await move_all(self.place, self.copy, progress=lambda done, total: None, at_rest=False)
+
+    async def put_back(self) -> None:
+        if isinstance(self.place, Path):
+            for suffix in ("", "-wal", "-shm"):
+                self.place.with_name(self.place.name + suffix).unlink(missing_ok=True)
+        await move_all(self.copy, self.place, progress=lambda done, total: None, at_rest=False, replace=True)
 
 
 @pytest.fixture
-def backup(tmp_path: Path) -> Backup:
-    return Backup(tmp_path / "watchword.db")
+def backup(lasting: dict[str, str], tmp_path: Path) -> Backup:
+    return Backup(lasting, tmp_path / "copy.db")
 
 
 class TestRolledBack:
@@ -100,7 +98,7 @@ class TestRolledBack:
         async with open_stage(**backup.settings) as stage:
             api = Hearing(stage)
             banned, out, on = [await stage.newcomer() for _ in range(3)]
-            backup.make()
+            await backup.make()
             stage.clock.forward(hours=1)
             on.tokens |= (
                 await stage.http.post("/auth/token", json={"refresh_token": on.tokens["refresh_token"]})
@@ -111,7 +109,7 @@ class TestRolledBack:
             stream = stage.services.feed.stream()
             cursor = (await event(stream))["id"]
             await stream.aclose()  # type: ignore[attr-defined]
-        backup.put_back()
+        await backup.put_back()
         return stage, api, banned, out, on, cursor
 
     async def test_a_cursor_from_the_future_opens_an_epoch(self, backup: Backup) -> None:
@@ -171,9 +169,9 @@ class TestRolledBack:
             ada = await stage.newcomer()
             stolen = jws.parse(token(ada)).kid
             assert stolen is not None
-            backup.make()
+            await backup.make()
             await stage.services.keys.compromise(stolen, Origin())
-        backup.put_back()
+        await backup.put_back()
         async with open_stage(**backup.settings) as stage:
             api = Hearing(stage)
             await stage.services.feed.restored(keep_sessions=False)
@@ -256,7 +254,7 @@ class TestSilence:
         async with open_stage(**backup.settings) as stage:
             api = Hearing(stage)
             await api.update()
-            other = await SqliteStore.open(backup.path, now=stage.clock.now)
+            other = await open_store(backup.place, now=stage.clock.now)
             feed = feed_of(stage, log=other.revocations, heartbeat=timedelta(milliseconds=10))
             await feed.start()
             stream = feed.stream()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha1
 from typing import Any, Final, Literal, Self
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
@@ -13,10 +14,11 @@ from watchword.server.ephemeral.counters import DOUBLINGS, Count, Verdict
 
 __all__ = ["RedisCounters"]
 
-_PATIENCE: Final = 0.5
-"""Seconds to connect, to wait for a connection and for an answer: people wait behind it."""
+_PATIENCE: Final = 1.0
+"""Seconds to connect, and to wait for an answer: people wait behind it."""
 
-_CONNECTIONS: Final = 8
+_TOGETHER: Final = 100
+"""Attempts that travel together."""
 
 _SCRIPT: Final = f"""
 local now, how = tonumber(ARGV[1]), ARGV[2]
@@ -75,20 +77,22 @@ for i = 1, #KEYS do
 end
 return {{0, 0, -1}}
 """
+_DIGEST: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(slots=True)
 class RedisCounters:
     """Counters that all share who share a Valkey or Redis and a master key (``counters.Counters``); use ``open``.
 
-    What counts is who presents it: names are digests under a key of ours, so that neither a reader of the
-    database learns them nor another server falls in with us.
+    Names are digests under a key of ours, so that neither a reader of the database learns them nor another
+    server falls in with us. There is one connection: attempts that come while it is at work travel together.
     """
 
     client: Any = field(repr=False)
-    script: Any = field(repr=False)
     digest: Callable[[str], bytes] = field(repr=False)
     clock: Callable[[], float] | None = None
+    _waiting: list[_Asked] = field(default_factory=list, repr=False)
+    _carrying: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, url: str, digest: Callable[[str], bytes], clock: Callable[[], float] | None = None) -> Self:
@@ -103,27 +107,24 @@ class RedisCounters:
             ConfigurationError: the driver is not installed, or the URL is none.
         """
         try:
-            from redis.asyncio import BlockingConnectionPool, Redis
+            from redis.asyncio import Redis
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
             from redis.exceptions import ConnectionError as Broken
         except ImportError:
             raise ConfigurationError("redis: it needs its driver: pip install 'watchword[redis]'") from None
         try:
-            pool = BlockingConnectionPool.from_url(
+            client = Redis.from_url(
                 url,
-                max_connections=_CONNECTIONS,
-                timeout=_PATIENCE,
                 socket_timeout=_PATIENCE,
                 socket_connect_timeout=_PATIENCE,
-                # A connection that lay idle may be gone; a second one is tried once, a slow answer is not asked again.
+                # A connection that lay idle may be gone: a second one is tried. A slow answer is not asked again.
                 retry=Retry(NoBackoff(), 1, supported_errors=(Broken,)),
                 client_name="watchword",
             )
         except (ValueError, TypeError):
             raise ConfigurationError("redis: it is no URL that the driver can read") from None
-        client = Redis(connection_pool=pool)
-        return cls(client, client.register_script(_SCRIPT), digest, clock)
+        return cls(client, digest, clock)
 
     async def look(self, counts: Sequence[Count]) -> Verdict:
         """How long to wait."""
@@ -138,32 +139,79 @@ class RedisCounters:
         return 0
 
     async def close(self) -> None:
-        """End every connection."""
+        """End what is under way, and the connection."""
+        if self._carrying is not None:
+            self._carrying.cancel()
+            await asyncio.gather(self._carrying, return_exceptions=True)
         with suppress(Exception):
-            async with asyncio.timeout(_PATIENCE):
-                await self.client.aclose()
-                await self.client.connection_pool.disconnect()
+            await self.client.aclose()
 
     async def _ask(self, how: Literal["look", "matched", "failed"], counts: Sequence[Count]) -> Verdict:
-        now = -1 if self.clock is None else int(self.clock() * 1_000_000)
-        arguments: list[Any] = [now, how]
+        # In a cluster all buckets of an attempt must lie on one node: what is in braces decides.
+        keys = [b"{watchword}" + self.digest(count.name) for count in counts]
+        arguments: list[Any] = [-1 if self.clock is None else int(self.clock() * 1_000_000), how]
         for count in counts:
             limit = count.limit
-            arguments += (count.binds, int(count.forgotten), limit.spacing, limit.room, limit.first)
-            arguments.append(limit.longest)
-        keys = [self._key(count.name) for count in counts]
-        wait, told, dry = await self._call(self.script(keys=keys, args=arguments))
+            arguments += (count.binds, int(count.forgotten), limit.spacing, limit.room)
+            arguments += (limit.first, limit.longest)
+        answer: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Asked((_DIGEST, len(keys), *keys, *arguments), answer))
+        if self._carrying is None or self._carrying.done():
+            self._carrying = asyncio.create_task(self._carry())
+        wait, told, dry = await answer
         return Verdict(wait, bool(told), dry)
 
-    def _key(self, name: str) -> bytes:
-        # In a cluster all buckets of an attempt must lie on one node: what is in braces decides.
-        return b"{watchword}" + self.digest(name)
+    async def _carry(self) -> None:
+        """Bring what waits, and what comes meanwhile."""
+        while self._waiting:
+            batch = self._waiting[:_TOGETHER]
+            del self._waiting[:_TOGETHER]
+            try:
+                for asked, answer in zip(batch, await self._answers(batch), strict=True):
+                    asked.tell(answer)
+            finally:
+                for asked in batch:
+                    asked.tell(TemporarilyUnavailable("the counters do not answer: closed"))
 
-    async def _call(self, answer: Any) -> Any:
-        from redis.exceptions import RedisError
+    async def _answers(self, batch: Sequence[_Asked]) -> Sequence[Any]:
+        from redis.exceptions import NoScriptError, RedisError
 
         try:
             async with asyncio.timeout(2 * _PATIENCE):
-                return await answer
+                answers = await self._send(batch)
+                if any(isinstance(answer, NoScriptError) for answer in answers):
+                    # It knows no script yet, or no more; so none of these did anything.
+                    await self.client.script_load(_SCRIPT)
+                    answers = await self._send(batch)
         except (RedisError, OSError, TimeoutError) as broken:
-            raise TemporarilyUnavailable(f"the counters do not answer: {type(broken).__name__}") from None
+            answers = [broken] * len(batch)
+        return [
+            TemporarilyUnavailable(f"the counters do not answer: {type(answer).__name__}")
+            if isinstance(answer, Exception)
+            else answer
+            for answer in answers
+        ]
+
+    async def _send(self, batch: Sequence[_Asked]) -> Sequence[Any]:
+        async with self.client.pipeline(transaction=False) as line:
+            for asked in batch:
+                line.evalsha(*asked.arguments)
+            answers: Sequence[Any] = await line.execute(raise_on_error=False)
+            return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One attempt on its way."""
+
+    arguments: tuple[Any, ...]
+    answer: asyncio.Future[Sequence[int]]
+
+    def tell(self, answer: Sequence[int] | Exception) -> None:
+        """Once; who does not wait any more is told nothing."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from math import ceil
+from typing import Final, NamedTuple
 
 from watchword.errors import TemporarilyUnavailable, WatchwordError
 from watchword.server.ephemeral.counters import Count, Counters, Verdict
@@ -17,7 +18,19 @@ __all__ = ["SharedCounters"]
 _PAUSE: Final = 1.0
 """Seconds after which counters that were away are asked again, by one attempt."""
 
+_FRESH: Final = 1.0
+"""Seconds for which a bucket that was found dry is not asked about again."""
+
+_FREE: Final = Verdict(0, False, -1)
+
 _log = logging.getLogger("watchword.server")
+
+
+class _Dry(NamedTuple):
+    """A bucket that was dry: until when, and since when that is known."""
+
+    until: float
+    learned: float
 
 
 @dataclass(slots=True)
@@ -38,15 +51,15 @@ class SharedCounters:
     report: Callable[[bool], Awaitable[None]] = field(repr=False)
     away: bool = False
     _again_at: float = field(default=0, repr=False)
-    _dry: dict[str, float] = field(default_factory=dict, repr=False)
+    _dry: dict[str, _Dry] = field(default_factory=dict, repr=False)
 
     async def look(self, counts: Sequence[Count]) -> Verdict:
         """How long to wait, if this process knows that one must; the outcome decides in any case."""
-        now = self.local.monotonic()
         if self.away:
             return await self.local.look(counts)
-        if not any(self._dry.get(count.name, 0) > now for count in counts):
-            return Verdict(0, False, -1)
+        known = self._known(counts)
+        if known is not None:
+            return known
         verdict = await self._ask(lambda: self.shared.look(counts))
         if verdict is None:
             return await self.local.look(counts)
@@ -100,12 +113,27 @@ class SharedCounters:
         with suppress(WatchwordError):  # the audit log may be away with them
             await self.report(away)
 
+    def _known(self, counts: Sequence[Count]) -> Verdict | None:
+        """What needs no question: none of them was ever dry, or one was a moment ago, so that a flood asks little."""
+        if not self._dry:
+            return _FREE
+        now = self.local.monotonic()
+        answer: Verdict | None = _FREE
+        for place, count in enumerate(counts):
+            dry = self._dry.get(count.name) if count.binds == "openly" else None
+            if dry is not None and dry.until > now:
+                if now - dry.learned < _FRESH:
+                    return Verdict(ceil(dry.until - now), False, place)
+                answer = None
+        return answer
+
     def _remember(self, counts: Sequence[Count], verdict: Verdict) -> None:
         if not verdict.wait:
             for count in counts if self._dry else ():
-                if count.binds == "openly":
+                if count.binds == "openly" or (verdict.told and count.forgotten):
                     self._dry.pop(count.name, None)
             return
-        self._dry[counts[verdict.dry].name] = self.local.monotonic() + verdict.wait
+        now = self.local.monotonic()
+        self._dry[counts[verdict.dry].name] = _Dry(now + verdict.wait, now)
         if len(self._dry) > self.local.capacity:
             del self._dry[next(iter(self._dry))]
