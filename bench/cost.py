@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from time import clock_gettime, process_time
 from typing import Final
 
-__all__ = ["alternate", "cpu_seconds", "pin", "resident_megabytes"]
+__all__ = ["alternate", "cpu_seconds", "family_seconds", "pin", "resident_megabytes", "spread"]
 
 _SCHEDULER_CLOCK: Final = 2
 
@@ -42,6 +43,15 @@ def cpu_seconds(pid: int) -> float:
     return clock_gettime(~pid << 3 | _SCHEDULER_CLOCK)
 
 
+def family_seconds(pid: int) -> float:
+    """The same of *pid* and all that descend from it, as far as they live."""
+    seconds = cpu_seconds(pid)
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # who is gone takes his time along
+            seconds += sum(map(family_seconds, map(int, children.read_text().split())))
+    return seconds
+
+
 def resident_megabytes(pid: int) -> float:
     """Memory of process *pid* that is in RAM, in MB of 10^6 bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -54,6 +64,14 @@ def pin(pid: int, core: int) -> None:
     """Keep process *pid* on one core, where there are several."""
     cores = sorted(os.sched_getaffinity(0) if pid else os.sched_getaffinity(pid))
     os.sched_setaffinity(pid, {cores[core % len(cores)]})
+
+
+def spread(pid: int, cores: set[int]) -> None:
+    """Let process *pid* and its children run on *cores*, all their threads."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
+        for child in (thread / "children").read_text().split():
+            spread(int(child), cores)
 
 
 def _calls_for(contender: Callable[[], object], seconds: float) -> int:

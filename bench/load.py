@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from bench.cost import cpu_seconds
+from bench.cost import family_seconds
 from bench.process import Process
 
 __all__ = ["Caller", "Load", "chain", "load", "repeat", "request", "take_turns"]
@@ -28,10 +28,12 @@ class Load:
     rate: float
     """Answers a second."""
     cost: float
-    """CPU microseconds of the server an answer."""
+    """CPU microseconds of the server an answer, of all its processes."""
     p50: float
     p99: float
     """Milliseconds."""
+    beside: float = 0.0
+    """CPU microseconds an answer of the process that was watched beside the server."""
 
 
 @dataclass(slots=True)
@@ -47,8 +49,16 @@ class _Connection:
         self.socket.sendall(self.caller(answer))
 
 
-def load(server: Process, callers: Sequence[Caller], seconds: float) -> Load:
-    """Let *callers* call *server* for *seconds*, after a fifth of that to warm up."""
+def load(server: Process, callers: Sequence[Caller], seconds: float, *, beside: int | None = None) -> Load:
+    """Let *callers* call *server* for *seconds*, after a fifth of that to warm up.
+
+    Args:
+        server: who is loaded.
+        callers: a connection each.
+        seconds: how long.
+        beside: another process whose CPU time is taken, too: a database's.
+    """
+    watched = [server.pid] if beside is None else [server.pid, beside]
     with selectors.DefaultSelector() as selector:
         connections = []
         for caller in callers:
@@ -60,9 +70,10 @@ def load(server: Process, callers: Sequence[Caller], seconds: float) -> Load:
             for connection in connections:
                 connection.send(b"")
             _pass(selector, seconds / 5)
-            before, began = cpu_seconds(server.pid), time.perf_counter()
+            before, began = [family_seconds(pid) for pid in watched], time.perf_counter()
             waits, refusals = _pass(selector, seconds)
-            spent, cpu = time.perf_counter() - began, cpu_seconds(server.pid) - before
+            spent = time.perf_counter() - began
+            cpu = [family_seconds(pid) - then for pid, then in zip(watched, before, strict=True)]
         finally:
             for connection in connections:
                 connection.socket.close()
@@ -72,9 +83,10 @@ def load(server: Process, callers: Sequence[Caller], seconds: float) -> Load:
         answers=len(waits),
         refusals=refusals,
         rate=len(waits) / spent,
-        cost=cpu / answers * 1e6,
+        cost=cpu[0] / answers * 1e6,
         p50=waits[len(waits) // 2] * 1000 if waits else 0.0,
         p99=waits[len(waits) * 99 // 100] * 1000 if waits else 0.0,
+        beside=sum(cpu[1:]) / answers * 1e6,
     )
 
 

@@ -83,6 +83,19 @@ def growth(sizes: str, rounds: int, seconds: float, connections: int, as_json: b
 
 
 @cli.command()
+@click.option("--rounds", default=5, show_default=True, help="Turns of each operation.")
+@click.option("--seconds", default=1.0, show_default=True, help="Length of one turn.")
+@click.option("--connections", default=16, show_default=True, help="Kept-alive connections.")
+@_json
+def stores(rounds: int, seconds: float, connections: int, as_json: bool) -> None:
+    """SQLite beside PostgreSQL, one process beside two: refresh, log-in, list of sessions, ban."""
+    from bench.stores import measure
+
+    table = measure(rounds=rounds, seconds=seconds, connections=connections)
+    Report.of("python -m bench stores", table).show(as_json)
+
+
+@cli.command()
 @click.option(
     "--changes", default=1000, show_default=True, help="Demotions, log-outs and bans, so many of each."
 )

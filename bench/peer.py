@@ -52,8 +52,26 @@ def log_in(port, n):
     return json.load(urlopen(asked))
 
 
-def server(profile):
-    """The authorization server, with the cheap hash or the real one."""
+def shared_database(folder):
+    """A PostgreSQL with the people of *folder*, for as long as the runner runs; the settings that lead there."""
+    program = [PYTHON, "-m", "bench.postgres", folder + "/data/watchword.db"]
+    env = {**os.environ, **settings(folder, PORT, "test")}
+    child = subprocess.Popen(
+        program, env=env, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(child.communicate)
+    url = child.stdout.readline().strip()
+    return {"WATCHWORD_DATABASE": url, "WATCHWORD_SECRET_FILE": folder + "/data/secret"}
+
+
+def server(profile, shared=False):
+    """The authorization server, with the cheap hash or the real one, on SQLite or PostgreSQL."""
+    more = {}
+
+    def prepare(folder):
+        fill(folder, PORT, profile)
+        if shared:
+            more.update(shared_database(folder))
 
     def operations(folder):
         body = json.dumps({"email": "@@", "password": PHRASE})
@@ -77,10 +95,10 @@ def server(profile):
 
     # The runner gives each server a folder; commands are run in one of the rivals', so it is named in full.
     return (
-        lambda folder: ["env", *(f"{k}={v}" for k, v in settings(folder, PORT, profile).items()),
+        lambda folder: ["env", *(f"{k}={v}" for k, v in {**settings(folder, PORT, profile), **more}.items()),
                         PYTHON, "-m", "watchword", "serve"],
         {},
-        lambda folder: fill(folder, PORT, profile),
+        prepare,
         "/healthz",
         operations,
     )  # fmt: skip
@@ -120,6 +138,7 @@ def guard():
 
 MORE = {
     "watchword": server("test"),
+    "watchword postgres": server("test", shared=True),
     "watchword real-hash": server("standard"),
     "watchword guard": guard(),
 }

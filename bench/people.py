@@ -6,7 +6,7 @@ import asyncio
 import random
 import sqlite3
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,11 +50,12 @@ class People:
     """Whom a file holds.
 
     Attributes:
-        emails: of people drawn evenly from all of them.
+        emails: of people drawn evenly from all of them; ``ids`` likewise.
         refresh_tokens: of as many sessions, drawn the same way; none spent.
     """
 
     emails: Sequence[str]
+    ids: Sequence[str]
     refresh_tokens: Sequence[str]
     megabytes: float
     """Of the file."""
@@ -62,13 +63,27 @@ class People:
 
 @contextmanager
 def populated_server(
-    name: str, *, users: int, sample: int, profile: str = "test", **settings: str
+    name: str,
+    *,
+    users: int,
+    sample: int,
+    profile: str = "test",
+    place: Callable[[Path], str] | None = None,
+    **settings: str,
 ) -> Iterator[tuple[Process, People]]:
-    """A server with *users* users of one session each, and *sample* of them to play with."""
+    """A server with *users* users of one session each, and *sample* of them to play with.
+
+    With *place*, which takes them from the file to a shared database and tells its URL, they are served from there.
+    """
     port = free_port()
     with TemporaryDirectory(prefix="watchword-bench-") as folder:
         where = Path(folder)
         people = fill(where / "data", f"http://127.0.0.1:{port}", users=users, sample=sample, profile=profile)
+        if place is not None:
+            settings |= {
+                "DATABASE": place(where / "data" / "watchword.db"),
+                "SECRET_FILE": str(where / "data" / "secret"),
+            }
         with started_server(name, where, port, PASSWORD_HASH=profile, **settings) as server:
             yield server, people
 
@@ -102,6 +117,7 @@ async def _fill(data_dir: Path, issuer: str, users: int, sample: int, profile: s
     drawn = sorted(random.Random(1).sample(range(users), min(sample, users)))
     return People(
         emails=[_email(n) for n in drawn],
+        ids=[_user_id(n) for n in drawn],
         refresh_tokens=[codec.mint(epoch, _session_id(n), 0, _SECRET) for n in drawn],
         megabytes=pages * page_size / 1e6,
     )

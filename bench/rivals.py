@@ -19,10 +19,12 @@ __all__ = ["DEFAULT", "measure"]
 DEFAULT: Final = TOP.parent / "shared" / "bench" / "peers"
 
 _OURS: Final = "watchword"
+_SHARED: Final = "watchword postgres"
 _GUARD: Final = "watchword guard"
 _PAIRS: Final = (
     ("durable refresh", (_OURS, "refresh"), ("oidc-provider sqlite ES256", "refresh"), "≥ 8"),
     ("durable refresh", (_OURS, "refresh"), ("simplejwt HS256", "refresh"), ""),
+    ("refresh, ours on PostgreSQL", (_SHARED, "refresh"), ("oidc-provider sqlite ES256", "refresh"), "≥ 4"),
     ("log-in without the hash", (_OURS, "login"), ("simplejwt HS256", "login"), "≥ 8"),
     ("guarded GET", (_GUARD, "profile (local JWT)"), ("simplejwt HS256", "profile (local JWT)"), "≥ 4"),
     ("JWKS", (_OURS, "jwks"), ("oidc-provider sqlite ES256", "jwks"), ""),

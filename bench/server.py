@@ -69,14 +69,16 @@ def application(name: str, *arguments: str) -> Iterator[Process]:
             yield process
 
 
-def login_body(email: str) -> bytes:
+def login_body(email: str, **more: str) -> bytes:
     """The body of a log-in."""
-    return json.dumps({"email": email, "password": PASSWORD}).encode()
+    return json.dumps({"email": email, "password": PASSWORD, **more}).encode()
 
 
-def log_in(server: Process, email: str) -> dict[str, str]:
+def log_in(server: Process, email: str, **more: str) -> dict[str, str]:
     """The token set of a log-in."""
-    asked = Request(f"{server.url}/auth/login", login_body(email), {"Content-Type": "application/json"})
+    asked = Request(
+        f"{server.url}/auth/login", login_body(email, **more), {"Content-Type": "application/json"}
+    )
     with urlopen(asked) as answer:
         tokens: dict[str, str] = json.load(answer)
     return tokens

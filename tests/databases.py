@@ -60,6 +60,7 @@ class Server:
     binaries: Path
     folder: Path
     port: int
+    options: tuple[str, ...]
     child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +77,8 @@ class Server:
     def start(self) -> None:
         """Begin to answer."""
         options = [
-            f"-c{option}" for option in (*QUICK, "listen_addresses=127.0.0.1", "unix_socket_directories=")
+            f"-c{option}"
+            for option in (*self.options, "listen_addresses=127.0.0.1", "unix_socket_directories=")
         ]
         with (self.folder / "output.log").open("ab") as output:
             self.child = subprocess.Popen(
@@ -219,11 +221,11 @@ def cluster() -> Iterator[Cluster]:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """One of our own, which a test may stop."""
+def server(*options: str) -> Iterator[Server]:
+    """One of our own, which a test may stop; without *options* it is quick, and a crash of the machine loses data."""
     folder = Path(tempfile.mkdtemp(prefix="watchword-postgres-"))
     folder.chmod(0o755)
-    own = Server(binaries(folder), folder / "cluster", free_port())
+    own = Server(binaries(folder), folder / "cluster", free_port(), options or QUICK)
     own.folder.mkdir()
     try:
         own.create()

@@ -22,7 +22,8 @@ from watchword import Guard
 from watchword.errors import InvalidToken
 
 PEOPLE = 6
-PAUSE = 0.02
+EVERY = 1.5
+"""Seconds from one life to the next: what is held follows the pace, so that the pace must not follow the machine."""
 
 _numbers = itertools.count(1)
 
@@ -87,8 +88,9 @@ class Town:
         return not self._done.wait(seconds)
 
     def _again_and_again(self, live: Any, seed: int) -> None:
-        chance = random.Random(seed)
-        while not self._done.is_set():
+        chance, begins_at = random.Random(seed), time.monotonic()
+        while not self._done.wait(max(0.0, begins_at - time.monotonic())):
+            begins_at = max(begins_at + EVERY, time.monotonic())
             # A new connection for each: what a server keeps of the old ones would be seen.
             with httpx2.Client(base_url=self.server.url, timeout=60) as http:
                 live(http, chance)
@@ -145,7 +147,7 @@ class Town:
                 until = time.monotonic() + 60
                 while not _refuses(guard, user.tokens["access_token"]):
                     assert time.monotonic() < until, "the log-out never arrived"
-                    self._done.wait(PAUSE)
+                    self._done.wait(0.02)
                 self._done.wait(1)
         finally:
             guard.close()
@@ -161,7 +163,6 @@ class Town:
         if answer.status_code != status:
             self.unexpected.append(f"{method} {path}: {answer.status_code} {answer.text}")
         assert answer.status_code == status, self.unexpected[-1]
-        self._done.wait(PAUSE)
         return answer.json() if answer.content else None
 
 

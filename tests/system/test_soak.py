@@ -56,9 +56,7 @@ class TestSoak:
             while len(samples) < SAMPLES and town.goes_on(MINUTES * 60 / SAMPLES):
                 samples.append(town.sample(began))
                 with capsys.disabled():
-                    print(
-                        f"\n{progress(samples[-1])}, {place.megabytes():.1f} MB of data", end="", flush=True
-                    )
+                    print(f"\n{progress(samples[-1])}, {town.answers} answers, {place}", end="", flush=True)
         assert town.unexpected == []
         assert len(samples) == SAMPLES
         grown, rows = growth(samples), place.rows()
@@ -91,6 +89,10 @@ class Place:
 
     def __init__(self, file: Path, url: str | None) -> None:
         self.file, self.url = file, url
+
+    def __str__(self) -> str:
+        entries = self._fetch("SELECT count(*) FROM revocations")
+        return f"{entries:.0f} revocations, {self.megabytes():.1f} MB of data"
 
     def megabytes(self) -> float:
         """All it takes of the disk."""
