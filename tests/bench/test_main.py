@@ -67,6 +67,19 @@ class TestBench:
         }
         assert all(row["CPU µs"] > 0 and row["refused"] == 0 for row in rows)
 
+    def test_both_databases_are_measured_with_one_process_and_two(self) -> None:
+        """Nobody is refused; what the other database costs stands for itself."""
+        arguments = ("stores", "--rounds", "1", "--seconds", "0.1", "--connections", "2")
+        rows = table("SQLite and PostgreSQL, one process and two", *arguments)
+        assert {(row["database"], row["processes"]) for row in rows} == {
+            ("SQLite", 1), ("PostgreSQL", 1), ("SQLite", 2), ("PostgreSQL", 2),
+        }  # fmt: skip
+        assert len(rows) == 16
+        for row in rows:
+            assert row["our CPU µs"] > 0
+            assert row["refused"] == 0
+            assert (row["PostgreSQL's CPU µs"] or 0) > 0 or row["database"] == "SQLite"
+
     def test_growth_is_measured_over_sizes(self) -> None:
         """Each size is a column."""
         arguments = ("growth", "--sizes", "20,40", "--rounds", "1", "--seconds", "0.1", "--connections", "2")
@@ -103,7 +116,8 @@ class TestBench:
         assert "90 arrivals" in found["notes"][0]
 
     @pytest.mark.parametrize(
-        "command", ["verify", "start", "server", "growth", "page", "reach", "streams", "million", "rotations"]
+        "command",
+        ["verify", "start", "server", "growth", "page", "reach", "streams", "million", "rotations", "stores"],
     )
     def test_each_command_explains_itself(self, command: str) -> None:
         """``--help`` works."""
