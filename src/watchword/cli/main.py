@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "role": ("roles", "Roles and the scope each may carry."),
     "api": ("apis", "Protected APIs: who tokens may be for."),
     "api-key": ("api_keys", "API keys: what a user's programs show in place of a log-in."),
+    "signing-key": ("signing_keys", "Signing keys: public keys whose signed requests are a user's."),
     "session": ("sessions", "Who is logged in; throw them out."),
     "key": ("keys", "Signing keys: list, rotate, kill."),
     "client": ("revoke", "Programs that log people in: shut them out."),

@@ -46,7 +46,8 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 SWEEP_INTERVAL: Final = 60.0
 
-_REFUSALS: Final = (400, 401, 403, 404, 422)
+_REFUSALS: Final = (400, 401, 403, 404, 422, 429)
+"""429, too: it is said of credentials that nobody was given, and not of any other that comes after them."""
 
 
 class Issuer:

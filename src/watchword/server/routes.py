@@ -9,7 +9,16 @@ from typing import Any, Final
 from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
 from watchword.server.admin import registry, tokens, users
 from watchword.server.admin import views as admin_views
-from watchword.server.endpoints import account, api_keys, basic_session, documents, login, recovery, views
+from watchword.server.endpoints import (
+    account,
+    api_keys,
+    basic_session,
+    documents,
+    login,
+    recovery,
+    signing_keys,
+    views,
+)
 from watchword.server.pages import pages
 from watchword.server.pages import recovery as recovery_pages
 from watchword.server.web.route import Route
@@ -56,6 +65,12 @@ ROUTES: Final[Sequence[Route]] = (
          body=api_keys.ApiKeyBody, answer=api_keys.NewApiKeyView, status=201, faults=(409, 429)),
     _own("DELETE", "/auth/api-keys/{id}", api_keys.revoke, "End an API key: its access tokens die at once",
          status=204, faults=(404,)),
+    _own("GET", "/auth/signing-keys", signing_keys.list_keys, "Which keys one's requests are signed with",
+         answer=signing_keys.SigningKeyList),
+    _own("POST", "/auth/signing-keys", signing_keys.create, "Hand in the public key that requests are signed with",
+         body=signing_keys.SigningKeyBody, answer=signing_keys.SigningKeyView, status=201, faults=(409, 429)),
+    _own("DELETE", "/auth/signing-keys/{id}", signing_keys.revoke, "End a signing key: what it signs is refused",
+         status=204, faults=(404,)),
     _own("POST", "/auth/password", account.change_password, "Change the password; other sessions end",
          body=views.PasswordBody, status=204, faults=(429,)),
 
@@ -79,6 +94,10 @@ ROUTES: Final[Sequence[Route]] = (
            answer=api_keys.ApiKeyList, faults=(404,)),
     _admin("DELETE", f"{_A}/users/{{id}}/api-keys/{{key}}", users.revoke_api_key, "End a user's API key",
            status=204, faults=(404,)),
+    _admin("GET", f"{_A}/users/{{id}}/signing-keys", users.list_signing_keys, "Which signing keys a user has",
+           answer=signing_keys.SigningKeyList, faults=(404,)),
+    _admin("DELETE", f"{_A}/users/{{id}}/signing-keys/{{key}}", users.revoke_signing_key,
+           "End a user's signing key", status=204, faults=(404,)),
     _admin("DELETE", f"{_A}/sessions/{{id}}", users.end_session, "End one session", status=204, faults=(404,)),
     _admin("GET", f"{_A}/roles", registry.list_roles, "List roles", answer=admin_views.RoleList),
     _admin("POST", f"{_A}/roles", registry.add_role, "Make or change a role", body=admin_views.RoleBody,

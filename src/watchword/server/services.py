@@ -29,6 +29,7 @@ from watchword.server.login.api_keys import ApiKeyService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
 from watchword.server.login.recovery import Recovery
+from watchword.server.login.signing_keys import SigningKeyService
 from watchword.server.login.target import Targets
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
@@ -71,6 +72,7 @@ class Services:
     refresh_tokens: RefreshTokenService
     basic_sessions: BasicSessionService
     api_keys: ApiKeyService
+    signing_keys: SigningKeyService
     introspection: Introspection
     feed: RevocationFeed
     withdrawal: Withdrawal
@@ -253,6 +255,20 @@ def _wire(
     users = UserService(store.users, passwords, notices, settings.registration, token_bytes)
     limits = settings.limits
     targets = Targets(store.apis, store.roles, claims.policy)
+    api_keys = ApiKeyService(
+        sessions=store.sessions,
+        targets=targets,
+        events=store.events,
+        issuance=issuance,
+        policy=settings.api_keys,
+        failures=Turnstile(
+            counters,
+            Limit.of("api_key", limits.attempts_per_address, limits.window, longest=limits.longest_wait)
+            if limits.attempts_per_address
+            else None,
+        ),
+        token_bytes=token_bytes,
+    )
     feed = RevocationFeed(
         store.revocations,
         ring,
@@ -280,20 +296,8 @@ def _wire(
         ),
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
         basic_sessions=BasicSessionService(store.sessions, issuance, now, token_bytes),
-        api_keys=ApiKeyService(
-            sessions=store.sessions,
-            targets=targets,
-            events=store.events,
-            issuance=issuance,
-            policy=settings.api_keys,
-            failures=Turnstile(
-                counters,
-                Limit.of("api_key", limits.attempts_per_address, limits.window, longest=limits.longest_wait)
-                if limits.attempts_per_address
-                else None,
-            ),
-            token_bytes=token_bytes,
-        ),
+        api_keys=api_keys,
+        signing_keys=SigningKeyService(api_keys),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),

@@ -14,6 +14,7 @@ from watchword.server.admin.views import (
     admin_user_view,
 )
 from watchword.server.endpoints.api_keys import ApiKeyList, api_key_view
+from watchword.server.endpoints.signing_keys import SigningKeyList, signing_key_view
 from watchword.server.endpoints.views import SessionList, session_view
 from watchword.server.services import Services
 from watchword.server.web.paging import page_of
@@ -29,8 +30,10 @@ __all__ = [
     "get",
     "list_api_keys",
     "list_sessions",
+    "list_signing_keys",
     "list_users",
     "revoke_api_key",
+    "revoke_signing_key",
     "unban",
     "update",
 ]
@@ -126,6 +129,19 @@ async def list_api_keys(services: Services, request: Request) -> Response:
 async def revoke_api_key(services: Services, request: Request) -> Response:
     """``DELETE /admin/v1/users/{id}/api-keys/{key}``: end a key of a user."""
     await services.api_keys.revoke(request.params["key"], _REASON, request.origin(), request.params["id"])
+    return EMPTY
+
+
+async def list_signing_keys(services: Services, request: Request) -> Response:
+    """``GET /admin/v1/users/{id}/signing-keys``: which keys a user's requests are signed with."""
+    user = await services.users.require(request.params["id"])
+    found = await services.signing_keys.list(user.id)
+    return json_response(SigningKeyList(items=tuple(signing_key_view(key) for key in found)))
+
+
+async def revoke_signing_key(services: Services, request: Request) -> Response:
+    """``DELETE /admin/v1/users/{id}/signing-keys/{key}``: end a key of a user."""
+    await services.signing_keys.revoke(request.params["key"], _REASON, request.origin(), request.params["id"])
     return EMPTY
 
 

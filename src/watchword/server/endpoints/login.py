@@ -41,16 +41,17 @@ async def login(services: Services, request: Request) -> Response:
 
 
 async def token(services: Services, request: Request) -> Response:
-    """``POST /auth/token``: a refresh token for its successor and a new access token, or an API key for the latter."""
+    """``POST /auth/token``: a refresh token for its successor and a new access token, or a key for the latter."""
     body: TokenBody = request.body or TokenBody()
     cookies = cookies_of(request)
     given, kept = body.refresh_token, cookies.refresh_token(request)
-    if (given is not None or body.api_key is not None) and kept is not None:
+    keyed = body.api_key is not None or body.signing_key is not None
+    if (given is not None or keyed) and kept is not None:
         raise InvalidRequest(_TWICE)
-    if body.api_key is not None:
-        return await _exchange(services, request, body, body.api_key)
+    if keyed:
+        return await _exchange(services, request, body)
     if body.audience is not None:
-        raise InvalidInput(errors=[("audience", "goes together with an API key")])
+        raise InvalidInput(errors=[("audience", "goes together with a key")])
     if kept is None:
         if given is None:
             raise InvalidInput(errors=[("refresh_token", "is missing")])
@@ -64,13 +65,17 @@ async def token(services: Services, request: Request) -> Response:
     return _with_cookies(cookies, json_response(refreshed_view(tokens)), tokens)
 
 
-async def _exchange(services: Services, request: Request, body: TokenBody, key: str) -> Response:
-    if body.refresh_token is not None:
-        raise InvalidInput(errors=[("refresh_token", "or api_key, not both")])
+async def _exchange(services: Services, request: Request, body: TokenBody) -> Response:
+    if [body.refresh_token, body.api_key, body.signing_key].count(None) != 2:
+        raise InvalidInput(errors=[("refresh_token", "or api_key or signing_key, one of the three")])
+    keys, key = (
+        (services.signing_keys, body.signing_key)
+        if body.api_key is None
+        else (services.api_keys, body.api_key)
+    )
+    assert key is not None
     return json_response(
-        await services.api_keys.exchange(
-            key, audience=body.audience, scope=body.scope, origin=request.origin()
-        )
+        await keys.exchange(key, audience=body.audience, scope=body.scope, origin=request.origin())
     )
 
 

@@ -147,10 +147,11 @@ class BasicView(Struct, frozen=True, kw_only=True):
 
 
 class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A refresh, whose token is left out where a cookie brings it, or the exchange of an API key."""
+    """A refresh, whose token is left out where a cookie brings it, or the exchange of a key."""
 
     refresh_token: str | None = None
     api_key: str | None = None
+    signing_key: Annotated[str, Meta(description="The id of a signing key")] | None = None
     audience: str | None = None
     scope: str | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Literal
 
 from watchword.errors import (
     Conflict,
@@ -27,9 +28,11 @@ from watchword.server.store.records import NewSession, Origin, Refused, Session,
 from watchword.server.store.store import Events, Sessions
 from watchword.server.tokens.issuance import AccessTokenSet, Issuance
 
-__all__ = ["ApiKeyService", "NewKey"]
+__all__ = ["ApiKeyService", "KeyKind", "NewKey"]
 
-_REFUSED = "the API key is unknown, expired or revoked"
+_REFUSED = "the key is unknown, expired or revoked"
+
+KeyKind = Literal["api_key", "signing_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +87,78 @@ class ApiKeyService:
             Conflict: he has as many as he may.
             InvalidCredentials: what he proved holds no longer.
         """
+        key = ApiKey(self.token_bytes(16), self.token_bytes(SECRET_SIZE))
+        session = await self.begin(
+            user,
+            name,
+            kind="api_key",
+            session_id=key.session_id,
+            secret_digest=key.secret_digest,
+            version=version,
+            audience=audience,
+            scope=scope,
+            lifetime=lifetime,
+            parent=parent,
+            origin=origin,
+        )
+        return NewKey(session, key.text())
+
+    async def begin(
+        self,
+        user: User,
+        name: str,
+        *,
+        kind: KeyKind,
+        session_id: str,
+        secret_digest: bytes,
+        public_key: str | None = None,
+        version: int,
+        audience: str | None,
+        scope: str | None,
+        lifetime: timedelta | None,
+        parent: str | None,
+        origin: Origin,
+    ) -> Session:
+        """Begin the session that a key of any kind is; the arguments are those of ``create``.
+
+        Raises:
+            InvalidInput, InvalidScope, InvalidTarget, Conflict, InvalidCredentials: as ``create``.
+        """
         life = self.policy.lifetime if lifetime is None else lifetime
         if life > self.policy.longest:
             most = int(self.policy.longest.total_seconds())
             raise InvalidInput(errors=[("expires_in", f"must be at most {most}")])
         aud = self.targets.policy.audience if audience is None else audience
         if aud == self.targets.policy.issuer:
-            raise InvalidTarget("an API key is for APIs, not for this server itself")
+            raise InvalidTarget("a key is for APIs, not for this server itself")
         await self.targets.require(aud)
         asked = parse_scope(scope) if scope is not None else None
         if asked is not None:
             await self.targets.check_scope(user, (aud,), asked)
-        key = ApiKey(self.token_bytes(16), self.token_bytes(SECRET_SIZE))
         new = NewSession(
-            id=key.session_id,
+            id=session_id,
             user_id=user.id,
             client_id=FIRST_PARTY_CLIENT_ID,
             version=version,
             audience=(aud,),
             scope=asked,
-            amr=("api_key",),
-            secret_digest=key.secret_digest,
+            amr=(kind,),
+            secret_digest=secret_digest,
             apis=(aud,),
             device=normalise_name(name),
-            kind="api_key",
+            kind=kind,
             parent=parent,
+            public_key=public_key,
         )
         match await self.sessions.add_key(new, life, self.policy.maximum_per_user, origin):
             case Refused(reason="too_many"):
-                raise Conflict(f"a user may have {self.policy.maximum_per_user} API keys; revoke one first")
+                raise Conflict(f"a user may have {self.policy.maximum_per_user} such keys; revoke one first")
             case Refused(reason="api_deleted"):
                 raise InvalidTarget("no such audience")
             case Refused():
                 raise InvalidCredentials("log in again")
             case live:
-                return NewKey(live.session, key.text())
+                return live.session
 
     async def list(self, user_id: str) -> Sequence[Session]:
         """The living keys of a user, most recently used first."""
@@ -151,32 +191,52 @@ class ApiKeyService:
             key = parse_api_key(text)
         except InvalidGrant:
             raise InvalidGrant(_REFUSED) from None
+        return await self.trade(
+            key.session_id, key.secret_digest, audience=audience, scope=scope, origin=origin
+        )
+
+    async def trade(
+        self,
+        session_id: str,
+        secret_digest: bytes | None,
+        *,
+        audience: str | None,
+        scope: str | None,
+        origin: Origin,
+    ) -> AccessTokenSet:
+        """Trade the key that a session is for a short access token; without a secret, a signing key.
+
+        Raises:
+            InvalidGrant, InvalidTarget, InvalidScope, TooManyRequests: as ``exchange``.
+        """
         asked = parse_scope(scope) if scope is not None else None
         life = self.issuance.claims.policy.lifetime
-        live = await self.sessions.use_key(key.session_id, key.secret_digest, life, origin)
+        live = await self.sessions.use_key(session_id, secret_digest, life, origin)
         if isinstance(live, Refused):
             if live.reason == "unknown":
                 await self.failures.enter(network_of(origin.address))
             else:
-                await self._record(key, live, origin)
+                await self._record(session_id, live, origin)
             raise InvalidGrant(_REFUSED)
         if audience is not None and audience not in live.session.audience:
-            raise InvalidTarget("the API key is for another audience")
+            raise InvalidTarget("the key is for another audience")
         return await self.issuance.access_token(live, scope=asked)
 
-    async def _record(self, key: ApiKey, refusal: Refused, origin: Origin) -> None:
+    async def _record(self, session_id: str, refusal: Refused, origin: Origin) -> None:
         """Write down that somebody still uses a key that is over, and not without end."""
-        session = await self.sessions.get(key.session_id)
+        session = await self.sessions.get(session_id)
         if session is None:
             return
         try:
             await self.failures.enter(session.id)
         except TooManyRequests:
             return
-        await self.events.add(
-            "api_key.refused",
-            origin,
-            user_id=session.user_id,
-            session_id=session.id,
-            detail={"reason": refusal.reason},
-        )
+        said: dict[str, Any] = {
+            "user_id": session.user_id,
+            "session_id": session.id,
+            "detail": {"reason": refusal.reason},
+        }
+        if session.kind == "signing_key":
+            await self.events.add("signing_key.refused", origin, **said)
+        else:
+            await self.events.add("api_key.refused", origin, **said)

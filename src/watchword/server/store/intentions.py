@@ -192,13 +192,13 @@ class SqlSessions:
         return await self.engine.write(lambda tx: basic_pairs.give_pair(tx, session_id, jti, life, origin))
 
     async def add_key(self, new: NewSession, life: timedelta, maximum: int, origin: Origin) -> Live | Refused:
-        """Begin an API key."""
+        """Begin a key."""
         return await self.engine.write(lambda tx: api_keys.add(tx, new, life, maximum, origin))
 
     async def use_key(
-        self, session_id: str, secret_digest: bytes, life: timedelta, origin: Origin
+        self, session_id: str, secret_digest: bytes | None, life: timedelta, origin: Origin
     ) -> Live | Refused:
-        """What a token of an API key rests on; most uses only read."""
+        """What a token of a key rests on; most uses only read."""
         found = await self.engine.read(lambda tx: api_keys.look(tx, session_id, secret_digest, life))
         if found is not None:
             return found

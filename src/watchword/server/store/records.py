@@ -156,13 +156,14 @@ class Api(Record, frozen=True, kw_only=True):
     created_at: datetime
 
 
-SessionKind = Literal["login", "api_key"]
+SessionKind = Literal["login", "api_key", "signing_key"]
 
 
 class Session(Record, frozen=True, kw_only=True):
-    """A log-in that lasts, or an API key: one row, updated in place by each refresh (never one row a token).
+    """A log-in that lasts, or a key: one row, updated in place by each refresh (never one row a token).
 
-    An API key's ``device`` is its name, and its ``counter`` tells whether it was ever used.
+    A key's ``device`` is its name, and its ``counter`` tells whether it was ever used; ``public_key`` is the JWK
+    that a signing key is, as JSON.
     """
 
     id: str
@@ -184,6 +185,7 @@ class Session(Record, frozen=True, kw_only=True):
     ended_at: datetime | None
     end_reason: str | None
     kind: SessionKind = "login"
+    public_key: str | None = None
 
 
 class SessionRules(Record, frozen=True, kw_only=True):
@@ -221,6 +223,7 @@ class NewSession(Record, frozen=True, kw_only=True):
     device: str | None = None
     kind: SessionKind = "login"
     parent: str | None = None
+    public_key: str | None = None
 
 
 class Live(Record, frozen=True, kw_only=True):

@@ -150,16 +150,16 @@ class Sessions(Protocol):
         """
 
     async def add_key(self, new: NewSession, life: timedelta, maximum: int, origin: Origin) -> Live | Refused:
-        """Begin an API key: a session without a refresh token, that being unused does not end.
+        """Begin a key: a session without a refresh token, that being unused does not end.
 
         ``Refused`` with ``too_many``: the user has *maximum* that live; ``parent_ended``: the session in
         which it was asked for is over.
         """
 
     async def use_key(
-        self, session_id: str, secret_digest: bytes, life: timedelta, origin: Origin
+        self, session_id: str, secret_digest: bytes | None, life: timedelta, origin: Origin
     ) -> Live | Refused:
-        """Whether this is a key that lives, and every fact a token of *life* rests on.
+        """Whether this is a key that lives, and every fact a token of *life* rests on; ``None``: a signing key.
 
         ``last_used_at`` is written at most once in *life*: the other uses of the time read and write nothing.
         """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from watchword.errors import InvalidScope
@@ -59,7 +60,7 @@ class Claims:
         issued_at = int(now.timestamp())
         session, user = live.session, live.user
         less = narrowed or session.scope is not None
-        if less and session.kind == "api_key":
+        if less and session.kind != "login":
             # A key with a scope does what its scope says; roles would open what nobody meant to open with it.
             user = replace(user, roles=())
         # A token never outlives its session, so the last refresh before the end is a short one.
@@ -88,6 +89,9 @@ class Claims:
         # Marked, so that an overlay, which says what the roles carry, only takes away from it.
         if less or live.api_scope:
             claims["narrowed"] = True
+        if session.public_key is not None:
+            # Nobody but the holder of that key can do anything with the token (RFC 7800 3.2).
+            claims["cnf"] = {"jwk": msgspec.json.decode(session.public_key)}
         if self.policy.claims:
             claims.update(self._mapped(user))
         return claims

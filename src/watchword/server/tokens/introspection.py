@@ -90,7 +90,7 @@ class Introspection:
         if token.cv < live.client.floor or token.uv < live.base:
             raise InvalidToken(_REVOKED)
         if live.session.kind != "login":
-            raise InvalidToken("an API key is for APIs")
+            raise InvalidToken("a key is for APIs")
         if audience == "admin":
             if token.aud != (self.policy.issuer,):
                 raise InsufficientScope("this needs a token for the issuer alone")

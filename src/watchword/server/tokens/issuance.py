@@ -107,6 +107,8 @@ class Issuance:
         key = await self.ring.signing_key(live.kid)
         return AccessTokenSet(
             access_token=access_token.issue(claims, key),
+            # RFC 9200 8.7: who has no proof gets nowhere with it.
+            token_type="Bearer" if live.session.public_key is None else "PoP",
             expires_in=claims["exp"] - claims["iat"],
             scope=format_scope(granted),
             session_id=live.session.id,

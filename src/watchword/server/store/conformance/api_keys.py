@@ -76,6 +76,26 @@ async def only_its_own_secret_uses_it(exam: Exam) -> None:
     assert standing.counter == 0
 
 
+async def a_signing_key_is_used_by_its_name(exam: Exam) -> None:
+    """It has a public key and no secret; neither kind is used or ended as the other."""
+    ada = await exam.user()
+    key = await add(exam, ada)
+    new = exam.new_session(ada, kind="signing_key", amr=("signing_key",), public_key='{"kty":"OKP"}')
+    made = await exam.store.sessions.add_key(new, LIFE, 1, ORIGIN)
+    assert isinstance(made, Live)
+    signing = made.session.id
+    live = await exam.store.sessions.use_key(signing, None, TOKEN, ORIGIN)
+    assert isinstance(live, Live)
+    assert (live.session.kind, live.session.public_key) == ("signing_key", '{"kty":"OKP"}')
+    assert await exam.store.sessions.use_key(key, None, TOKEN, ORIGIN) == Refused(reason="unknown")
+    assert await use(exam, signing) == Refused(reason="unknown")
+    assert await exam.store.sessions.end(signing, "x", ORIGIN, kind="api_key") is None
+    (standing,) = await exam.store.sessions.list(ada.id, "signing_key")
+    assert (standing.id, standing.counter) == (signing, 1)
+    (event,) = await exam.events("signing_key.created")
+    assert event.session_id == signing
+
+
 async def its_use_is_written_once_in_a_token_s_life(exam: Exam) -> None:
     """However often and at whichever node it is used; and it is never idle."""
     ada = await exam.user()
@@ -162,6 +182,7 @@ CASES: Final[tuple[Case, ...]] = (
     a_key_begins_with_what_its_tokens_rest_on,
     it_stands_apart_from_log_ins,
     only_its_own_secret_uses_it,
+    a_signing_key_is_used_by_its_name,
     its_use_is_written_once_in_a_token_s_life,
     its_end_is_told_while_a_token_of_it_may_live,
     what_kills_its_user_kills_it,

@@ -1,14 +1,15 @@
-"""API keys: sessions that begin with a secret of their own and have no refresh token."""
+"""API keys and signing keys: sessions that have no refresh token; an API key has a secret of its own instead."""
 
 from __future__ import annotations
 
 import hmac
 from datetime import timedelta
+from typing import Any
 
 from watchword.server.store.records import Live, NewSession, Origin, Refused
 from watchword.server.store.sql.facts import REST, SELECT_FACTS, read_live, refusal_of
 from watchword.server.store.sql.sessions import insert, refusal_to_open
-from watchword.server.store.sql.transaction import Transaction, milliseconds
+from watchword.server.store.sql.transaction import Row, Transaction, milliseconds
 
 __all__ = ["add", "look", "use"]
 
@@ -25,32 +26,34 @@ async def add(
             return Refused(reason="parent_ended")
     standing = await tx.one(
         "SELECT count(*) FROM sessions WHERE user_id = ? AND ended_at IS NULL AND expires_at > ?"
-        " AND kind = 'api_key'",
-        new.user_id, tx.ms,
+        " AND kind = ?",
+        new.user_id, tx.ms, new.kind,
     )  # fmt: skip
     if standing is not None and standing[0] >= maximum:
         return Refused(reason="too_many")
     ends = tx.now + life
     await insert(tx, new, origin, ends, ends, tx.now)
-    await tx.record(
-        "api_key.created",
-        origin,
-        user_id=new.user_id,
-        session_id=new.id,
-        client_id=new.client_id,
-        detail={"name": new.device, "until": ends.isoformat()},
-    )
+    said: dict[str, Any] = {
+        "user_id": new.user_id,
+        "session_id": new.id,
+        "client_id": new.client_id,
+        "detail": {"name": new.device, "until": ends.isoformat()},
+    }
+    if new.kind == "signing_key":
+        await tx.record("signing_key.created", origin, **said)
+    else:
+        await tx.record("api_key.created", origin, **said)
     row = await tx.one(SELECT_FACTS, new.id)
     assert row is not None
     return await read_live(tx, row)
 
 
 async def look(
-    tx: Transaction, session_id: str, secret_digest: bytes, life: timedelta
+    tx: Transaction, session_id: str, secret_digest: bytes | None, life: timedelta
 ) -> Live | Refused | None:
     """The facts of a key of which a token of *life* may be made; ``None``: only after its use was written down."""
     row = await tx.one(SELECT_FACTS, session_id)
-    if row is None or row[18] != "api_key" or not hmac.compare_digest(row[REST + 3], secret_digest):
+    if row is None or not _is_it(row, secret_digest):
         return Refused(reason="unknown")
     if (refusal := refusal_of(row, tx.ms)) is not None:
         return refusal
@@ -60,12 +63,12 @@ async def look(
 
 
 async def use(
-    tx: Transaction, session_id: str, secret_digest: bytes, life: timedelta, origin: Origin
+    tx: Transaction, session_id: str, secret_digest: bytes | None, life: timedelta, origin: Origin
 ) -> Live | Refused:
     """The same after writing down the use, and the end of every token that is made until this is due again."""
     await tx.hold_user_of(session_id)
     row = await tx.one(SELECT_FACTS, session_id)
-    if row is None or row[18] != "api_key" or not hmac.compare_digest(row[REST + 3], secret_digest):
+    if row is None or not _is_it(row, secret_digest):
         return Refused(reason="unknown")
     if (refusal := refusal_of(row, tx.ms)) is not None:
         return refusal
@@ -78,3 +81,10 @@ async def use(
     moved = list(row)
     moved[4], moved[13] = row[4] + 1, tx.ms
     return await read_live(tx, tuple(moved))
+
+
+def _is_it(row: Row, secret_digest: bytes | None) -> bool:
+    # A signing key has nothing that its token would have to be kept from: it is bound to the key.
+    if secret_digest is None:
+        return bool(row[18] == "signing_key")
+    return row[18] == "api_key" and hmac.compare_digest(row[REST + 3], secret_digest)

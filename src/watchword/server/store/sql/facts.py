@@ -26,7 +26,7 @@ __all__ = [
 COLUMNS: Final = (
     "s.id, s.user_id, s.client_id, s.version, s.counter, s.audience, s.scope, s.amr, s.auth_time, s.device,"
     " s.address, s.user_agent, s.created_at, s.last_used_at, s.expires_at, s.idle_expires_at, s.ended_at, s.end_reason,"
-    " s.kind"
+    " s.kind, s.public_key"
 )
 """Of a session alone."""
 
@@ -44,7 +44,7 @@ SELECT_FACTS: Final = (
     " CROSS JOIN head h WHERE s.id = ?"
 )
 
-_USER: Final = 19
+_USER: Final = 20
 _CLIENT: Final = _USER + users.WIDTH
 REST: Final = _CLIENT + 5
 """Where what is neither session, user nor client begins."""
@@ -145,4 +145,5 @@ def session_of(row: Row) -> Session:
         ended_at=maybe_datetime(row[16]),
         end_reason=row[17],
         kind=row[18],
+        public_key=row[19],
     )

@@ -108,12 +108,12 @@ async def insert(
     await tx.run(
         "INSERT INTO sessions (id, user_id, client_id, version, epoch, counter, secret_digest, audience, scope, amr,"
         " auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
-        " token_expires_at, kind)"
-        " VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " token_expires_at, kind, public_key)"
+        " VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id, new.user_id, new.client_id, new.version, new.secret_digest, join(new.audience),
         None if new.scope is None else join(new.scope), join(new.amr), tx.ms, new.device, origin.address,
         (origin.user_agent or "")[:300] or None, tx.ms, tx.ms, milliseconds(expires_at),
-        milliseconds(idle_expires_at), milliseconds(token_expires_at), new.kind,
+        milliseconds(idle_expires_at), milliseconds(token_expires_at), new.kind, new.public_key,
     )  # fmt: skip
 
 
