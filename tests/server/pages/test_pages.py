@@ -200,6 +200,8 @@ class TestSetup:
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},
             {"Origin": ISSUER, "Sec-Fetch-Site": "cross-site"},
+            {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+            {"Origin": "null", "Sec-Fetch-Site": "none"},
         ],
     )
     async def test_attack_a41_req_s06_a_form_from_another_site_is_refused(
@@ -210,6 +212,12 @@ class TestSetup:
         problem(await submit(stage, token, headers), 403, "access_denied")
         same = {"Origin": ISSUER, "Sec-Fetch-Site": "same-origin"}
         assert (await submit(stage, token, same)).status_code == 200
+
+    async def test_a_browser_sends_the_form_without_its_name(self, stage: Stage) -> None:
+        """Under ``no-referrer`` its ``Origin`` is null, and ``Sec-Fetch-Site`` says the rest."""
+        token = await link(stage)
+        headers = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+        assert (await submit(stage, token, headers)).status_code == 200
 
     @pytest.mark.parametrize(
         "text", ['"><script>alert(1)</script>', "{{7*7}}", "${7*7}", "<%= 7*7 %>", "' onx='"]

@@ -119,7 +119,8 @@ def check_same_origin(services: Services, request: Request) -> None:
     if site is not None and site not in ("same-origin", "none"):
         raise AccessDenied("this form was sent from another site")
     origin = request.header("origin")
-    if origin is None:
+    if origin is None or (origin == "null" and site == "same-origin"):
+        # Our pages tell nobody where they are (no-referrer), so a browser leaves their name out of ``Origin``, too.
         return
     issuer = urlsplit(services.introspection.policy.issuer)
     if origin != f"{issuer.scheme}://{issuer.netloc}" and not _is_own_machine(origin):
