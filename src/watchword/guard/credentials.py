@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from watchword.errors import InvalidToken, MissingCredentials
+from watchword.protocol.api_key import is_api_key
+from watchword.protocol.basic import parse_basic
 from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorization
 
-__all__ = ["Header", "credentials_of", "text_of"]
+__all__ = ["Header", "api_key_of", "credentials_of", "text_of"]
 
 Header = str | bytes | Sequence[str | bytes] | None
 """The value of ``Authorization``, every value where there were several, ``None`` without one."""
+
+_LONGEST: Final = 512
+"""Characters of a Basic value in which an API key may stand; a temporary pair's is longer."""
 
 
 def text_of(token: object) -> str:
@@ -38,3 +44,20 @@ def credentials_of(header: Header) -> Credentials:
     if header is None:
         raise MissingCredentials
     return parse_authorization((header,) if isinstance(header, str | bytes) else header)
+
+
+def api_key_of(credentials: Credentials) -> str | None:
+    """The API key that came as a bearer token, as a Basic password, or as a user name without one.
+
+    The user name beside a password says nothing: tools that ask for both send what they like.
+
+    Raises:
+        InvalidToken: the Basic credentials are malformed.
+    """
+    if credentials.scheme == "bearer":
+        return credentials.token if is_api_key(credentials.token) else None
+    if credentials.scheme != "basic" or len(credentials.token) > _LONGEST:
+        return None
+    user_name, password = parse_basic(credentials.token)
+    key = password or user_name
+    return key if is_api_key(key) else None

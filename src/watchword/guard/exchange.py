@@ -6,16 +6,27 @@ feed. A credential whose token died is traded again: its user may have other rol
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from hashlib import sha256
 from typing import Final, NamedTuple
 
-from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
+from watchword.errors import (
+    InvalidTarget,
+    InvalidToken,
+    TemporarilyUnavailable,
+    TooManyRequests,
+    WatchwordError,
+)
+from watchword.jose import jws
+from watchword.jose.encoding import parse_json_object
 
-__all__ = ["Exchange", "Kind"]
+__all__ = ["Exchange", "Kind", "token_in"]
 
 Kind = str
 """The member of the issuer's token request that holds the credential."""
@@ -28,12 +39,16 @@ REFUSED_FOR: Final = 30.0
 """Seconds in which a credential that was refused is not traded again."""
 
 _UNKNOWN: Final = "the credentials are unknown, expired or revoked"
+_REVOKED: Final = "the token was revoked"
+_NEVER: Final = (-1e9, InvalidToken())
+_REFUSALS: Final = (400, 401, 403, 404, 422)
 _BUSY: Final = "too many new credentials at once"
 
 
 class _Known(NamedTuple):
     token: str
     at: float
+    renew_at: float
 
 
 class Exchange:
@@ -41,7 +56,8 @@ class Exchange:
 
     Args:
         trade: asks the issuer, on a thread of its own: kind and credential for an access token.
-        maximum: how many credentials are remembered, and how many refusals.
+        maximum: how many credentials are remembered, and how many refusals; by their digests, so that no secret
+            lies here longer than its trade takes.
         at_once: how many trades may be under way for strangers, and how many for credentials that were good before.
         monotonic: the clock nobody sets.
     """
@@ -59,11 +75,11 @@ class Exchange:
         self._at_once = at_once
         self._monotonic = monotonic
         # Two generations: forgetting is dropping a dict.
-        self._young: dict[tuple[Kind, str], _Known] = {}
-        self._old: dict[tuple[Kind, str], _Known] = {}
-        self._refused: dict[tuple[Kind, str], float] = {}
+        self._young: dict[bytes, _Known] = {}
+        self._old: dict[bytes, _Known] = {}
+        self._refused: dict[bytes, tuple[float, WatchwordError]] = {}
         self._away_until = -1e9
-        self._flights: dict[tuple[Kind, str], tuple[Future[str], bool]] = {}
+        self._flights: dict[bytes, tuple[Future[str], bool]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -72,23 +88,28 @@ class Exchange:
     def token(self, kind: Kind, credential: str) -> str | None:
         """The token that *credential* was traded for; ``None``: it has to be traded. Waits for nothing.
 
+        One that is near its end is renewed meanwhile, so that no request ever waits for that; where the issuer
+        is away, it goes on to its end.
+
         Raises:
-            InvalidToken: it was refused a moment ago.
+            InvalidToken, TemporarilyUnavailable: it was refused a moment ago, or one too many was asked about.
         """
-        key = (kind, credential)
-        found = self._young.get(key)
+        name = _name(kind, credential)
+        found = self._young.get(name)
         if found is None:
-            found = self._old.get(key)
+            found = self._old.get(name)
             if found is None:
-                if self._refused.get(key, -1e9) > self._monotonic():
-                    raise InvalidToken(_UNKNOWN)
+                self._check_refused(name)
                 return None
-            self._keep(key, found)
+            self._keep(name, found)
+        if self._monotonic() >= found.renew_at:
+            with suppress(TemporarilyUnavailable):
+                self._begin(kind, credential, found.token)
         return found.token
 
     def renewed(self, kind: Kind, credential: str, dead: str) -> bool:
         """Whether it is worth while to trade again, since the token *dead* is no good: not one made just now."""
-        found = self._young.get((kind, credential))
+        found = self._young.get(_name(kind, credential))
         return found is None or found.token != dead or self._monotonic() - found.at >= PAUSE
 
     def wait(self, kind: Kind, credential: str, dead: str | None = None) -> str:
@@ -101,7 +122,7 @@ class Exchange:
         if _in_a_loop():
             raise TemporarilyUnavailable("a first look at these credentials takes authenticate_async")
         try:
-            return self._begin((kind, credential), dead).result(PATIENCE)
+            return self._begin(kind, credential, dead).result(PATIENCE)
         except TimeoutError:
             raise TemporarilyUnavailable("the issuer does not answer") from None
 
@@ -113,7 +134,7 @@ class Exchange:
         """
         import asyncio
 
-        flight = self._begin((kind, credential), dead)
+        flight = self._begin(kind, credential, dead)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.shield(asyncio.wrap_future(flight))
@@ -125,11 +146,12 @@ class Exchange:
         self._lock = threading.Lock()
         self._flights = {}
 
-    def _begin(self, key: tuple[Kind, str], dead: str | None) -> Future[str]:
+    def _begin(self, kind: Kind, credential: str, dead: str | None) -> Future[str]:
+        name = _name(kind, credential)
         with self._lock:
-            if key in self._flights:
-                return self._flights[key][0]
-            known = self._young.get(key)
+            if name in self._flights:
+                return self._flights[name][0]
+            known = self._young.get(name)
             if known is not None and known.token != dead:
                 return _done(known.token)  # somebody has traded it meanwhile
             if self._monotonic() < self._away_until:
@@ -140,49 +162,110 @@ class Exchange:
             flight: Future[str] = Future()
             # Shared: one caller that loses patience must not cancel it for the others.
             flight.set_running_or_notify_cancel()
-            self._flights[key] = flight, stranger
+            self._flights[name] = flight, stranger
             try:
                 threading.Thread(
-                    target=self._run, args=(key, flight), name="watchword-guard-exchange", daemon=True
+                    target=self._run,
+                    args=(name, kind, credential, flight, stranger),
+                    name="watchword-guard-exchange",
+                    daemon=True,
                 ).start()
             except RuntimeError:  # no more threads for now: the next caller tries again
-                del self._flights[key]
+                del self._flights[name]
                 raise TemporarilyUnavailable("no thread could be started to ask") from None
             return flight
 
-    def _run(self, key: tuple[Kind, str], flight: Future[str]) -> None:
+    def _run(self, name: bytes, kind: Kind, credential: str, flight: Future[str], stranger: bool) -> None:
         fault: WatchwordError | None = None
         token = ""
+        begun = self._monotonic()
         try:
-            token = self._trade(*key)
+            token = self._trade(kind, credential)
         except InvalidToken as refused:
-            fault = refused
+            # What was good before is told as every other credential that was: the same words for all.
+            fault = refused if stranger else InvalidToken(_REVOKED)
+        except TooManyRequests as busy:
+            # It is made-up keys that the issuer tires of: another's first use must not wait for that.
+            fault = busy
         except WatchwordError as refused:
             fault = TemporarilyUnavailable(refused.description)
         except Exception as broken:  # nobody may wait for an answer that does not come
             fault = TemporarilyUnavailable(type(broken).__name__)
         with self._lock:
-            self._flights.pop(key, None)
+            self._flights.pop(name, None)
             now = self._monotonic()
             if fault is None:
-                self._keep(key, _Known(token, now))
-            elif isinstance(fault, InvalidToken):
-                self._young.pop(key, None)
-                self._old.pop(key, None)
-                if len(self._refused) >= 2 * self._half:
-                    self._refused = {}
-                self._refused[key] = now + REFUSED_FOR
-            else:
+                self._keep(name, _Known(token, now, begun + _span(token) * random.uniform(0.7, 0.85)))  # noqa: S311
+            elif isinstance(fault, TemporarilyUnavailable):
                 self._away_until = now + PAUSE
+            else:
+                self._refuse(name, fault, now)
         if fault is None:
             flight.set_result(token)
         else:
-            flight.set_exception(fault)
+            flight.set_exception(_told(fault))
 
-    def _keep(self, key: tuple[Kind, str], known: _Known) -> None:
+    def _refuse(self, name: bytes, fault: WatchwordError, now: float) -> None:
+        span = REFUSED_FOR
+        if isinstance(fault, TooManyRequests):
+            span = min(span, fault.retry_after)
+        else:
+            self._young.pop(name, None)
+            self._old.pop(name, None)
+        if len(self._refused) >= 2 * self._half:
+            self._refused = {}
+        self._refused[name] = now + span, fault
+
+    def _check_refused(self, name: bytes) -> None:
+        until, fault = self._refused.get(name, _NEVER)
+        if until > self._monotonic():
+            raise _told(fault)
+
+    def _keep(self, name: bytes, known: _Known) -> None:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        self._young[key] = known
+        self._young[name] = known
+
+
+def token_in(status: int, body: bytes) -> str:
+    """The access token in the issuer's answer to a trade.
+
+    Raises:
+        InvalidToken: it was refused.
+        TooManyRequests: it was refused like too many others.
+        TemporarilyUnavailable: it is no answer.
+    """
+    if status == 429:
+        raise TooManyRequests(retry_after=5)
+    if status != 200 and status not in _REFUSALS:
+        raise TemporarilyUnavailable(f"the issuer answered {status}")
+    said = parse_json_object(body, error=TemporarilyUnavailable)
+    if status != 200:
+        of_another = said.get("error") == InvalidTarget.error
+        raise InvalidToken("the token is for another audience" if of_another else _UNKNOWN)
+    token = said.get("access_token")
+    if not isinstance(token, str):
+        raise TemporarilyUnavailable("the issuer answered without a token")
+    return token
+
+
+def _told(fault: WatchwordError) -> WatchwordError:
+    """*fault* as the caller of an API hears it, anew: many may raise it at once."""
+    if isinstance(fault, TooManyRequests):
+        return TemporarilyUnavailable(_BUSY, retry_after=fault.retry_after)
+    return type(fault)(fault.description)
+
+
+def _name(kind: Kind, credential: str) -> bytes:
+    return sha256(f"{kind} {credential}".encode("utf-8", "surrogatepass")).digest()
+
+
+def _span(token: str) -> float:
+    """How long *token* lives, by its issuer's clock alone; for ever where it does not say."""
+    with suppress(WatchwordError, KeyError, TypeError):
+        claims = parse_json_object(jws.parse(token).payload)
+        return float(claims["exp"] - claims["iat"])
+    return float("inf")
 
 
 def _in_a_loop() -> bool:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
 from watchword.guard.arguments import check_arguments
 from watchword.guard.cookie import TokenCookie
-from watchword.guard.credentials import Header, credentials_of, text_of
-from watchword.guard.offline import Offline, parse_keys
+from watchword.guard.credentials import Header, api_key_of, credentials_of, text_of
+from watchword.guard.offline import Offline, offline_health, parse_keys
 from watchword.guard.principal import Principal
 from watchword.guard.request import Request
 from watchword.guard.verifier import Verifier
@@ -27,6 +27,7 @@ from watchword.protocol.challenge import MAX_SIZE
 from watchword.protocol.metadata import check_issuer_url
 
 if TYPE_CHECKING:
+    from watchword.guard.api_keys import ApiKeys
     from watchword.guard.exchange import Exchange
     from watchword.guard.feed import Feed
     from watchword.guard.signed import SignedRequests
@@ -72,6 +73,8 @@ class Guard:
         cookie_origins: origins, besides the issuer's, whose pages may change things by it.
         origin: the API's own public address, as ``https://api.example.com``: with it, signed requests come in;
             what clients sign is compared with it and never with a ``Host`` field.
+        api_keys: whether API keys come in: the first use of one asks the issuer, once in a token's life. A guard
+            with keys of its own reaches no issuer and takes none.
         feed: where keys and revocations are heard in place of the issuer's URL: ``watchword.testing`` has one.
 
     Raises:
@@ -79,8 +82,8 @@ class Guard:
     """
 
     __slots__ = (
-        "__weakref__", "_begun", "_cookie", "_exchange", "_issuer", "_signed", "_strict", "_verifier", "_verify",
-        "algorithms", "audience", "issuer", "max_staleness", "on_stale", "origin",
+        "__weakref__", "_api_keys", "_begun", "_cookie", "_exchange", "_issuer", "_signed", "_strict", "_verifier",
+        "_verify", "algorithms", "audience", "issuer", "max_staleness", "on_stale", "origin",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +104,7 @@ class Guard:
         cookie: str | None = None,
         cookie_origins: Collection[str] = (),
         origin: str | None = None,
+        api_keys: bool = True,
         feed: Feed | None = None,
     ) -> None:
         self.issuer = check_issuer_url(issuer)
@@ -156,12 +160,15 @@ class Guard:
         )
         self._verify = self._verifier.verify
         self._exchange: Exchange | None = None
+        self._api_keys: ApiKeys | None = None
         self._signed: SignedRequests | None = None
         if self._issuer is not None:
+            from watchword.guard.api_keys import ApiKeys
             from watchword.guard.exchange import Exchange
 
             trade = self._issuer.exchange
             self._exchange = Exchange(lambda kind, credential: trade(kind, credential, audience))
+            self._api_keys = ApiKeys(self._exchange, self._verifier) if api_keys else None
         if origin is not None and self._exchange is not None:
             # Only an API that takes signed requests needs the package that reads them.
             from watchword.guard.signed import SignedRequests, check_origin
@@ -203,7 +210,7 @@ class Guard:
     def authenticate(self, header: Header, request: Request | None = None) -> Principal:
         """The principal of an ``Authorization`` value: ``Bearer``, or a temporary ``Basic`` pair (RFC 6750, 7617).
 
-        A request without one may be signed instead (RFC 9421).
+        An API key may stand in either. A request without a value may be signed instead (RFC 9421).
 
         Args:
             header: the value, every value where the request had several, or ``None`` without one.
@@ -227,18 +234,22 @@ class Guard:
             if not self._begun:
                 self._begin()
             principal = self._signed.authenticate(request)
-            if self._strict:
-                self.check_fresh()
-            return principal
-        credentials = credentials_of(header)
-        if credentials.scheme == "bearer":
-            return self.verify(credentials.token)
-        if credentials.scheme != "basic":
-            raise InvalidToken("this authentication scheme is not supported")
-        user_name, password = parse_basic(credentials.token)
-        if not self._begun:
-            self._begin()
-        principal = self._verify(password, user_name)
+        else:
+            credentials = credentials_of(header)
+            key = api_key_of(credentials)
+            if credentials.scheme not in ("bearer", "basic"):
+                raise InvalidToken("this authentication scheme is not supported")
+            if not self._begun:
+                self._begin()
+            if key is not None:
+                if self._api_keys is None:
+                    raise InvalidToken("this API takes no API keys")
+                principal = self._api_keys.authenticate(key)
+            elif credentials.scheme == "bearer":
+                principal = self._verify(credentials.token)
+            else:
+                user_name, password = parse_basic(credentials.token)
+                principal = self._verify(password, user_name)
         if self._strict:
             self.check_fresh()
         return principal
@@ -270,6 +281,8 @@ class Guard:
         await self.ready()
         if header is None and request is not None and self._signed is not None:
             await self._signed.prepare(request)
+        elif header is not None and self._api_keys is not None:
+            await self._api_keys.prepare(header)
 
     async def ready(self) -> None:
         """Be begun: the wait of the very first use, off the event loop; every later call returns at once."""
@@ -334,20 +347,7 @@ class Guard:
 
         ``state`` is ``offline`` (keys were given), ``cold`` (nothing heard yet), ``live`` or ``stale``.
         """
-        if self._issuer is None:
-            view = self._verifier.source.view
-            known: dict[str, Any] = {
-                "state": "offline",
-                "age": None,
-                "epoch": 0,
-                "sequence": 0,
-                "entries": 0,
-                "kids": list(view.keys),
-                "alarms": 0,
-                "error": None,
-            }
-        else:
-            known = self._issuer.health()
+        known = offline_health(self._verifier.source.view) if self._issuer is None else self._issuer.health()
         return {**known, "cached": self._verifier.cached}
 
     def staleness(self) -> float | None:

@@ -18,6 +18,7 @@ import msgspec
 from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
 from watchword.guard.asking import Asking
 from watchword.guard.derived_key import RootSecrets
+from watchword.guard.exchange import token_in
 from watchword.guard.keeper import Keeper
 from watchword.guard.knowledge import Knowledge
 from watchword.guard.snapshot import SnapshotFile
@@ -45,9 +46,6 @@ METADATA_LIFE: Final = 3600.0
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 SWEEP_INTERVAL: Final = 60.0
-
-_REFUSALS: Final = (400, 401, 403, 404, 422, 429)
-"""429, too: it is said of credentials that nobody was given, and not of any other that comes after them."""
 
 
 class Issuer:
@@ -182,18 +180,12 @@ class Issuer:
 
         Raises:
             InvalidToken: it is refused.
+            TooManyRequests: nobody was given it, nor many others that were asked about.
             TemporarilyUnavailable: there is no answer.
         """
         asked = msgspec.json.encode({kind: credential, "audience": audience})
         status, body = self._prompt.post(self._url + TOKEN_PATH, asked, limit=DOCUMENT_LIMIT)
-        if status in _REFUSALS:
-            raise InvalidToken("the credentials are unknown, expired or revoked")
-        if status != 200:
-            raise TemporarilyUnavailable(f"the issuer answered {status}")
-        token = parse_json_object(body, error=TemporarilyUnavailable).get("access_token")
-        if not isinstance(token, str):
-            raise TemporarilyUnavailable("the issuer answered without a token")
-        return token
+        return token_in(status, body)
 
     def close(self) -> None:
         """End the thread and keep what is known."""

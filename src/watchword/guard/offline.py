@@ -10,7 +10,7 @@ from watchword.errors import ConfigurationError, InvalidKey
 from watchword.guard.view import View
 from watchword.jose.jwk import KeySet
 
-__all__ = ["Offline", "parse_keys"]
+__all__ = ["Offline", "offline_health", "parse_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,20 @@ class Offline:
 
     def want(self, kid: str) -> None:
         """Nothing can be fetched."""
+
+
+def offline_health(view: View) -> dict[str, Any]:
+    """How the feed of a guard without one is."""
+    return {
+        "state": "offline",
+        "age": None,
+        "epoch": 0,
+        "sequence": 0,
+        "entries": 0,
+        "kids": list(view.keys),
+        "alarms": 0,
+        "error": None,
+    }
 
 
 def parse_keys(keys: KeySet | Mapping[str, Any] | str | bytes) -> KeySet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from os import urandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,6 +16,7 @@ from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token, revocation_list
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
+from watchword.protocol.api_key import SECRET_SIZE, ApiKey
 from watchword.protocol.basic import BASIC_USERNAME, format_basic
 from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.protocol.scope import format_scope
@@ -78,6 +80,7 @@ class PretendIssuer:
         self._versions: dict[str, int] = {}
         self._tokens = 0
         self._signers: dict[str, tuple[Key, str, dict[str, Any]]] = {}
+        self._api_keys: dict[str, tuple[str, dict[str, Any]]] = {}
         self._ended: set[str] = set()
         self._ears: list[Ear] = []
         self._silent = False
@@ -107,6 +110,7 @@ class PretendIssuer:
             max_staleness=guard.max_staleness,
             on_stale=guard.on_stale,
             origin=guard.origin,
+            api_keys=guard._api_keys is not None,
         )
         names = [name for name in Guard.__slots__ if name not in ("__weakref__", "_cookie")]
         self._taken_over.append((guard, {name: getattr(guard, name) for name in names}))
@@ -180,6 +184,16 @@ class PretendIssuer:
         password = self.token(subject, **options)
         return {"Authorization": f"Basic {format_basic(username, password)}"}
 
+    def api_key(self, subject: str = "usr_test", *, session_id: str | None = None, **options: Any) -> str:
+        """An API key of *subject*; *options* are those of ``token``, and say what it is traded for.
+
+        The key is a session, which ``revoke(session_id=…)`` ends.
+        """
+        self._tokens += 1
+        key = ApiKey(self._tokens.to_bytes(16, "big"), urandom(SECRET_SIZE)).text()
+        self._api_keys[key] = subject, {"session_id": session_id or f"ses_key_{self._tokens}", **options}
+        return key
+
     def signer(
         self, subject: str = "usr_test", *, session_id: str = "ses_signing", **options: Any
     ) -> RequestSigner:
@@ -194,6 +208,10 @@ class PretendIssuer:
         return RequestSigner(key, session_id, now=self.clock.time)
 
     def _trade(self, kind: str, credential: str, audience: str) -> str:
+        if kind == "api_key" and credential in self._api_keys:
+            subject, options = self._api_keys[credential]
+            if options["session_id"] not in self._ended:
+                return self.token(subject, **{"audience": audience, **options})
         found = self._signers.get(credential)
         if kind != "signing_key" or found is None or credential in self._ended:
             raise InvalidToken("the credentials are unknown, expired or revoked")
@@ -220,6 +238,7 @@ class PretendIssuer:
             self._write("session", session_id)
         if subject is not None:
             self._ended.update(one for one, made in self._signers.items() if made[1] == subject)
+            self._ended.update(o["session_id"] for owner, o in self._api_keys.values() if owner == subject)
             self._write("user", subject, below=self._raise(subject))
         if client_id is not None:
             self._write("client", client_id, below=self._raise(client_id))

@@ -8,8 +8,9 @@ import pytest
 
 from tests.server.stage import PASSWORD, Somebody, Stage, call, open_stage, problem
 from watchword import Guard, InvalidToken
+from watchword.protocol import access_token
 from watchword.protocol.api_key import ApiKey, parse_api_key
-from watchword.server.store.records import Origin
+from watchword.server.store.records import Live, Origin
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +34,12 @@ async def guard_of(stage: Stage, audience: str = "api") -> Guard:
     return Guard(
         stage.settings.issuer, audience, keys=jwks, clock=lambda: stage.clock.at.timestamp(), leeway=0
     )
+
+
+async def live_of(stage: Stage, session_id: str) -> Live:
+    live = await stage.services.store.sessions.live(session_id)
+    assert isinstance(live, Live)
+    return live
 
 
 async def dead_sessions(stage: Stage) -> set[str]:
@@ -90,6 +97,17 @@ class TestCreate:
             ("POST", "/auth/logout"), ("DELETE", "/auth/me"), ("GET", "/admin/v1/users"),
         ):  # fmt: skip
             problem(await stage.http.request(method, path, headers=holder.bearer), 401, "invalid_token")
+
+    async def test_not_even_a_token_for_this_server_opens_it(self, stage: Stage) -> None:
+        """What counts is whose session it is: a token of a key's is refused here whatever audience it bears."""
+        ada = await stage.newcomer()
+        token = (await trade(stage, (await make(stage, ada))["key"]))["access_token"]
+        claims = (await guard_of(stage)).verify(token).claims
+        key = await stage.services.keys.signing_key((await live_of(stage, claims["sid"])).kid)
+        for audience in (stage.settings.issuer, [stage.settings.issuer, "api"]):
+            forged = access_token.issue({**claims, "aud": audience}, key)
+            answer = await stage.http.get("/auth/me", headers={"Authorization": f"Bearer {forged}"})
+            assert problem(answer, 401, "invalid_token")["detail"] == "a key is for APIs"
 
     async def test_none_is_for_this_server(self, stage: Stage) -> None:
         """The issuer is no audience of a key, nor is one that is not there: 422."""

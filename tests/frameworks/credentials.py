@@ -1,0 +1,71 @@
+"""Everything a caller may hold, a row each: how Ada gets it, and how it goes with a request.
+
+To add one, write how it is made and add a line to ``CREDENTIALS``: every framework, and the one ban, are tried with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from tests.frameworks.wire import Request
+from watchword.protocol.basic import format_basic
+from watchword.testing import PretendIssuer
+
+ORIGIN = "https://api.example.com"
+
+Show = Callable[[Request, str], Request]
+"""A request, and the path by which the API knows it, to the request with the credential."""
+Make = Callable[[PretendIssuer], Show]
+
+
+def _field(name: str, value: str) -> Show:
+    return lambda request, _: replace(request, fields=(*request.fields, (name, value)))
+
+
+def bearer(issuer: PretendIssuer) -> Show:
+    return _field("Authorization", f"Bearer {issuer.token('usr_ada')}")
+
+
+def temporary_basic(issuer: PretendIssuer) -> Show:
+    return _field("Authorization", issuer.basic("usr_ada")["Authorization"])
+
+
+def cookie(issuer: PretendIssuer) -> Show:
+    return _field("Cookie", f"__Host-watchword={issuer.token('usr_ada')}")
+
+
+def api_key(issuer: PretendIssuer) -> Show:
+    return _field("Authorization", f"Bearer {issuer.api_key('usr_ada')}")
+
+
+def api_key_as_user_name(issuer: PretendIssuer) -> Show:
+    return _field("Authorization", f"Basic {format_basic(issuer.api_key('usr_ada'), '')}")
+
+
+def api_key_as_password(issuer: PretendIssuer) -> Show:
+    return _field("Authorization", f"Basic {format_basic('ada', issuer.api_key('usr_ada'))}")
+
+
+def signature(issuer: PretendIssuer) -> Show:
+    signer = issuer.signer("usr_ada")
+
+    def show(request: Request, path: str) -> Request:
+        fields = signer.sign(request.method, ORIGIN + path, request.fields, request.body)
+        return replace(request, fields=(*request.fields, *fields.items()))
+
+    return show
+
+
+CREDENTIALS: Mapping[str, Make] = {
+    "bearer": bearer,
+    "temporary Basic": temporary_basic,
+    "cookie": cookie,
+    "API key": api_key,
+    "API key as user name": api_key_as_user_name,
+    "API key as password": api_key_as_password,
+    "signature": signature,
+}
+
+CANNOT: dict[tuple[str, str], str] = {}
+"""What a framework cannot carry: (face, credential) → why. Nothing, up to now."""
