@@ -102,10 +102,11 @@ def create_app(guard: Guard, ledger: Ledger) -> FastAPI:
 
 
 def from_environment() -> FastAPI:
-    """The payroll as ``PAYROLL_ISSUER``, ``PAYROLL_DATABASE`` and ``PAYROLL_SNAPSHOT`` describe it."""
+    """The payroll as ``PAYROLL_ISSUER``, ``PAYROLL_DATABASE``, ``PAYROLL_SNAPSHOT``, ``PAYROLL_ORIGIN`` describe it."""
     guard = Guard(
         os.environ.get("PAYROLL_ISSUER", "http://127.0.0.1:8080"),
         snapshot=os.environ.get("PAYROLL_SNAPSHOT"),
+        origin=os.environ.get("PAYROLL_ORIGIN"),  # where it is known, signed requests come in, too
         cookie="watchword",  # browsers bring the token in a cookie, everybody else in a header
     )
     return create_app(guard, Ledger(Path(os.environ.get("PAYROLL_DATABASE", "payroll.db"))))

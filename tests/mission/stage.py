@@ -177,12 +177,13 @@ def start_payroll(folder: Path, issuer: str, **settings: str) -> Process:
     """The example API against *issuer*."""
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "payroll.db"
-    env = environment(PAYROLL_ISSUER=issuer, PAYROLL_DATABASE=str(database), **settings)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    env = environment(PAYROLL_ISSUER=issuer, PAYROLL_DATABASE=str(database), PAYROLL_ORIGIN=url, **settings)
     if not database.exists():
         subprocess.run([sys.executable, "-m", "examples.payroll.seed", str(database)], env=env, check=True)
-    port = free_port()
     app = ["-m", "uvicorn", "examples.payroll.app:from_environment", "--factory", "--port", str(port)]
-    process = Process(app, env, folder, f"http://127.0.0.1:{port}")
+    process = Process(app, env, folder, url)
     process.start("/health")
     return process
 

@@ -1,0 +1,168 @@
+"""Signed requests at a guard, beyond the table of the faces: one key, one memory, one look-up a token's life."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from tests.protocol.signed import ORIGIN
+from watchword import Guard, InvalidToken, MissingCredentials, TemporarilyUnavailable
+from watchword.errors import ConfigurationError
+from watchword.guard.replay import Once
+from watchword.guard.request import PlainRequest
+from watchword.protocol.signature import RequestSigner
+from watchword.testing import PretendIssuer
+
+
+def request(signer: RequestSigner, method: str = "GET", path: str = "/me", body: bytes = b"") -> PlainRequest:
+    fields = {"Content-Type": "application/json"} if body else {}
+    fields |= signer.sign(method, ORIGIN + path, fields.items(), body)
+    return PlainRequest(method, ORIGIN + path, tuple(fields.items()), body)
+
+
+def again(first: PlainRequest) -> PlainRequest:
+    """The same bytes, a second time."""
+    return PlainRequest(first.method, first.url, first.fields, first.content)
+
+
+@pytest.fixture
+def issuer(watchword_issuer: PretendIssuer) -> PretendIssuer:
+    return watchword_issuer
+
+
+@pytest.fixture
+def guard(issuer: PretendIssuer) -> Guard:
+    return issuer.guard(origin=ORIGIN)
+
+
+class TestGuard:
+    def test_a_program_without_a_framework(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """A request of its own making; the principal is the key's user, with what the token says."""
+        signer = issuer.signer("usr_ada", roles=["user", "admin"])
+        principal = guard.authenticate(None, request(signer, "POST", "/pay?x=1", b"{}"))
+        assert (principal.subject, principal.session_id, principal.is_admin) == (
+            "usr_ada",
+            "ses_signing",
+            True,
+        )
+
+    def test_several_looks_at_one_request_are_one(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """A protection of the application and one of the route see the same request; its copy is a replay."""
+        first = request(issuer.signer())
+        assert guard.authenticate(None, first).subject == guard.authenticate(None, first).subject
+        with pytest.raises(InvalidToken, match="before"):
+            guard.authenticate(None, again(first))
+
+    def test_of_many_at_once_one_gets_in(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """Threads that bring the same bytes at the same moment."""
+        signer = issuer.signer()
+        guard.authenticate(None, request(signer))
+        first = request(signer)
+        gate, outcomes = threading.Barrier(8), list[str]()
+
+        def bring() -> None:
+            copy = again(first)
+            gate.wait()
+            try:
+                outcomes.append(guard.authenticate(None, copy).subject)
+            except InvalidToken as refused:
+                outcomes.append(refused.description)
+
+        threads = [threading.Thread(target=bring) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["this request came before"] * 7 + ["usr_test"]
+
+    def test_what_is_refused_spends_nothing(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """A thief who spoils a request on its way does not keep the right one out."""
+        good = request(issuer.signer(), "POST", body=b"{}")
+        spoiled = PlainRequest(good.method, good.url, good.fields, b"[]")
+        with pytest.raises(InvalidToken, match="verify"):
+            guard.authenticate(None, spoiled)
+        assert guard.authenticate(None, good).subject == "usr_test"
+
+    def test_an_authorization_field_goes_first(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """A request that is signed by somebody on the way is its bearer's."""
+        header = issuer.headers("usr_bob")["Authorization"]
+        assert guard.authenticate(header, request(issuer.signer("usr_ada"))).subject == "usr_bob"
+
+    def test_a_guard_that_does_not_know_its_origin_takes_none(self, issuer: PretendIssuer) -> None:
+        """Without a name of its own there is nothing that a signature could be compared with."""
+        with pytest.raises(MissingCredentials):
+            issuer.guard().authenticate(None, request(issuer.signer()))
+
+    def test_in_a_coroutine_nobody_waits(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """A first look-up takes the asynchronous way; once the key is known the other one does."""
+        signer = issuer.signer()
+
+        async def play() -> str:
+            with pytest.raises(TemporarilyUnavailable, match="authenticate_async"):
+                guard.authenticate(None, request(signer))
+            await guard.authenticate_async(None, request(signer))
+            return guard.authenticate(None, request(signer)).subject
+
+        assert asyncio.run(play()) == "usr_test"
+
+    def test_an_issuer_that_is_away(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """A key that is known goes on; one that is not is 503, not 401."""
+        known, new = issuer.signer(session_id="ses_known"), issuer.signer(session_id="ses_new")
+        guard.authenticate(None, request(known))
+        issuer.silence()
+        assert guard.authenticate(None, request(known)).subject == "usr_test"
+        with pytest.raises(TemporarilyUnavailable):
+            guard.authenticate(None, request(new))
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "api.example.com",
+            "https://api.example.com/v1",
+            "https://api.example.com/",
+            "http://api.example.com",
+        ],
+    )
+    def test_an_origin_is_one(self, issuer: PretendIssuer, origin: str) -> None:
+        """Scheme and host, no path, and no clear text beyond this machine; not beside keys of one's own."""
+        with pytest.raises(ConfigurationError):
+            issuer.guard(origin=origin)
+        with pytest.raises(ConfigurationError, match="origin"):
+            Guard(issuer.url, keys=issuer.jwks(), origin=ORIGIN)
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class TestOnce:
+    def test_a_nonce_is_remembered_while_it_could_come_again(self) -> None:
+        """At least a life, at most two; another key's nonce is another."""
+        clock = Clock()
+        once = Once(100, 10, clock.time)
+        assert once.spend("a", "1", by=self)
+        for _ in range(3):
+            clock.now += 33
+            assert not once.spend("a", "1", by=clock)
+        assert once.spend("b", "1", by=clock)
+        clock.now += 201
+        assert once.spend("a", "1", by=clock)
+        assert len(once) == 1
+
+    def test_a_full_memory_lets_nobody_in(self) -> None:
+        """Forgetting would; when the time has come there is room again."""
+        clock = Clock()
+        once = Once(100, 3, clock.time)
+        assert all(once.spend("a", str(n), by=self) for n in range(3))
+        with pytest.raises(TemporarilyUnavailable):
+            once.spend("a", "3", by=self)
+        assert not once.spend("a", "0", by=clock)
+        clock.now += 201
+        assert once.spend("a", "3", by=self)
