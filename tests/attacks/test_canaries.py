@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from tests.server.stage import ISSUER, SECRET, Stage, open_stage
+from watchword.protocol.api_key import parse_api_key
 
 pytestmark = pytest.mark.anyio
 
@@ -161,6 +162,31 @@ class Flows:
                 "GET", f"/admin/v1/{path}?limit=200" if path == "events" else f"/admin/v1/{path}", bearer=root
             )
 
+    async def api_keys(self) -> None:
+        """A key, made, listed, traded, mistyped, shown where it does not belong, ended and shown again."""
+        access = (await self.login("ada", PASSWORDS["second"]))["access_token"]
+        answer = await self.call(
+            "POST", "/auth/api-keys", bearer=access, json={"name": "deploy"}, tokens=True
+        )
+        made = answer.json()
+        key, secret = made["key"], parse_api_key(made["key"]).secret
+        self.leaks.keep(**{"API key": key, "API key secret": secret, "API key secret in hex": secret.hex()})
+        await self.call("POST", "/auth/api-keys", bearer=access, json={"name": "a\nb"})
+        await self.call("GET", "/auth/api-keys", bearer=access)
+        given = await self.call("POST", "/auth/token", json={"api_key": key}, tokens=True)
+        token = given.json()["access_token"]
+        self.leaks.keep(**{"API key's token": token, "API key's signature": token.rpartition(".")[2]})
+        for members in ({"audience": "nowhere"}, {"scope": "beyond"}, {"refresh_token": key}, {"key": key}):
+            await self.call("POST", "/auth/token", json={"api_key": key, **members})
+        await self.call("POST", "/auth/token", json={"api_key": key[:-1]})
+        await self.call("POST", "/auth/token", json={"refresh_token": key})
+        for bearer in (key, token):
+            await self.call("GET", "/auth/me", bearer=bearer)
+        await self.call("GET", f"/auth/me?access_token={key}")
+        await self.call("DELETE", f"/auth/api-keys/{key}", bearer=access)
+        await self.call("DELETE", f"/auth/api-keys/{made['id']}", bearer=access)
+        await self.call("POST", "/auth/token", json={"api_key": key})
+
     async def misplaced(self) -> None:
         """Secrets where they do not belong: in the URL, as a wrong scheme, in broken and strange bodies."""
         tokens = await self.login("ada", PASSWORDS["second"])
@@ -229,6 +255,7 @@ async def played(tmp_path: Path, form: str) -> AsyncIterator[tuple[Stage, Leaks]
         await flows.set_up()
         await flows.people()
         await flows.administration()
+        await flows.api_keys()
         await flows.misplaced()
         await flows.broken(tmp_path / "watchword.db")
         await flows.call("GET", "/metrics")

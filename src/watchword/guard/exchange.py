@@ -261,10 +261,10 @@ def _name(kind: Kind, credential: str) -> bytes:
 
 
 def _span(token: str) -> float:
-    """How long *token* lives, by its issuer's clock alone; for ever where it does not say."""
+    """How long *token* lives at least, by its issuer's clock alone, which tells whole seconds."""
     with suppress(WatchwordError, KeyError, TypeError):
         claims = parse_json_object(jws.parse(token).payload)
-        return float(claims["exp"] - claims["iat"])
+        return max(float(claims["exp"] - claims["iat"]) - 1, 0)
     return float("inf")
 
 
