@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from watchword.errors import ConfigurationError, EmailTaken, TemporarilyUnavailable
+from watchword.errors import ConfigurationError, Conflict, EmailTaken, TemporarilyUnavailable
 from watchword.server.store import opening
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN, RULES
+from watchword.server.store.sql.transaction import Transaction
 from watchword.server.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +90,26 @@ class TestWriter:
         )
         assert [type(o) for o in outcomes if isinstance(o, BaseException)] == [EmailTaken]
         assert await exam.store.users.count() == 21
+
+    async def test_one_that_fails_after_it_wrote_leaves_nothing(self, exam: Exam) -> None:
+        """What it wrote is undone; those before and after it stand, each once."""
+        ada = await exam.user()
+
+        async def late(tx: Transaction) -> None:
+            await tx.run("UPDATE users SET name = 'half' WHERE id = ?", ada.id)
+            raise Conflict
+
+        adding = [exam.user() for _ in range(6)]
+        outcomes = await asyncio.gather(
+            *adding[:3],
+            exam.store.engine.write(late),  # type: ignore[attr-defined]
+            *adding[3:],
+            return_exceptions=True,
+        )
+        assert [type(o) for o in outcomes if isinstance(o, BaseException)] == [Conflict]
+        assert (await exam.store.users.get(ada.id)) == ada
+        assert await exam.store.users.count() == 7
+        assert len((await exam.store.events.list(type="user.created")).items) == 7
 
     async def test_who_gave_up_waiting_leaves_the_others_alone(self, exam: Exam) -> None:
         """A caller may be cancelled at any time, before his turn and while the disk is waited for."""

@@ -1,8 +1,9 @@
 """Group commit: many intentions, one COMMIT, nobody answered before it is durable.
 
 An fsync costs more than a hundred intentions. So they run one after the other inside one
-transaction, each in a SAVEPOINT of its own, and share the COMMIT, which waits for the disk in a
-thread. While it does, the next batch gathers.
+transaction and share the COMMIT, which waits for the disk in a thread. While it does, the next
+batch gathers. An intention asks before it writes, so one that fails has seldom written; where one
+has, all that the batch wrote is undone and carried out again, each in a SAVEPOINT of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,20 @@ class _TransactionLost(Exception):
     """SQLite gave up the whole transaction, not one intention: nothing of this batch stands."""
 
 
+class _HalfDone(Exception):
+    """An intention failed after it had written, and with it in them the batch's writes cannot stand."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An intention, who waits for it, and what it came to."""
+
+    intention: Intention
+    future: asyncio.Future[Any]
+    outcome: Any = None
+    fault: Exception | None = None
+
+
 @dataclass(slots=True)
 class Writer:
     """The one connection that writes.
@@ -52,7 +67,7 @@ class Writer:
     connection: sqlite3.Connection
     committed: Callable[[sqlite3.Connection], None]
     reconnect: Callable[[], sqlite3.Connection] | None
-    _waiting: deque[tuple[Intention, asyncio.Future[Any]]] = field(default_factory=deque)
+    _waiting: deque[_Asked] = field(default_factory=deque)
     _task: asyncio.Task[None] | None = None
     _closed: bool = False
     _disk: ThreadPoolExecutor = field(
@@ -70,7 +85,7 @@ class Writer:
             raise TemporarilyUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((intention, future))
+        self._waiting.append(_Asked(intention, future))
         if self._task is None:
             self._task = loop.create_task(self._work())
         return await future
@@ -97,25 +112,30 @@ class Writer:
             self._mend()
             self._fail_waiting(error)
             return
-        done: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        taken: list[_Asked] = []
         failure: Exception | None = None
         try:
-            await self._carry_out(done)
+            try:
+                await self._carry_out(self._turns(taken), self._one)
+            except _HalfDone:
+                self.connection.execute("ROLLBACK")
+                await self._begin()
+                await self._carry_out(iter(taken), self._one_apart)
             await self._commit()
         except (sqlite3.Error, _TransactionLost) as error:
             failure = error
             self._mend()
         else:
             self.committed(self.connection)
-        for future, outcome, fault in done:
-            if future.cancelled():
+        for asked in taken:
+            if asked.future.cancelled():
                 continue
             if failure is not None:
-                future.set_exception(unavailable(failure))
-            elif fault is not None:
-                future.set_exception(fault)
+                asked.future.set_exception(unavailable(failure))
+            elif asked.fault is not None:
+                asked.future.set_exception(asked.fault)
             else:
-                future.set_result(outcome)
+                asked.future.set_result(asked.outcome)
 
     async def _begin(self) -> None:
         # Waiting for the lock inside SQLite would hold the loop; so it is asked again and again.
@@ -131,34 +151,49 @@ class Writer:
                 return
             await asyncio.sleep(_LOCK_POLL)
 
-    async def _carry_out(self, done: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+    def _turns(self, taken: list[_Asked]) -> Iterator[_Asked]:
+        while self._waiting and len(taken) < _BATCH:
+            asked = self._waiting.popleft()
+            if not asked.future.cancelled():
+                taken.append(asked)
+                yield asked
+
+    async def _carry_out(self, turns: Iterator[_Asked], one: Callable[[_Asked], None]) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + _SLICE
-        while self._waiting and len(done) < _BATCH:
-            intention, future = self._waiting.popleft()
-            if future.cancelled():
-                continue
-            done.append((future, None, None))
-            done[-1] = (future, *self._one(intention))
+        for asked in turns:
+            one(asked)
             if self.reconnect is not None and loop.time() > until:
                 await asyncio.sleep(0)
                 until = loop.time() + _SLICE
 
-    def _one(self, intention: Intention) -> tuple[Any, Exception | None]:
+    def _one(self, asked: _Asked) -> None:
+        before = self.connection.total_changes
+        try:
+            asked.outcome = asked.intention(self.connection)
+        except Exception as error:
+            self._check_transaction(error)
+            if self.connection.total_changes != before:
+                raise _HalfDone from error
+            asked.fault = _told(error)
+
+    def _one_apart(self, asked: _Asked) -> None:
         execute = self.connection.execute
         execute("SAVEPOINT intention")
+        asked.outcome = asked.fault = None
         try:
-            outcome = intention(self.connection)
+            asked.outcome = asked.intention(self.connection)
         except Exception as error:
-            # On a full disk SQLite may have rolled back everything, the savepoint with it. To go on
-            # then would commit each of the next intentions by itself, behind the callers' backs.
-            if not self.connection.in_transaction:
-                raise _TransactionLost from error
+            self._check_transaction(error)
             execute("ROLLBACK TO intention")
-            execute("RELEASE intention")
-            return None, unavailable(error) if is_fault(error) else error
+            asked.fault = _told(error)
         execute("RELEASE intention")
-        return outcome, None
+
+    def _check_transaction(self, error: Exception) -> None:
+        # On a full disk SQLite may have rolled back everything. To go on then would commit each of
+        # the next intentions by itself, behind the callers' backs.
+        if not self.connection.in_transaction:
+            raise _TransactionLost from error
 
     async def _commit(self) -> None:
         if self.reconnect is None:
@@ -185,7 +220,7 @@ class Writer:
 
     def _fail_waiting(self, error: sqlite3.Error) -> None:
         while self._waiting:
-            _, future = self._waiting.popleft()
+            future = self._waiting.popleft().future
             if not future.cancelled():
                 future.set_exception(unavailable(error))
 
@@ -193,6 +228,10 @@ class Writer:
 def is_fault(error: BaseException) -> bool:
     """Whether the database failed, as against somebody who asked it for what may not be."""
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def _told(error: Exception) -> Exception:
+    return unavailable(error) if is_fault(error) else error
 
 
 def unavailable(error: BaseException) -> TemporarilyUnavailable:

@@ -7,7 +7,7 @@ PostgreSQL they wait for nothing but their own statements.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
@@ -79,18 +79,18 @@ class Connection(Protocol):
 class Transaction:
     """One intention's view of the database.
 
-    ``now`` is read once, so that everything an intention writes bears one time.
+    ``now`` is read once, so that everything an intention writes bears one time; ``ms`` is the same in
+    milliseconds since the epoch.
     """
 
     connection: Connection
     now: datetime
     overlay: Overlay
     longest_log: int
+    ms: int = field(init=False)
 
-    @property
-    def ms(self) -> int:
-        """Now, in milliseconds since the epoch."""
-        return milliseconds(self.now)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ms", milliseconds(self.now))
 
     def run(self, sql: str, *values: Any) -> Coroutine[Any, Any, int]:
         """Execute one statement; the count of rows it touched."""
@@ -219,7 +219,7 @@ class Transaction:
             "INSERT INTO events (at, type, actor, user_id, session_id, client_id, address, user_agent, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             self.ms, type, origin.actor, user_id, session_id or origin.session_id, client_id,
-            origin.address, (origin.user_agent or "")[:300] or None, msgspec.json.encode(detail or {}).decode(),
+            origin.address, origin.agent, msgspec.json.encode(detail or {}).decode(),
         )  # fmt: skip
 
 
