@@ -115,7 +115,7 @@ def is_collision(error: BaseException) -> bool:
 
 @lru_cache(512)
 def _numbered(sql: str) -> str:
-    """``?`` and ``?1`` as ``$1``."""
+    """``?`` and ``?1`` as ``$1``, and the one function that goes by another name."""
     count = 0
 
     def number(mark: re.Match[str]) -> str:
@@ -123,7 +123,7 @@ def _numbered(sql: str) -> str:
         count += 1
         return f"${mark[1] or count}"
 
-    return _MARK.sub(number, sql)
+    return _MARK.sub(number, sql).replace("group_concat(", "string_agg(")
 
 
 def _storable(value: Any) -> Any:

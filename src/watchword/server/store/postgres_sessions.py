@@ -17,20 +17,10 @@ from watchword.server.store.records import (
     Refused,
     SessionRules,
 )
-from watchword.server.store.sql.facts import FACTS, SELECT_FACTS, WIDTH, live_of, refusal_of
-from watchword.server.store.sql.transaction import Row, Transaction, milliseconds
+from watchword.server.store.sql.facts import FACTS, SELECT_FACTS, live_of, refusal_of
+from watchword.server.store.sql.transaction import Transaction, milliseconds
 
 __all__ = ["PostgresShortcut"]
-
-_SCOPES: Final = (
-    "(SELECT string_agg(r.name || ' ' || r.scope, E'\\n') FROM roles r"
-    " WHERE instr(' ' || u.roles || ' ', ' ' || r.name || ' ') > 0),"
-    " (SELECT string_agg(a.scope, E'\\n') FROM apis a"
-    " WHERE instr(' ' || s.audience || ' ', ' ' || a.audience || ' ') > 0)"
-)
-"""What the user's roles carry and what the session's APIs know, a line each."""
-
-_LIVE: Final = SELECT_FACTS.replace(FACTS, f"{FACTS}, {_SCOPES}", 1)
 
 _ADVANCE: Final = (
     "WITH asked AS ("
@@ -47,7 +37,7 @@ _ADVANCE: Final = (
     " AND NOT (u.banned AND (u.banned_until IS NULL OR u.banned_until > ?1))"
     " AND c.id = s.client_id AND NOT c.disabled"
     " AND a.epoch BETWEEN h.oldest_epoch AND h.epoch AND s.epoch >= h.oldest_epoch"
-    f" RETURNING {FACTS}, {_SCOPES}"
+    f" RETURNING {FACTS}"
 )
 """Refresh tokens that are current, all at once, each id once.
 
@@ -101,7 +91,7 @@ class PostgresShortcut:
         async def spend(tx: Transaction) -> Mapping[str, Advanced]:
             columns = zip(*(spending.columns(tx.now) for spending in asked.values()), strict=True)
             rows = await tx.all(_ADVANCE, tx.ms, *map(list, columns))
-            return {row[0]: Advanced(live=_live(row, tx.ms)) for row in rows}
+            return {row[0]: Advanced(live=live_of(row, tx.ms)) for row in rows}
 
         return await self.engine.read(spend)
 
@@ -109,15 +99,9 @@ class PostgresShortcut:
         """Whether a session lives, and its facts."""
 
         async def look(tx: Transaction) -> Live | Refused:
-            row = await tx.one(_LIVE, session_id)
+            row = await tx.one(SELECT_FACTS, session_id)
             if row is None:
                 return Refused(reason="unknown")
-            return refusal_of(row, tx.ms) or _live(row, tx.ms)
+            return refusal_of(row, tx.ms) or live_of(row, tx.ms)
 
         return await self.engine.read(look)
-
-
-def _live(row: Row, now_ms: int) -> Live:
-    roles, apis = row[WIDTH:]
-    carried = dict(line.split(" ", 1) for line in (roles or "").split("\n") if line)
-    return live_of(row, now_ms, carried, [] if apis is None else apis.split("\n"))

@@ -58,6 +58,11 @@ class Origin(Record, frozen=True, kw_only=True):
     user_agent: str | None = None
     session_id: str | None = None
 
+    @property
+    def agent(self) -> str | None:
+        """As much of the user agent as is kept."""
+        return self.user_agent[:300] if self.user_agent else None
+
 
 class User(Record, frozen=True, kw_only=True):
     """A person who can log in.

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from watchword.server.store.records import Live, NewSession, Origin, Refused
-from watchword.server.store.sql.facts import REST, SELECT_FACTS, read_live, refusal_of
-from watchword.server.store.sql.sessions import insert, refusal_to_open
+from watchword.server.store.sql.facts import REST, SELECT_FACTS, live_of, refusal_of
+from watchword.server.store.sql.sessions import facts_to_open, insert
 from watchword.server.store.sql.transaction import Row, Transaction, milliseconds
 
 __all__ = ["add", "look", "use"]
@@ -18,8 +18,9 @@ async def add(
     tx: Transaction, new: NewSession, life: timedelta, maximum: int, origin: Origin
 ) -> Live | Refused:
     """Insert a key; one too many is refused, since a key that went by itself would break a program unseen."""
-    if (refusal := await refusal_to_open(tx, new)) is not None:
-        return refusal
+    row = await facts_to_open(tx, new)
+    if isinstance(row, Refused):
+        return row
     if new.parent is not None:
         asked_in = await tx.one("SELECT 1 FROM sessions WHERE id = ? AND ended_at IS NULL", new.parent)
         if asked_in is None:
@@ -32,7 +33,7 @@ async def add(
     if standing is not None and standing[0] >= maximum:
         return Refused(reason="too_many")
     ends = tx.now + life
-    await insert(tx, new, origin, ends, ends, tx.now)
+    live = await insert(tx, new, row, origin, (milliseconds(ends), milliseconds(ends), tx.ms))
     said: dict[str, Any] = {
         "user_id": new.user_id,
         "session_id": new.id,
@@ -43,9 +44,7 @@ async def add(
         await tx.record("signing_key.created", origin, **said)
     else:
         await tx.record("api_key.created", origin, **said)
-    row = await tx.one(SELECT_FACTS, new.id)
-    assert row is not None
-    return await read_live(tx, row)
+    return live
 
 
 async def look(
@@ -59,7 +58,7 @@ async def look(
         return refusal
     if row[REST + 4] < milliseconds(tx.now + life):
         return None
-    return await read_live(tx, row)
+    return live_of(row, tx.ms)
 
 
 async def use(
@@ -80,7 +79,7 @@ async def use(
     )  # fmt: skip
     moved = list(row)
     moved[4], moved[13] = row[4] + 1, tx.ms
-    return await read_live(tx, tuple(moved))
+    return live_of(tuple(moved), tx.ms)
 
 
 def _is_it(row: Row, secret_digest: bytes | None) -> bool:

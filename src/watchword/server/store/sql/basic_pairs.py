@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from watchword.server.store.records import Live, Origin, Refused
-from watchword.server.store.sql.facts import SELECT_FACTS, read_live, refusal_of
+from watchword.server.store.sql.facts import SELECT_FACTS, live_of, refusal_of
 from watchword.server.store.sql.sessions import LEEWAY
 from watchword.server.store.sql.transaction import Transaction
 
@@ -44,7 +44,7 @@ async def give_pair(
         jti, until, session_id,
     )  # fmt: skip
     await tx.record("basic_pair.given", origin, user_id=row[1], session_id=session_id, client_id=row[2])
-    live = await read_live(tx, row)
+    live = live_of(row, tx.ms)
     if replaces:
         await tx.revoke("token", before, owner=session_id)
     return live

@@ -1,24 +1,27 @@
-"""What a token of a session rests on: session, user, client, head and active key, read in one statement."""
+"""What a token of a session rests on: session, user, client, head, active key and scope, read in one statement.
+
+One statement is one state: what roles and APIs say is never older than the version that the token will bear.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from watchword.server.store.records import FirstPartyClient, Live, Refused, Session
+from watchword.server.store.records import FirstPartyClient, Live, NewSession, Origin, Refused, Session, User
 from watchword.server.store.sql import users
-from watchword.server.store.sql.transaction import Row, Transaction, datetime_of, maybe_datetime, split
+from watchword.server.store.sql.transaction import Row, datetime_of, maybe_datetime, split
 
 __all__ = [
     "COLUMNS",
     "FACTS",
     "REST",
     "SELECT_FACTS",
-    "WIDTH",
+    "SELECT_OPENING",
     "live_of",
-    "read_live",
+    "opening_of",
+    "opening_refusal_of",
     "refusal_of",
     "session_of",
 ]
@@ -30,12 +33,31 @@ COLUMNS: Final = (
 )
 """Of a session alone."""
 
+_CLIENT_COLUMNS: Final = "c.id, c.name, c.version, c.floor, c.disabled"
+
+
+def _kid(audience: str) -> str:
+    """The key that signs for an audience."""
+    return (
+        "(SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state = 'active' AND (k.audience = ''"
+        f" OR instr(' ' || {audience} || ' ', ' ' || k.audience || ' ') > 0) ORDER BY k.audience DESC LIMIT 1)"
+    )
+
+
+def _scopes(audience: str) -> str:
+    """What the user's roles carry and what the APIs of an audience know, a line each."""
+    return (
+        "(SELECT group_concat(r.name || ' ' || r.scope, '\n') FROM roles r"
+        " WHERE instr(' ' || u.roles || ' ', ' ' || r.name || ' ') > 0),"
+        " (SELECT group_concat(a.scope, '\n') FROM apis a"
+        f" WHERE instr(' ' || {audience} || ' ', ' ' || a.audience || ' ') > 0)"
+    )
+
+
 FACTS: Final = (
-    f"{COLUMNS}, {users.COLUMNS}, c.id, c.name, c.version, c.floor, c.disabled, h.epoch,"
-    " (SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state = 'active' AND (k.audience = ''"
-    "   OR instr(' ' || s.audience || ' ', ' ' || k.audience || ' ') > 0) ORDER BY k.audience DESC LIMIT 1),"
+    f"{COLUMNS}, {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid('s.audience')},"
     " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address,"
-    " h.base, h.oldest_epoch"
+    f" h.base, h.oldest_epoch, {_scopes('s.audience')}"
 )
 """Of session ``s``, its user ``u`` and client ``c``, and the head ``h``."""
 
@@ -44,13 +66,19 @@ SELECT_FACTS: Final = (
     " CROSS JOIN head h WHERE s.id = ?"
 )
 
+_ASKED: Final = "CAST(?3 AS TEXT)"
+
+SELECT_OPENING: Final = (
+    f"SELECT {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid(_ASKED)}, h.base, {_scopes(_ASKED)},"
+    " (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL)"
+    " FROM users u CROSS JOIN head h LEFT JOIN clients c ON c.id = ?2 WHERE u.id = ?1"
+)
+"""What a session that is about to open rests on: (user, client, audience); at the end how many he has at most."""
+
 _USER: Final = 20
 _CLIENT: Final = _USER + users.WIDTH
 REST: Final = _CLIENT + 5
 """Where what is neither session, user nor client begins."""
-
-WIDTH: Final = REST + 12
-"""How many columns the facts are."""
 
 
 def refusal_of(row: Row, now_ms: int) -> Refused | None:
@@ -62,41 +90,78 @@ def refusal_of(row: Row, now_ms: int) -> Refused | None:
         return Refused(reason="expired")
     if row[15] <= now_ms:
         return Refused(reason="idle")
-    if user_row[5] and (user_row[7] is None or user_row[7] > now_ms):
-        return Refused(reason="banned")
-    if row[3] < user_row[11]:
-        return Refused(reason="below_floor")
-    if client_row[4]:
-        return Refused(reason="client_disabled")
+    if (refusal := _refusal(user_row, client_row, row[3], now_ms)) is not None:
+        return refusal
     if row[REST + 2] < row[REST + 11]:
         return Refused(reason="epoch")
     return None
 
 
-async def read_live(tx: Transaction, row: Row) -> Live:
-    """The facts of *row* with what roles and APIs say to them.
-
-    These are read after the user: what they say is never older than the version that the token will bear.
-    """
-    carried: dict[str, str] = dict(await tx.all("SELECT name, scope FROM roles"))
-    audience = split(row[5])
-    marks = ", ".join("?" * len(audience))
-    scopes = await tx.all(f"SELECT scope FROM apis WHERE audience IN ({marks})", *audience)
-    return live_of(row, tx.ms, carried, [scope for (scope,) in scopes])
+def opening_refusal_of(row: Row, version: int, now_ms: int) -> Refused | None:
+    """Why no session opens on the facts of *row*, as ``SELECT_OPENING`` selects it, for a user read at *version*."""
+    return _refusal(row[: users.WIDTH], row[users.WIDTH : users.WIDTH + 5], version, now_ms)
 
 
-def live_of(row: Row, now_ms: int, carried: Mapping[str, str], api_scopes: Sequence[str]) -> Live:
-    """The facts of *row* as a record.
+def _refusal(user: Row, client: Row, version: int, now_ms: int) -> Refused | None:
+    if user[5] and (user[7] is None or user[7] > now_ms):
+        return Refused(reason="banned")
+    if version < user[11]:
+        return Refused(reason="below_floor")
+    if client[0] is None or client[4]:
+        return Refused(reason="client_disabled")
+    return None
+
+
+def live_of(row: Row, now_ms: int) -> Live:
+    """The facts of *row*, as ``FACTS`` selects it, as a record."""
+    session, user = session_of(row), users.read(row[_USER:_CLIENT], now_ms)
+    return _live(session, user, row[_CLIENT:REST], row[REST : REST + 2], row[REST + 10], row[REST + 12 :])
+
+
+def opening_of(row: Row, new: NewSession, origin: Origin, ends: tuple[int, ...], now_ms: int) -> Live:
+    """The facts of a session that opens now.
 
     Args:
-        row: as ``FACTS`` selects it.
+        row: as ``SELECT_OPENING`` selects it.
+        new, origin: what is asked for, and by whom.
+        ends: when it expires, when it does if nobody uses it, and when its newest token does.
         now_ms: the time.
-        carried: the scope of each role, of this user's at least.
-        api_scopes: the scope of each API the session is for.
     """
-    user = users.read(row[_USER:_CLIENT], now_ms)
-    session = session_of(row)
-    client, base = row[_CLIENT:REST], row[REST + 10]
+    width = users.WIDTH
+    now = datetime_of(now_ms)
+    seen = now_ms if new.kind == "login" else row[width - 1]
+    user = users.read((*row[: width - 1], seen), now_ms)
+    session = Session(
+        id=new.id,
+        user_id=new.user_id,
+        client_id=new.client_id,
+        version=new.version,
+        counter=0,
+        audience=new.audience,
+        scope=new.scope,
+        amr=new.amr,
+        auth_time=now,
+        device=new.device,
+        address=origin.address,
+        user_agent=origin.agent,
+        created_at=now,
+        last_used_at=now,
+        expires_at=datetime_of(ends[0]),
+        idle_expires_at=datetime_of(ends[1]),
+        ended_at=None,
+        end_reason=None,
+        kind=new.kind,
+        public_key=new.public_key,
+    )
+    rest = width + 5
+    return _live(
+        session, user, row[width:rest], row[rest : rest + 2], row[rest + 2], row[rest + 3 : rest + 5]
+    )
+
+
+def _live(session: Session, user: User, client: Row, signs: Row, base: int, scopes: Row) -> Live:
+    roles, apis = scopes
+    carried = dict([line.split(" ", 1) for line in roles.split("\n")]) if roles else {}
     if user.version < base:
         # After the brake a version below the base is one that no token may bear.
         user = msgspec.structs.replace(user, version=base)
@@ -111,16 +176,17 @@ def live_of(row: Row, now_ms: int, carried: Mapping[str, str], api_scopes: Seque
         ),
         session=session,
         granted=users.combine(user.roles, carried),
-        api_scope=_combine(api_scopes),
-        epoch=row[REST],
-        kid=row[REST + 1] or "",
+        api_scope=_combine(apis),
+        epoch=signs[0],
+        kid=signs[1] or "",
         base=base,
     )
 
 
-def _combine(api_scopes: Sequence[str]) -> tuple[str, ...]:
+def _combine(apis: str | None) -> tuple[str, ...]:
     # An API without a list of its own takes any scope.
-    return tuple(dict.fromkeys(w for scope in api_scopes for w in split(scope))) if all(api_scopes) else ()
+    scopes = apis.split("\n") if apis else [""]
+    return tuple(dict.fromkeys(split(" ".join(scopes)))) if all(scopes) else ()
 
 
 def session_of(row: Row) -> Session:

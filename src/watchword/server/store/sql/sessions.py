@@ -21,10 +21,21 @@ from watchword.server.store.records import (
     SessionRules,
 )
 from watchword.server.store.sql import users
-from watchword.server.store.sql.facts import COLUMNS, REST, SELECT_FACTS, read_live, refusal_of, session_of
+from watchword.server.store.sql.facts import (
+    COLUMNS,
+    REST,
+    SELECT_FACTS,
+    SELECT_OPENING,
+    live_of,
+    opening_of,
+    opening_refusal_of,
+    refusal_of,
+    session_of,
+)
 from watchword.server.store.sql.transaction import (
     CLOCK_ERROR,
     ENTRY_MARGIN,
+    Row,
     Transaction,
     join,
     milliseconds,
@@ -34,16 +45,14 @@ __all__ = [
     "advance",
     "end",
     "end_of_api",
+    "facts_to_open",
     "get",
     "insert",
     "list_live",
     "live",
     "open_session",
-    "refusal_to_open",
     "sweep",
 ]
-
-"""How long the row of an ended session is kept for the audit."""
 
 LEEWAY: Final = int((ENTRY_MARGIN + CLOCK_ERROR).total_seconds() * 1000)
 """Milliseconds past its end for which a token may still be accepted somewhere."""
@@ -59,62 +68,55 @@ async def open_session(
     tx: Transaction, new: NewSession, rules: SessionRules, origin: Origin
 ) -> Opened | Refused:
     """Insert a session after reading again everything its tokens will vouch for."""
-    if (refusal := await refusal_to_open(tx, new)) is not None:
-        return refusal
-    surplus = await _surplus(tx, new.user_id, rules.maximum_per_user)
-    await insert(
-        tx, new, origin, tx.now + rules.lifetime, tx.now + rules.idle, tx.now + rules.access_lifetime
-    )
+    row = await facts_to_open(tx, new)
+    if isinstance(row, Refused):
+        return row
+    ends = tuple(milliseconds(tx.now + span) for span in (rules.lifetime, rules.idle, rules.access_lifetime))
+    crowded = row[-1] >= rules.maximum_per_user
+    surplus = await _surplus(tx, new.user_id, rules.maximum_per_user) if crowded else []
+    live = await insert(tx, new, row, origin, ends)
     await tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
     await tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
     for session_id, token_expires_at in surplus:
         await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
         await _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
-    row = await tx.one(SELECT_FACTS, new.id)
-    assert row is not None
-    return Opened(live=await read_live(tx, row), evicted=tuple(session_id for session_id, _ in surplus))
+    return Opened(live=live, evicted=tuple(session_id for session_id, _ in surplus))
 
 
-async def refusal_to_open(tx: Transaction, new: NewSession) -> Refused | None:
-    """Why *new* must not begin; the user is held from here on."""
+async def facts_to_open(tx: Transaction, new: NewSession) -> Row | Refused:
+    """What *new* would rest on, as ``SELECT_OPENING`` selects it, or why it must not begin; the user is held now."""
     for audience in new.apis:
         # Whoever deletes it waits, and then finds this session.
         await tx.connection.hold("SELECT 1 FROM apis WHERE audience = ? FOR KEY SHARE", (audience,))
         if await tx.one("SELECT 1 FROM apis WHERE audience = ?", audience) is None:
             return Refused(reason="api_deleted")
     await tx.hold_user(new.user_id)
-    user = await users.get(tx, new.user_id)
-    if user is None:
+    row = await tx.one(SELECT_OPENING, new.user_id, new.client_id, join(new.audience))
+    if row is None:
         return Refused(reason="unknown")
-    if user.banned:
-        return Refused(reason="banned")
-    if new.version < user.floor:
-        return Refused(reason="below_floor")
-    client = await tx.one("SELECT disabled FROM clients WHERE id = ?", new.client_id)
-    if client is None or client[0]:
-        return Refused(reason="client_disabled")
-    return None
+    return opening_refusal_of(row, new.version, tx.ms) or row
 
 
-async def insert(
-    tx: Transaction,
-    new: NewSession,
-    origin: Origin,
-    expires_at: datetime,
-    idle_expires_at: datetime,
-    token_expires_at: datetime,
-) -> None:
-    """Write the row of a session that begins."""
+async def insert(tx: Transaction, new: NewSession, row: Row, origin: Origin, ends: tuple[int, ...]) -> Live:
+    """Write the row of a session that begins.
+
+    Args:
+        tx: the transaction.
+        new, row: what is asked for, and what it rests on.
+        origin: who asks.
+        ends: when it expires, when it does if nobody uses it, and when its newest token does.
+    """
+    live = opening_of(row, new, origin, ends, tx.ms)
     await tx.run(
         "INSERT INTO sessions (id, user_id, client_id, version, epoch, counter, secret_digest, audience, scope, amr,"
-        " auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
-        " token_expires_at, kind, public_key)"
-        " VALUES (?, ?, ?, ?, (SELECT epoch FROM head), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        new.id, new.user_id, new.client_id, new.version, new.secret_digest, join(new.audience),
+        " auth_time, device, address, user_agent, created_at, last_used_at, kind, public_key, expires_at,"
+        " idle_expires_at, token_expires_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?10, ?10, ?14, ?15, ?16, ?17, ?18)",
+        new.id, new.user_id, new.client_id, new.version, live.epoch, new.secret_digest, join(new.audience),
         None if new.scope is None else join(new.scope), join(new.amr), tx.ms, new.device, origin.address,
-        (origin.user_agent or "")[:300] or None, tx.ms, tx.ms, milliseconds(expires_at),
-        milliseconds(idle_expires_at), milliseconds(token_expires_at), new.kind, new.public_key,
+        origin.agent, new.kind, new.public_key, *ends,
     )  # fmt: skip
+    return live
 
 
 async def advance(
@@ -146,7 +148,7 @@ async def advance(
     )  # fmt: skip
     moved = list(row)
     moved[4], moved[13], moved[15] = counter + 1, tx.ms, milliseconds(tx.now + rules.idle)
-    return Advanced(live=await read_live(tx, tuple(moved)))
+    return Advanced(live=live_of(tuple(moved), tx.ms))
 
 
 async def _repeat(
@@ -172,7 +174,7 @@ async def _repeat(
         client_id=row[2],
         detail={"first_address": row[REST + 9], "behind": behind},
     )
-    return Advanced(live=await read_live(tx, row), repeated=True)
+    return Advanced(live=live_of(row, tx.ms), repeated=True)
 
 
 async def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
@@ -193,7 +195,7 @@ async def live(tx: Transaction, session_id: str) -> Live | Refused:
     row = await tx.one(SELECT_FACTS, session_id)
     if row is None:
         return Refused(reason="unknown")
-    return refusal_of(row, tx.ms) or await read_live(tx, row)
+    return refusal_of(row, tx.ms) or live_of(row, tx.ms)
 
 
 async def list_live(tx: Transaction, user_id: str, kind: SessionKind) -> list[Session]:

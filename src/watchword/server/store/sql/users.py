@@ -47,6 +47,7 @@ COLUMNS = (
     " u.password_digest, u.version, u.floor, u.created_at, u.updated_at, u.last_login_at"
 )
 WIDTH = 15
+"""How many they are; the last one is the last log-in."""
 
 
 def read(row: tuple[Any, ...], now_ms: int) -> User:
@@ -205,7 +206,7 @@ async def granted(tx: Transaction, roles: tuple[str, ...]) -> tuple[str, ...]:
 
 def combine(roles: tuple[str, ...], carried: Mapping[str, str]) -> tuple[str, ...]:
     """The same, of roles whose scope has been read."""
-    return tuple(dict.fromkeys(word for role in roles for word in split(carried.get(role, ""))))
+    return tuple(dict.fromkeys(split(" ".join([carried.get(role, "") for role in roles]))))
 
 
 async def set_password(
