@@ -29,7 +29,7 @@ PASSWORD: Final = "nine-slow-lanterns"
 _SECRET: Final = bytes(range(SECRET_SIZE))
 
 HASH: Final = {
-    "test": PasswordHasher(time_cost=1, memory_cost=64, parallelism=1),
+    "test": PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
     "standard": PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1),
 }
 """The hash profiles of the server: one that costs nearly nothing, and the one for people."""

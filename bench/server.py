@@ -151,7 +151,7 @@ def _costs(operations: Sequence[Operation], results: dict[str, list[Load]], conn
             " alternated turns. *CPU µs* is what the server's process used for an answer, all its threads together."
             " The guarded application is hello-world behind `watchword.frameworks.asgi.protect` with a live feed."
             " Refresh and log-in write to SQLite with `synchronous=FULL` and are answered after the commit is"
-            f" durable; they go over {_USERS} sessions and users. *Without the hash* means Argon2id at 64 KiB x 1"
+            f" durable; they go over {_USERS} sessions and users. *Without the hash* means Argon2id at 8 KiB x 1"
             " instead of 19 MiB x 2: what a log-in costs beside its hash. Request log lines are off on both sides.",
         ),
     )

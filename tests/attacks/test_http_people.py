@@ -132,7 +132,7 @@ class TestHash:
         where = {"database": f"sqlite:///{tmp_path}/watchword.db"}
         async with open_stage(**where) as stage:
             ada = await stage.somebody()
-        assert digest().startswith("$argon2id$v=19$m=64,")
+        assert digest().startswith("$argon2id$v=19$m=8,")
         async with open_stage(**where, password_hash="standard") as stage:
             await stage.login(ada)
             first = digest()
