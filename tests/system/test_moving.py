@@ -68,11 +68,12 @@ class TestTables:
 
 class TestMove:
     def test_there_and_back(self, tmp_path: Path, postgres: Cluster) -> None:
-        """Every row arrives; sessions go on at the other place and, back again, at the first."""
+        """Every row arrives; sessions and API keys go on at the other place and, back again, at the first."""
         shared = asyncio.run(postgres.place())
         first, last = f"sqlite:///{tmp_path / 'first.db'}", f"sqlite:///{tmp_path / 'last.db'}"
         server = serve(tmp_path / "server", first, WATCHWORD_ISSUER=ISSUER)
         user, banned = server.newcomer(), server.newcomer(name="Zo\u00eb")
+        key = server.http.post("/auth/api-keys", json={"name": "deploy"}, headers=user.bearer).json()["key"]
         server.manage("user", "ban", banned.email, "--reason", "test")
         assert server.process.stop() == 0
         before = contents(tmp_path / "first.db")
@@ -80,6 +81,7 @@ class TestMove:
         moved = serve(tmp_path / "moved", shared, WATCHWORD_ISSUER=ISSUER)
         assert refresh(moved, user) == 200
         assert moved.http.get("/auth/me", headers=user.bearer).json()["email"] == user.email
+        assert moved.http.post("/auth/token", json={"api_key": key}).status_code == 200
         assert refresh(moved, banned) == 401
         assert moved.process.stop() == 0
         moved.manage("db", "move", shared, last)

@@ -152,6 +152,22 @@ class TestWorkers:
             for guard in guards:
                 guard.close()
 
+    def test_either_trades_an_api_key(self, lasting: Server) -> None:
+        """Made by the one, traded by both, ended by either: one row, whoever writes."""
+        user = lasting.newcomer()
+        body = {"name": "deploy"}
+        made = httpx2.post(f"{lasting.url}/auth/api-keys", json=body, headers=user.bearer).json()
+
+        def trade() -> int:
+            return httpx2.post(f"{lasting.url}/auth/token", json={"api_key": made["key"]}).status_code
+
+        assert {trade() for _ in range(12)} == {200}
+        (listed,) = httpx2.get(f"{lasting.url}/auth/api-keys", headers=user.bearer).json()["items"]
+        assert listed["last_used_at"] is not None
+        ended = httpx2.delete(f"{lasting.url}/auth/api-keys/{made['id']}", headers=user.bearer)
+        assert ended.status_code == 204
+        assert {trade() for _ in range(12)} == {401}
+
     def test_one_that_is_killed_is_replaced(self, lasting: Server) -> None:
         """Nobody is refused meanwhile, and before long there are two again; the second time it takes twice as long."""
         user = lasting.newcomer()

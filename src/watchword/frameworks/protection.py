@@ -114,8 +114,8 @@ class Protection:
     ) -> Principal | None:
         """Who is calling, when he may; ``None`` for a caller without credentials where that is allowed.
 
-        Only a route with ``fresh``, or a guard that introspects when stale, ever waits for an answer of
-        the issuer; and only for a caller whose token is good by what is known already.
+        Only a route with ``fresh``, or a guard that introspects when stale, ever waits for an answer of the issuer,
+        and only for a caller whose token is good by what is known already; and so does the first use of a key.
 
         Args:
             header: the value of ``Authorization``, every value where there were several, ``None`` without one.

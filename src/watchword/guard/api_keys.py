@@ -9,7 +9,7 @@ from watchword.guard.credentials import Header, api_key_of, credentials_of
 from watchword.guard.exchange import Exchange
 from watchword.guard.principal import Principal
 from watchword.guard.verifier import Verifier
-from watchword.protocol.api_key import is_api_key, parse_api_key
+from watchword.protocol.api_key import parse_api_key
 
 __all__ = ["ApiKeys"]
 
@@ -49,8 +49,6 @@ class ApiKeys:
         Raises:
             InvalidToken, TemporarilyUnavailable: as ``authenticate``.
         """
-        if type(header) is str and header.startswith("Bearer ") and not is_api_key(header[7:]):
-            return
         try:
             key = api_key_of(credentials_of(header))
         except WatchwordError:

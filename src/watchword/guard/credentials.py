@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from watchword.errors import InvalidToken, MissingCredentials
-from watchword.protocol.api_key import is_api_key
+from watchword.protocol.api_key import PREFIX, is_api_key
 from watchword.protocol.basic import parse_basic
 from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorization
 
-__all__ = ["Header", "api_key_of", "credentials_of", "text_of"]
+__all__ = ["Header", "api_key_of", "credentials_of", "may_be_api_key", "text_of"]
 
 Header = str | bytes | Sequence[str | bytes] | None
 """The value of ``Authorization``, every value where there were several, ``None`` without one."""
@@ -44,6 +44,13 @@ def credentials_of(header: Header) -> Credentials:
     if header is None:
         raise MissingCredentials
     return parse_authorization((header,) if isinstance(header, str | bytes) else header)
+
+
+def may_be_api_key(header: Header) -> bool:
+    """Whether a look at *header* is worth while: of a plain bearer token the first letters tell."""
+    return header is not None and not (
+        type(header) is str and header.startswith("Bearer ") and not header.startswith(PREFIX, 7)
+    )
 
 
 def api_key_of(credentials: Credentials) -> str | None:

@@ -1,7 +1,7 @@
 """The guard: verifies access tokens inside an API, and hears within milliseconds which of them died.
 
-It asks nobody at the time of a request. One background thread a process keeps the issuer's keys and
-its revocation feed; a verification reads what is there.
+A token is verified without asking anybody: one background thread a process keeps the issuer's keys and its
+revocation feed. A key that is met for the first time is asked about, once in the life of the token it stands for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
 from watchword.guard.arguments import check_arguments
 from watchword.guard.cookie import TokenCookie
-from watchword.guard.credentials import Header, api_key_of, credentials_of, text_of
+from watchword.guard.credentials import Header, api_key_of, credentials_of, may_be_api_key, text_of
 from watchword.guard.offline import Offline, offline_health, parse_keys
 from watchword.guard.principal import Principal
 from watchword.guard.request import Request
@@ -281,7 +281,7 @@ class Guard:
         await self.ready()
         if header is None and request is not None and self._signed is not None:
             await self._signed.prepare(request)
-        elif header is not None and self._api_keys is not None:
+        elif self._api_keys is not None and may_be_api_key(header):
             await self._api_keys.prepare(header)
 
     async def ready(self) -> None:

@@ -145,6 +145,36 @@ async def what_kills_its_user_kills_it(exam: Exam) -> None:
     assert [await why_not(exam, key) for key in keys] == ["ended"] * 3 + ["unknown"]
 
 
+async def a_restored_store_ends_it_unless_sessions_are_kept(exam: Exam) -> None:
+    """A key made after the backup is unknown; one from before is a session as every other."""
+    await exam.ring()
+    ada = await exam.user()
+    for keep in (True, False):
+        key = await add(exam, ada)
+        head = await exam.store.revocations.head()
+        fresh = (exam.key(f"{keep}1", "active"), exam.key(f"{keep}2"))
+        seen = (head.epoch + 1, head.sequence + 1)
+        await exam.store.revocations.open_epoch(seen, fresh, ORIGIN, keep_sessions=keep)
+        found = await use(exam, key)
+        assert isinstance(found, Live) == keep
+        assert not isinstance(found, Live) or found.kid == f"{keep}1"
+
+
+async def no_token_outlives_its_end_untold(exam: Exam) -> None:
+    """Used and ended at the same moment on all nodes: where anybody was let in, the log names it."""
+    ada = await exam.user()
+    for _ in range(exam.rounds):
+        key = await add(exam, ada, maximum=1000)
+        said = await asyncio.gather(
+            *(use(exam, key, node=n) for n in range(4)),
+            exam.store.sessions.end(key, "revoked", ORIGIN),
+            *(use(exam, key, node=n) for n in range(4)),
+        )
+        told = key in {entry.id for entry in await exam.entries()}
+        assert told or not any(isinstance(one, Live) for one in said)
+        assert await why_not(exam, key) == "ended"
+
+
 async def who_may_have_none_gets_none(exam: Exam) -> None:
     """A banned user, a proof from below the floor, a session that is over, an API that is gone."""
     ada, bob = await exam.user(), await exam.user()
@@ -186,6 +216,8 @@ CASES: Final[tuple[Case, ...]] = (
     its_use_is_written_once_in_a_token_s_life,
     its_end_is_told_while_a_token_of_it_may_live,
     what_kills_its_user_kills_it,
+    a_restored_store_ends_it_unless_sessions_are_kept,
+    no_token_outlives_its_end_untold,
     who_may_have_none_gets_none,
     one_too_many_is_refused,
 )
