@@ -1,4 +1,4 @@
-"""The two hottest intentions as one statement each: a refresh in the usual case, and whether a session lives."""
+"""The hottest intentions as a statement each: refreshes and log-ins in the usual case, and whether a session lives."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from watchword.server.store.intentions import Engine
+from watchword.server.store.postgres_logins import OPEN, Opening
 from watchword.server.store.postgres_queue import Queue
 from watchword.server.store.records import (
     Advanced,
     Live,
+    NewSession,
+    Opened,
     Origin,
     PresentedRefreshToken,
     Refused,
@@ -76,9 +79,25 @@ class PostgresShortcut:
 
     engine: Engine
     _refreshes: Queue[_Spending, Advanced] = field(init=False, repr=False)
+    _logins: Queue[Opening, Opened] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_refreshes", Queue(self._spend))
+        object.__setattr__(self, "_logins", Queue(self._begin))
+
+    async def open(self, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | None:
+        """Open a session that nothing stands in the way of, together with whoever else logs in meanwhile."""
+        if len(new.apis) > 1:
+            return None
+        return await self._logins.ask(new.user_id, Opening(new, rules, origin))
+
+    async def _begin(self, asked: Mapping[str, Opening]) -> Mapping[str, Opened]:
+        async def begin(tx: Transaction) -> Mapping[str, Opened]:
+            columns = zip(*(opening.columns(tx.now) for opening in asked.values()), strict=True)
+            rows = await tx.all(OPEN, tx.ms, *map(list, columns))
+            return {row[1]: Opened(live=live_of(row, tx.ms)) for row in rows}
+
+        return await self.engine.read(begin)
 
     async def advance(
         self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
