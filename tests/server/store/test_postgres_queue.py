@@ -1,4 +1,4 @@
-"""Refreshes that travel together in one statement: each has an outcome of its own, whatever becomes of the others."""
+"""Refreshes and log-ins that travel together: each has an outcome of its own, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Sequence
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from tests.server.store.conftest import waits
 from watchword.errors import TemporarilyUnavailable
 from watchword.server.store.conformance import Exam
 from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, secret_of
-from watchword.server.store.records import Advance, Advanced, PresentedRefreshToken, Refused, Replayed
+from watchword.server.store.records import (
+    Advance,
+    Advanced,
+    Opened,
+    PresentedRefreshToken,
+    Refused,
+    Replayed,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -21,6 +29,14 @@ CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE EXCE
 CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
 WHEN (new.id = '%s') EXECUTE FUNCTION refuse();
 """
+
+PAUSE = """
+CREATE FUNCTION pause() RETURNS BOOLEAN LANGUAGE sql VOLATILE
+AS $$ SELECT pg_advisory_xact_lock_shared(7) IS NOT NULL $$;
+ALTER TABLE clients RENAME TO all_clients;
+CREATE VIEW clients AS SELECT * FROM all_clients WHERE pause();
+"""
+"""Whoever looks at a client waits as long as somebody holds lock 7."""
 
 
 async def sessions(exam: Exam, count: int) -> list[str]:
@@ -41,7 +57,7 @@ async def counters(exam: Exam, ids: Sequence[str]) -> list[int]:
     return [session.counter for session in found if session is not None]
 
 
-class TestTogether:
+class TestRefreshes:
     async def test_a_crowd_is_one_statement(self, exam: Exam, operator: asyncpg.Connection) -> None:
         """Twenty refreshes at once are one transaction, and each has its own answer."""
         ids = await sessions(exam, 20)
@@ -137,3 +153,89 @@ class TestTogether:
             assert told[0] is not told[1]
         assert all(isinstance(outcome, Advanced) for outcome in await asyncio.gather(*later))
         assert await counters(exam, ids) == [0, 0, 1, 1]
+
+
+class TestLogins:
+    async def test_a_crowd_is_one_statement(self, exam: Exam, operator: asyncpg.Connection) -> None:
+        """Twenty log-ins at once are one transaction, each with its row, its event and its answer."""
+        users = [await exam.user() for _ in range(20)]
+        news = [exam.new_session(user) for user in users]
+        told = await asyncio.gather(*(exam.store.sessions.open(new, RULES, ORIGIN) for new in news))
+        for user, new, outcome in zip(users, news, told, strict=True):
+            assert isinstance(outcome, Opened)
+            assert outcome.live == await exam.store.sessions.live(new.id)
+            assert (outcome.live.user.id, outcome.live.session.id) == (user.id, new.id)
+            assert outcome.live.user.last_login_at == exam.clock.now()
+        events = await exam.events("session.opened")
+        assert {(event.user_id, event.session_id) for event in events} == {
+            (new.user_id, new.id) for new in news
+        }
+        assert {(event.actor, event.address, event.user_agent, event.client_id) for event in events} == {
+            (ORIGIN.actor, ORIGIN.address, ORIGIN.user_agent, CLIENT)
+        }
+        written = "SELECT xmin FROM sessions UNION SELECT xmin FROM events WHERE type = 'session.opened'"
+        assert len(await operator.fetch(written)) == 1
+
+    async def test_everybody_has_his_own_outcome(self, exam: Exam) -> None:
+        """In, in at the cost of another session, banned, unknown, with a password of before: all at once."""
+        ada, bob, eve, joe = [await exam.user() for _ in range(4)]
+        old = await exam.session(bob)
+        await exam.store.users.ban(eve.id, None, None, ORIGIN)
+        await exam.store.users.log_out_everywhere(joe.id, "logout", ORIGIN)
+        nobody = replace(exam.new_session(ada), user_id="usr_nobody")
+        one = replace(RULES, maximum_per_user=1)
+        news = [*map(exam.new_session, (ada, bob, eve, joe)), nobody]
+        told = await asyncio.gather(*(exam.store.sessions.open(new, one, ORIGIN) for new in news))
+        opened = [outcome.evicted for outcome in told if isinstance(outcome, Opened)]
+        assert opened == [(), (old,)]
+        assert told[2:] == [
+            Refused(reason="banned"),
+            Refused(reason="below_floor"),
+            Refused(reason="unknown"),
+        ]
+
+    async def test_who_waits_for_a_user_keeps_nobody(self, exam: Exam, operator: asyncpg.Connection) -> None:
+        """Somebody works on one of them: he comes in afterwards, the others at once."""
+        users = [await exam.user() for _ in range(3)]
+        news = list(map(exam.new_session, users))
+        async with operator.transaction():
+            await operator.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", users[1].id)
+            first, waiting, last = (
+                asyncio.ensure_future(exam.store.sessions.open(new, RULES, ORIGIN)) for new in news
+            )
+            async with asyncio.timeout(20):
+                assert all(isinstance(outcome, Opened) for outcome in await asyncio.gather(first, last))
+            assert not waiting.done()
+        assert isinstance(await waiting, Opened)
+
+    async def test_what_changed_since_the_statement_began_is_seen(
+        self, exam: Exam, operator: asyncpg.Connection, place: str
+    ) -> None:
+        """A log-in at another node that came between its beginning and the user's row counts against the maximum."""
+        ada, bob = await exam.user(), await exam.user()
+        earlier = await exam.session(ada)
+        await operator.execute(PAUSE)
+        new = exam.new_session(bob)
+        async with operator.transaction():
+            await operator.execute("SELECT pg_advisory_xact_lock(7)")
+            rules = replace(RULES, maximum_per_user=1)
+            told = asyncio.ensure_future(exam.store.sessions.open(new, rules, ORIGIN))
+            await waits(operator)
+            # What a log-in writes, by somebody who need not wait.
+            other = await asyncpg.connect(place)
+            columns = (
+                "client_id, version, epoch, counter, secret_digest, audience, amr, auth_time, created_at,"
+                " last_used_at, expires_at, idle_expires_at, token_expires_at"
+            )
+            await other.execute(
+                f"INSERT INTO sessions (id, user_id, {columns}) SELECT 'ses_between', $1, {columns} FROM sessions"
+                " WHERE id = $2",
+                bob.id,
+                earlier,
+            )
+            await other.execute("UPDATE users SET last_login_at = last_login_at WHERE id = $1", bob.id)
+            await other.close()
+        opened = await told
+        assert isinstance(opened, Opened)
+        assert opened.evicted == ("ses_between",)
+        assert [session.id for session in await exam.store.sessions.list(bob.id)] == [new.id]

@@ -186,12 +186,15 @@ async def a_later_epoch_tells_of_a_roll_back_too(exam: Exam) -> None:
 
 async def a_disabled_client_rests_its_sessions(exam: Exam) -> None:
     """Nothing is handed out while it is disabled; its tokens are dead for good, its sessions are not."""
-    session = await exam.session(await exam.user())
+    ada = await exam.user()
+    session = await exam.session(ada)
     disabled = await exam.store.clients.disable(CLIENT, ORIGIN)
     assert disabled is not None
     assert disabled.version == disabled.floor > 0
     assert await exam.store.clients.disable(CLIENT, ORIGIN) == disabled
     assert await exam.advance(session, 0) == Refused(reason="client_disabled")
+    opened = await exam.store.sessions.open(exam.new_session(ada), RULES, ORIGIN)
+    assert opened == Refused(reason="client_disabled")
     assert await exam.why_dead(session) == "client_disabled"
     (entry,) = await exam.entries()
     assert (entry.kind, entry.id, entry.below) == ("client", CLIENT, disabled.floor)
