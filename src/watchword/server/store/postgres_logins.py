@@ -15,9 +15,9 @@ __all__ = ["OPEN", "Opening"]
 OPEN: Final = (
     "WITH asked AS ("
     " SELECT a.*, u.n FROM unnest((SELECT ?2::text[]), ?3::text[], ?4::text[], ?5::bigint[], ?6::bytea[], ?7::text[],"
-    "  ?8::text[], ?9::text[], ?10::text[], ?11::text[], ?12::text[], ?13::text[], ?14::bigint[], ?15::bigint[],"
-    "  ?16::bigint[], ?17::bigint[], ?18::text[], ?19::text[]) AS a (user_id, id, client_id, version,"
-    "  digest, audience, scope, amr, kind, device, address, user_agent, expires, idle, access, maximum, api, actor)"
+    "  ?8::text[], ?9::text[], ?10::text[], ?11::text[], ?12::text[], ?13::bigint[], ?14::bigint[], ?15::bigint[],"
+    "  ?16::bigint[], ?17::text[], ?18::text[]) AS a (user_id, id, client_id, version,"
+    "  digest, audience, scope, amr, device, address, user_agent, expires, idle, access, maximum, api, actor)"
     " CROSS JOIN LATERAL (SELECT xmin AS held, n, floor, banned, banned_until FROM users WHERE id = a.user_id LIMIT 1"
     "  FOR NO KEY UPDATE SKIP LOCKED) u"
     " CROSS JOIN LATERAL (SELECT xmin AS seen FROM users WHERE id = a.user_id LIMIT 1) before"
@@ -34,7 +34,7 @@ OPEN: Final = (
     "   auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
     "   token_expires_at, kind)"
     "  SELECT id, user_id, client_id, version, (SELECT epoch FROM head), 0, digest, audience, scope, amr,"
-    "   ?1, device, address, user_agent, ?1, ?1, expires, idle, access, kind FROM asked RETURNING *)"
+    "   ?1, device, address, user_agent, ?1, ?1, expires, idle, access, 'login' FROM asked RETURNING *)"
     f" SELECT {FACTS} FROM s JOIN u ON u.id = s.user_id"
     " JOIN clients c ON c.id = s.client_id CROSS JOIN head h"
 )
@@ -48,7 +48,7 @@ left out, as is whoever would have too many sessions: a transaction of his own d
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session about to open."""
+    """A log-in about to open a session."""
 
     new: NewSession
     rules: SessionRules
@@ -59,7 +59,7 @@ class Opening:
         new, rules, origin = self.new, self.rules, self.origin
         return (
             new.user_id, new.id, new.client_id, new.version, new.secret_digest, join(new.audience),
-            None if new.scope is None else join(new.scope), join(new.amr), new.kind, new.device, origin.address,
+            None if new.scope is None else join(new.scope), join(new.amr), new.device, origin.address,
             (origin.user_agent or "")[:300] or None, milliseconds(now + rules.lifetime),
             milliseconds(now + rules.idle), milliseconds(now + rules.access_lifetime), rules.maximum_per_user,
             new.apis[0] if new.apis else None, origin.actor,

@@ -87,7 +87,7 @@ class PostgresShortcut:
 
     async def open(self, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | None:
         """Open a session that nothing stands in the way of, together with whoever else logs in meanwhile."""
-        if len(new.apis) > 1:
+        if new.kind != "login" or len(new.apis) > 1:
             return None
         return await self._logins.ask(new.user_id, Opening(new, rules, origin))
 
