@@ -20,6 +20,7 @@ from watchword.protocol.challenge import holds_token, parse_authorization
 from watchword.protocol.metadata import check_issuer_url
 from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.protocol.scope import parse_scope
+from watchword.protocol.signature import RequestSigner, parse_signature
 from watchword.server.tokens.refresh_token import RefreshTokenCodec, session_id
 
 
@@ -52,6 +53,9 @@ FEED = RevocationList(
 CODEC = RefreshTokenCodec({1: bytes(32), 2: bytes(range(32))})
 REFRESH = CODEC.mint(1, session_id(bytes(16)), 7, bytes(range(16)))
 API_KEY = ApiKey(bytes(range(16)), bytes(range(16))).text()
+SIGNED = RequestSigner(private("EdDSA"), "ses_1", now=lambda: NOW, token_bytes=bytes).sign(
+    "GET", "https://api.example.com/me"
+)
 GUARD = Guard(ISSUER, keys=public("HS256"), clock=lambda: NOW)
 JWKS = json.dumps({"keys": [private(name).public_jwk() for name in ("ES256", "EdDSA", "RS256")]}).encode()
 
@@ -129,6 +133,14 @@ PARSERS: dict[str, Parser] = {
     "refresh token": Parser(_latin(CODEC.parse), (REFRESH.encode(),), 3),
     "parse_api_key": Parser(
         _latin(parse_api_key), (API_KEY.encode(), ApiKey(bytes(16), bytes(16)).text().encode()), 3
+    ),
+    "parse_signature": Parser(
+        lambda given: parse_signature([given.decode("latin-1")], [SIGNED["Signature"]]),
+        (
+            SIGNED["Signature-Input"].encode(),
+            b'a=("@method";req "x";key="y");created=1;tag="watchword", b=?1',
+        ),
+        5,
     ),
     "parse_scope": Parser(_latin(parse_scope), (b"a b c", b"salaries:read payments:write"), 10),
     "check_issuer_url": Parser(
