@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.guard.host import Running, running
 from tests.guard.stage import until
+from tests.server.stage import GROUNDS, ground_of
 from watchword import Guard, InvalidToken
 from watchword.server.store.records import Origin
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running() as found:
+@pytest.fixture(scope="module", params=GROUNDS)
+def server(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """On every ground: what a log-in and a death write arrives by its feed."""
+    with running(**asyncio.run(ground_of(request, request.param))) as found:
         yield found
 
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,30 +17,32 @@ import pytest
 
 from tests.model.ear import Ear
 from tests.model.world import World
-from tests.server.stage import ISSUER, SECRET, Clock
+from tests.server.stage import GROUNDS, ISSUER, SECRET, Backup, Clock, ground_of
 from watchword.server.services import Services, open_services
 from watchword.server.settings import Settings
 
 FEW = 50
 PARTS = 4
+SHARED = 10
+"""Seeds of each ground that nodes share, where a step costs a way to the database and back."""
 MANY = 10_000
 RESTORES = 8
 SEED = os.environ.get("WATCHWORD_MODEL_SEED")
 
 
 @asynccontextmanager
-async def serving(random: Random, clock: Clock, database: str) -> AsyncIterator[Services]:
+async def serving(random: Random, clock: Clock, ground: dict[str, str]) -> AsyncIterator[Services]:
     """A server whose every random byte comes from the seed."""
     settings = Settings.load(
         {
             "issuer": ISSUER,
-            "database": f"sqlite:///{database}",
             "secret": SECRET,
             "feed": "full",
             "password_hash": "test",
             "claims": "admin=admin",
             "max_sessions_per_user": "3",
             "login_attempts_per_account": "0",
+            **ground,
         }
     )
     async with open_services(
@@ -103,10 +103,18 @@ def cast(world: World, act: str) -> None:
     start(f"{act} network", world.network(random.randint(15, 30)))
 
 
-async def play(seed: int) -> World:
-    """One run in memory."""
+Ground = Callable[[], Coroutine[Any, Any, dict[str, str]]]
+"""Makes an empty database, and says how it is named in the settings."""
+
+
+async def memory() -> dict[str, str]:
+    return {"database": "sqlite:///:memory:"}
+
+
+async def play(seed: int, ground: Ground = memory) -> World:
+    """One run."""
     random, clock = Random(seed), Clock()
-    async with serving(random, clock, ":memory:") as services:
+    async with serving(random, clock, await ground()) as services:
         world = World(random, clock, guards_of(random, clock))
         world.open(services)
         await world.populate(random.randint(1, 2))
@@ -118,28 +126,26 @@ async def play(seed: int) -> World:
     return world
 
 
-async def play_restore(seed: int, folder: Path) -> World:
-    """One run on a file, of which a copy is made and put back: announced or not, sessions kept or not."""
+async def play_restore(seed: int, folder: Path, ground: Ground | None = None) -> World:
+    """One run of which a copy is made and put back: announced or not, sessions kept or not."""
     random, clock = Random(seed), Clock()
-    live, copy = folder / f"{seed}.db", folder / f"{seed}.copy"
+    settings = {"database": f"sqlite:///{folder / f'{seed}.db'}"} if ground is None else await ground()
+    backup = Backup(settings, folder / f"{seed}.copy")
     guards = guards_of(random, clock)
-    async with serving(random, clock, str(live)) as services:
+    async with serving(random, clock, settings) as services:
         world = World(random, clock, guards)
         world.open(services)
         await world.populate(1)
         cast(world, "first")
         await world.scheduler.run()
-        with closing(sqlite3.connect(live)) as now, closing(sqlite3.connect(copy)) as then:
-            now.backup(then)
+        await backup.make()
         clock.forward(minutes=random.choice((1, 4)))
         cast(world, "second")
         await world.scheduler.run()
         await world.check_all_heard()
         cursor = services.feed.cursors.mint(services.feed.epoch, services.feed.sequence)
-    for suffix in ("-wal", "-shm"):
-        live.with_name(live.name + suffix).unlink(missing_ok=True)
-    shutil.copy(copy, live)
-    async with serving(random, clock, str(live)) as services:
+    await backup.put_back()
+    async with serving(random, clock, settings) as services:
         world.open(services)
         if random.random() < 0.5:
             await services.feed.restored(keep_sessions=random.random() < 0.5)
@@ -186,9 +192,24 @@ class TestModel:
         for seed in seeds(RESTORES):
             replayed(seed, play_restore(seed, tmp_path))
 
-    def test_a_seed_plays_the_same_again(self) -> None:
+    @pytest.mark.parametrize("kind", GROUNDS[1:])
+    def test_nodes_share_what_it_stands_on(
+        self, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> None:
+        """The same on PostgreSQL, which decides by locks where SQLite has one writer, and with Valkey beside it."""
+
+        def ground() -> Coroutine[Any, Any, dict[str, str]]:
+            return ground_of(request, kind)
+
+        for seed in seeds(SHARED, GROUNDS.index(kind)):
+            replayed(seed, play(seed, ground))
+        for seed in seeds(2, GROUNDS.index(kind)):
+            replayed(seed, play_restore(seed, tmp_path, ground))
+
+    @pytest.mark.parametrize("kind", GROUNDS)
+    def test_a_seed_plays_the_same_again(self, kind: str, request: pytest.FixtureRequest) -> None:
         """What a failing seed did, it does again."""
-        one, other = (replayed(7, play(7)) for _ in range(2))
+        one, other = (replayed(7, play(7, lambda: ground_of(request, kind))) for _ in range(2))
         assert [(h.kind, h.spared, h.roles) for h in one.oracle.happened] == [
             (h.kind, h.spared, h.roles) for h in other.oracle.happened
         ]
@@ -201,3 +222,10 @@ class TestModel:
             replayed(seed, play(seed))
             if seed % 20 == 0:
                 replayed(seed, play_restore(seed, tmp_path))
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("kind", GROUNDS[1:])
+    def test_five_hundred_seeds_of_nodes(self, kind: str, request: pytest.FixtureRequest) -> None:
+        """The same, on what nodes share."""
+        for seed in seeds(500):
+            replayed(seed, play(seed, lambda: ground_of(request, kind)))

@@ -78,7 +78,18 @@ class World:
             services.login,
             users=self.users,
             sessions=self.sessions,
+            targets=replace(
+                services.login.targets,
+                apis=Paused(store.apis, self.scheduler),  # type: ignore[arg-type]
+                roles=Paused(store.roles, self.scheduler),  # type: ignore[arg-type]
+            ),
+            events=Paused(store.events, self.scheduler),  # type: ignore[arg-type]
             passwords=Paused(services.passwords, self.scheduler),  # type: ignore[arg-type]
+            attempts=replace(
+                services.login.attempts,
+                counters=Paused(services.counters, self.scheduler),  # type: ignore[arg-type]
+                sessions=self.sessions,
+            ),
         )
         self.refresh_tokens: RefreshTokenService = replace(services.refresh_tokens, sessions=self.sessions)
         services.feed.log = self.log
@@ -218,7 +229,7 @@ class World:
                 case "tidy":
                     guard.known.sweep()
                     await self.log.sweep(10, self.services.feed.forgotten)
-            await self.check()
+            await self.scheduler.apart(self.check())
 
     async def poll(self) -> None:
         """The feed reads the log and says what is new."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.stage import Stage, open_stage
+from tests.server.stage import Stage, ground_of, open_stage
 
 
 @pytest.fixture
@@ -19,12 +19,7 @@ def kind() -> str:
 @pytest.fixture
 async def ground(kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings of an empty database."""
-    if kind == "sqlite":
-        return {"database": "sqlite:///:memory:"}
-    found = {"database": await request.getfixturevalue("postgres").place()}
-    if kind == "postgres+valkey":
-        found["redis"] = await request.getfixturevalue("valkey").place()
-    return found
+    return await ground_of(request, kind)
 
 
 @pytest.fixture

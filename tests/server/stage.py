@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,6 +16,7 @@ import pytest
 from watchword.server.app import App, create_app
 from watchword.server.services import Services, open_services
 from watchword.server.settings import Settings
+from watchword.server.store.opening import move_all
 from watchword.server.store.records import Origin
 
 ISSUER = "https://auth.example.com"
@@ -28,11 +30,43 @@ GROUNDS = ("sqlite", "postgres", "postgres+valkey")
 """What a server may stand on: its database, and beside it what counts attempts."""
 
 
+async def ground_of(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
+    """The settings of an empty database of this kind."""
+    if kind == "sqlite":
+        return {"database": "sqlite:///:memory:"}
+    found = {"database": await request.getfixturevalue("postgres").place()}
+    if kind == "postgres+valkey":
+        found["redis"] = await request.getfixturevalue("valkey").place()
+    return found
+
+
 @pytest.fixture(params=GROUNDS)
 def each_ground(request: pytest.FixtureRequest) -> str:
     """Every ground there is: ``kind = each_ground`` in a module runs its tests on each of them."""
     kind: str = request.param
     return kind
+
+
+@dataclass
+class Backup:
+    """A database, and a copy of it from an hour ago."""
+
+    settings: dict[str, str]
+    copy: Path
+
+    @property
+    def place(self) -> Path | str:
+        url = self.settings["database"]
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else url
+
+    async def make(self) -> None:
+        await move_all(self.place, self.copy, progress=lambda done, total: None, at_rest=False)
+
+    async def put_back(self) -> None:
+        if isinstance(self.place, Path):
+            for suffix in ("", "-wal", "-shm"):
+                self.place.with_name(self.place.name + suffix).unlink(missing_ok=True)
+        await move_all(self.copy, self.place, progress=lambda done, total: None, at_rest=False, replace=True)
 
 
 @dataclass

@@ -6,13 +6,15 @@ import asyncio
 
 import pytest
 
+from tests.server.stage import GROUNDS, ground_of
+
 SECRET = "the-master-key-of-a-test-is-no-secret"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=GROUNDS)
 def database(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings of an empty database, one of each kind."""
+    """The settings of an empty database on every ground."""
     if request.param == "sqlite":
         return {}
-    place = asyncio.run(request.getfixturevalue("postgres").place())
-    return {"WATCHWORD_DATABASE": place, "WATCHWORD_SECRET": SECRET}
+    ground = asyncio.run(ground_of(request, request.param))
+    return {"WATCHWORD_SECRET": SECRET} | {f"WATCHWORD_{name.upper()}": text for name, text in ground.items()}

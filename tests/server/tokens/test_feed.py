@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.server.hearing import Hearing
-from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, call, each_ground, open_stage, problem
+from tests.server.stage import (
+    ISSUER,
+    PASSWORD,
+    Backup,
+    Somebody,
+    Stage,
+    call,
+    each_ground,
+    open_stage,
+    problem,
+)
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.server.policies import FeedPolicy
-from watchword.server.store.opening import move_all, open_store
+from watchword.server.store.opening import open_store
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
@@ -63,28 +73,6 @@ async def _refresh_for_ever(stage: Stage, somebody: Somebody) -> None:
     while True:
         answer = await stage.http.post("/auth/token", json={"refresh_token": spent})
         spent = answer.json()["refresh_token"]
-
-
-@dataclass
-class Backup:
-    """A database, and a copy of it from an hour ago."""
-
-    settings: dict[str, str]
-    copy: Path
-
-    @property
-    def place(self) -> Path | str:
-        url = self.settings["database"]
-        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else url
-
-    async def make(self) -> None:
-        await move_all(self.place, self.copy, progress=lambda done, total: None, at_rest=False)
-
-    async def put_back(self) -> None:
-        if isinstance(self.place, Path):
-            for suffix in ("", "-wal", "-shm"):
-                self.place.with_name(self.place.name + suffix).unlink(missing_ok=True)
-        await move_all(self.copy, self.place, progress=lambda done, total: None, at_rest=False, replace=True)
 
 
 @pytest.fixture
