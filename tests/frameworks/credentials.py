@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, Protocol
 
 from tests.frameworks.wire import Request
 from watchword.protocol.basic import format_basic
@@ -16,39 +17,51 @@ ORIGIN = "https://api.example.com"
 
 Show = Callable[[Request, str], Request]
 """A request, and the path by which the API knows it, to the request with the credential."""
-Make = Callable[[PretendIssuer], Show]
+
+
+class Make(Protocol):
+    """Has the issuer give Ada a credential; *options* are those of its tokens."""
+
+    def __call__(self, issuer: PretendIssuer, **options: Any) -> Show: ...
 
 
 def _field(name: str, value: str) -> Show:
     return lambda request, _: replace(request, fields=(*request.fields, (name, value)))
 
 
-def bearer(issuer: PretendIssuer) -> Show:
-    return _field("Authorization", f"Bearer {issuer.token('usr_ada')}")
+def bearer(issuer: PretendIssuer, **options: Any) -> Show:
+    return _field("Authorization", f"Bearer {issuer.token('usr_ada', **options)}")
 
 
-def temporary_basic(issuer: PretendIssuer) -> Show:
-    return _field("Authorization", issuer.basic("usr_ada")["Authorization"])
+def temporary_basic(issuer: PretendIssuer, **options: Any) -> Show:
+    return _field("Authorization", issuer.basic("usr_ada", **options)["Authorization"])
 
 
-def cookie(issuer: PretendIssuer) -> Show:
-    return _field("Cookie", f"__Host-watchword={issuer.token('usr_ada')}")
+def cookie(issuer: PretendIssuer, **options: Any) -> Show:
+    token = issuer.token("usr_ada", **options)
+
+    def show(request: Request, _: str) -> Request:
+        # A browser says whose page opens a websocket.
+        fields = (("Cookie", f"__Host-watchword={token}"), ("Origin", "https://app.example.com"))
+        return replace(request, fields=(*request.fields, *fields))
+
+    return show
 
 
-def api_key(issuer: PretendIssuer) -> Show:
-    return _field("Authorization", f"Bearer {issuer.api_key('usr_ada')}")
+def api_key(issuer: PretendIssuer, **options: Any) -> Show:
+    return _field("Authorization", f"Bearer {issuer.api_key('usr_ada', **options)}")
 
 
-def api_key_as_user_name(issuer: PretendIssuer) -> Show:
-    return _field("Authorization", f"Basic {format_basic(issuer.api_key('usr_ada'), '')}")
+def api_key_as_user_name(issuer: PretendIssuer, **options: Any) -> Show:
+    return _field("Authorization", f"Basic {format_basic(issuer.api_key('usr_ada', **options), '')}")
 
 
-def api_key_as_password(issuer: PretendIssuer) -> Show:
-    return _field("Authorization", f"Basic {format_basic('ada', issuer.api_key('usr_ada'))}")
+def api_key_as_password(issuer: PretendIssuer, **options: Any) -> Show:
+    return _field("Authorization", f"Basic {format_basic('ada', issuer.api_key('usr_ada', **options))}")
 
 
-def signature(issuer: PretendIssuer) -> Show:
-    signer = issuer.signer("usr_ada")
+def signature(issuer: PretendIssuer, **options: Any) -> Show:
+    signer = issuer.signer("usr_ada", **options)
 
     def show(request: Request, path: str) -> Request:
         fields = signer.sign(request.method, ORIGIN + path, request.fields, request.body)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from tests.frameworks import faces
 from tests.frameworks.contract import MISSING, REVOKED, Let
 from tests.frameworks.credentials import CANNOT, CREDENTIALS, Show
-from tests.frameworks.faces import FACES, load
-from tests.frameworks.wire import Answer, Request, Send
+from tests.frameworks.faces import FACES, SOCKETS, load
+from tests.frameworks.wire import Answer, Message, Request, Send, connect_asgi, denial_of
 from watchword.testing import PretendIssuer
 
 CELLS = [
@@ -66,6 +68,27 @@ class TestCredentials:
         for make in CREDENTIALS.values():
             Let().check(ask(send, face, make(watchword_issuer)), "GET")
             MISSING.check(send(Request()), "GET")
+
+    @pytest.mark.parametrize("face", SOCKETS)
+    @pytest.mark.parametrize("credential", CREDENTIALS)
+    def test_n7_a_websocket_takes_them_all(
+        self, face: str, credential: str, watchword_issuer: PretendIssuer
+    ) -> None:
+        """A handshake is a request: the same caller, and after his ban the same refusal where it can be answered."""
+        module = import_module(f"tests.frameworks.face_{face}")
+        watchword_issuer.take_over(module.GUARD)
+        show = CREDENTIALS[credential](watchword_issuer, scope="pay")
+
+        def connect() -> list[Message]:
+            return connect_asgi(module.app, show(Request(path="/socket"), "/socket"), denial=True)
+
+        assert "usr_ada" in [message.get("text") for message in connect()]
+        watchword_issuer.revoke(subject="usr_ada")
+        said = connect()
+        if (face, "/socket") in faces.CANNOT:
+            assert [(message["type"], message["code"]) for message in said] == [("websocket.close", 1008)]
+        else:
+            REVOKED.check(denial_of(said), "GET")
 
     def test_every_cell_is_there(self) -> None:
         """Faces times kinds of views times credentials, less what is listed with a reason."""

@@ -69,6 +69,19 @@ class TestToken:
         with pytest.raises(InvalidToken):
             guard.verify(issuer.token(basic_username="adasession1"))
 
+    def test_an_api_key_is_the_same_caller_and_ends_alone(self, issuer: PretendIssuer) -> None:
+        """As a bearer token, with the claims the test wants; revoked by its session, whether it was used or not."""
+        guard = issuer.guard()
+        key = issuer.api_key("usr_ada", roles=["clerk"], session_id="ses_key")
+        assert guard.authenticate(f"Bearer {key}").roles == ("clerk",)
+        unused = issuer.api_key("usr_ada", session_id="ses_unused")
+        for session_id in ("ses_key", "ses_unused"):
+            issuer.revoke(session_id=session_id)
+        for dead in (key, unused):
+            with pytest.raises(InvalidToken):
+                guard.authenticate(f"Bearer {dead}")
+        assert guard.verify(issuer.token("usr_ada"))
+
 
 class TestClock:
     def test_s73_the_clock_stands_until_it_is_moved(self, issuer: PretendIssuer) -> None:
