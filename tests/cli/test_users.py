@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.cli.stage import PASSWORD, Shell, type_into
+from watchword.server.services import open_services
+from watchword.server.settings import Settings
+from watchword.server.store.records import Event
+
+
+def events_of(shell: Shell, type: str) -> list[Event]:
+    """The audit log beside the command line."""
+
+    async def read() -> list[Event]:
+        settings = Settings.load({"data_dir": str(shell.data_dir)})
+        async with open_services(settings, serving=False) as services:
+            return list((await services.store.events.list(type=type)).items)
+
+    return asyncio.run(read())
 
 
 class TestCreate:
@@ -104,6 +119,40 @@ class TestList:
         assert shell.json("user", "show", "ADA@example.com") == made
         assert shell.json("user", "show", made["id"]) == made
         assert f"id           {made['id']}\n" in shell.ok("user", "show", "ada@example.com").stdout
+
+
+class TestResetLink:
+    def test_a_link_for_the_help_desk(self, shell: Shell) -> None:
+        """On stdout it alone; what it is on stderr; the newest works, and the audit log has no token."""
+        ada = shell.create("ada@example.com")
+        shell.settings["WATCHWORD_ISSUER"] = "https://auth.example.com"
+        first = shell.ok("user", "reset-link", "ada@example.com")
+        assert first.stdout.startswith("https://auth.example.com/reset?token=")
+        assert len(first.stdout.splitlines()) == 1
+        assert first.stderr.startswith("works once, until ")
+        made = shell.json("user", "reset-link", ada["id"])
+        assert made.keys() == {"link", "expires_at"}
+        assert made["link"] != first.stdout.strip()
+        events = events_of(shell, "password_reset.offered")
+        assert [(event.actor, event.user_id, event.detail) for event in events] == [
+            ("command-line", ada["id"], {})
+        ] * 2
+
+    def test_it_leads_where_the_settings_say(self, shell: Shell) -> None:
+        """To a page of the operator's own."""
+        shell.create("ada@example.com")
+        shell.settings["WATCHWORD_PASSWORD_RESET_URL"] = "https://app.example.com/new"
+        said = shell.ok("user", "reset-link", "ada@example.com").stdout
+        assert said.startswith("https://app.example.com/new?token=")
+
+    def test_nobody_and_the_banned_get_none(self, shell: Shell) -> None:
+        """One line says so."""
+        shell.create("ada@example.com")
+        shell.ok("user", "ban", "ada@example.com")
+        assert (
+            shell.refused("user", "reset-link", "ada@example.com") == "there is no such user, or he is banned"
+        )
+        assert shell.refused("user", "reset-link", "b@example.com") == "there is no user b@example.com"
 
 
 class TestBan:

@@ -156,6 +156,20 @@ class TestRefusals:
             ("secret", "short"),
             ("secret", "a" * 64),
             ("secret", ""),
+            ("smtp_host", "smtp.example.com"),
+            ("smtp_port", "0"),
+            ("smtp_user", "watchword"),
+            ("smtp_password", "relay-password"),
+            ("smtp_security", "ssl"),
+            ("mail_from", "no-reply@example.com"),
+            ("mail_from", "nobody"),
+            ("mail_from", "a@example.com, b@example.com"),
+            ("mail_from", "a@example.com\r\nBcc: b@example.com"),
+            ("password_reset_ttl", "59s"),
+            ("password_reset_ttl", "61m"),
+            ("password_reset_url", "http://app.example.com/new"),
+            ("password_reset_url", "https://app.example.com/new?token=1"),
+            ("password_reset_url", "javascript:alert(1)"),
             ("admin_email", "root@example.com"),
             ("admin_password", "thirteen-green-anchors"),
             ("tls_cert", "/nowhere/cert.pem"),
@@ -179,8 +193,23 @@ class TestRefusals:
     def test_an_ill_typed_or_unsafe_value_stops_the_start(self, name: str, text: str) -> None:
         """One line, which begins with the setting's name or says it."""
         line = refusal({name: text})
-        spoken = {"refresh_token_ttl": "access_token_ttl", "admin_password": "admin_email"}.get(name, name)
+        partners = {
+            "refresh_token_ttl": "access_token_ttl",
+            "admin_password": "admin_email",
+            "smtp_host": "mail_from",
+            "smtp_password": "smtp_user",
+        }
+        spoken = partners.get(name, name)
         assert line.startswith(f"{spoken}:"), line
+
+    def test_mail_beyond_this_machine_is_encrypted(self) -> None:
+        """A relay elsewhere takes TLS; one on loopback may do without."""
+        mail = {"smtp_host": "smtp.example.com", "mail_from": "Example <a@example.com>"}
+        assert refusal({**mail, "smtp_security": "none"}).startswith("smtp_security:")
+        for security in ("starttls", "tls"):
+            assert Settings.load({**mail, "smtp_security": security}).mail.security == security
+        near = Settings.load({**mail, "smtp_host": "127.0.0.1", "smtp_security": "none"}).mail
+        assert (near.security, near.sender) == ("none", "Example <a@example.com>")
 
     @pytest.mark.parametrize(
         ("issuer", "domain"),

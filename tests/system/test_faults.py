@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from tests.server.stage import PASSWORD, Somebody, Stage, open_stage
+from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +75,11 @@ async def change_password(stage: Stage, user: Somebody, admin: Somebody) -> http
     return await stage.http.post("/auth/password", json=body, headers=user.bearer)
 
 
+async def reset_password(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    body = {"token": user.tokens["link"].partition("?token=")[2], "password": OTHER}
+    return await stage.http.post("/auth/password/reset", json=body)
+
+
 async def ban(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
     return await stage.http.post(f"/admin/v1/users/{user.id}/ban", json={}, headers=admin.bearer)
 
@@ -97,6 +103,7 @@ FLOWS: dict[Flow, tuple[str, int]] = {
     refresh: ("", 0),
     log_out: ("session.ended", 1),
     change_password: ("user.password_changed", 1),
+    reset_password: ("user.password_reset", 1),
     ban: ("user.banned", 1),
     promote: ("user.roles_changed", 1),
     delete: ("user.deleted", 1),
@@ -117,10 +124,17 @@ async def effects(stage: Stage, type: str) -> int:
     return count
 
 
+async def people(stage: Stage) -> tuple[Somebody, Somebody]:
+    """Somebody who has all that a flow may need, and an administrator."""
+    user, admin = await stage.newcomer(), await stage.administrator()
+    user.tokens["link"] = await stage.services.recovery.link(user.id, Origin())
+    return user, admin
+
+
 async def fail_at(stage: Stage, flow: Flow, at: int) -> int:
     """Play *flow* with a fault at step *at*; how many steps it took."""
     event, once = FLOWS[flow]
-    user, admin = await stage.newcomer(), await stage.administrator()
+    user, admin = await people(stage)
     before = await effects(stage, event)
     with Fault(stage, at) as fault:
         answer = await flow(stage, user, admin)
@@ -140,7 +154,7 @@ async def fail_at(stage: Stage, flow: Flow, at: int) -> int:
 async def walk(folder: Path, flow: Flow, points: int) -> int:
     """Play *flow* with a fault at *points* places spread over it; how many places that were."""
     async with open_stage(database=f"sqlite:///{folder / 'faults.db'}") as stage:
-        user, admin = await stage.newcomer(), await stage.administrator()
+        user, admin = await people(stage)
         with Fault(stage, None) as counted:
             assert (await flow(stage, user, admin)).is_success
         for number in itertools.count():

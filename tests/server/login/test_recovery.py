@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.mailroom import Mail, Mailroom, open_mailroom
+from tests.mission.test_hardening import certificate
 from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, open_stage, problem
 from watchword.server.store.records import Origin
 
@@ -77,15 +81,15 @@ async def post(room: Mailroom) -> AsyncIterator[Post]:
 
 
 class TestStory:
-    @pytest.fixture(params=["sqlite", "postgres"])
+    @pytest.fixture(params=["sqlite", "postgres", "postgres+valkey"])
     def kind(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
     async def test_req_p10_a_link_replaces_the_password_and_ends_every_session(
-        self, room: Mailroom, database: str
+        self, room: Mailroom, ground: dict[str, str]
     ) -> None:
         """The mail holds a link to the issuer; by its token the password is another one, and all are logged out."""
-        async with sending(room, database=database) as post:
+        async with sending(room, **ground) as post:
             ada = await post.stage.newcomer()
             answer = await post.ask(ada.email)
             assert (answer.status_code, answer.json()) == (202, {"expires_in": 1800})
@@ -411,6 +415,34 @@ class TestRelay:
             await post.link(bob.email)
             assert b"watchword_mails_sent 1.0" in post.stage.app.observer.metrics()
 
+    async def test_r_28_a_relay_that_talks_nonsense_or_never_is_survived(self, room: Mailroom) -> None:
+        """It is given its time, then the mail waits for another try; the server answers as ever."""
+        for nonsense in ("", "220", "hello", "999 what"):
+            room.replies["EHLO"] = nonsense
+            async with sending(room) as post:
+                ada = await post.stage.somebody()
+                assert (await post.ask(ada.email)).status_code == 202
+                async with asyncio.timeout(10):
+                    while not room.commands:  # noqa: ASYNC110 - as above
+                        await asyncio.sleep(0.005)
+                room.replies.clear()
+                await post.settled()
+                assert len(room.to(ada.email)) + post.stage.services.outbox.given_up == 1
+            room.commands.clear()
+
+    async def test_a_silent_relay_holds_up_nothing_but_mail(self, room: Mailroom) -> None:
+        """Every carrier waits for it; answers come at once, and it is let go when the server ends."""
+        room.silent = True
+        async with sending(room) as post:
+            people = [await post.stage.somebody() for _ in range(6)]
+            assert {(await post.ask(ada.email)).status_code for ada in people} == {202}
+            async with asyncio.timeout(10):
+                while len(await post.stage.events("password_reset.offered")) < 4:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.01)
+            assert post.stage.services.outbox.waiting == 6
+            assert (await post.ask("nobody@example.com")).status_code == 202
+            await post.stage.login(people[0])
+
     async def test_a_queue_that_is_full_says_so_to_everybody(self, room: Mailroom) -> None:
         """503 with ``Retry-After``, known or unknown; a change of password goes through all the same."""
         async with sending(room, password_resets_per_address="0") as post:
@@ -424,6 +456,58 @@ class TestRelay:
             answer = await post.stage.http.post("/auth/password", json=body, headers=ada.bearer)
             assert answer.status_code == 204
             post.stage.services.outbox.waiting = 0
+
+
+class TestTls:
+    @pytest.fixture
+    def room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailroom]:
+        """A relay with a certificate that this process trusts."""
+        cert_file, key_file = certificate(tmp_path)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert_file, key_file)
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert_file))
+        with open_mailroom(Mailroom(tls=context)) as opened:
+            yield opened
+
+    async def test_mail_goes_encrypted_and_by_name(self, room: Mailroom) -> None:
+        """STARTTLS, then the password of the relay, which is in no setting shown and no repr."""
+        secret = "relay-password-canary"
+        async with sending(room, smtp_user="watchword", smtp_password=secret) as post:
+            ada = await post.stage.somebody()
+            mail = await post.link(ada.email)
+            assert mail.encrypted
+            assert base64.b64decode(mail.user) == f"\0watchword\0{secret}".encode()
+            before = room.commands[: room.commands.index("STARTTLS")]
+            assert all(line.startswith("EHLO") for line in before)
+            settings = post.stage.settings
+            assert secret not in f"{settings!r} {settings.mail!r} {settings.shown()} {post.stage.services!r}"
+
+    async def test_a_certificate_of_nobody_s_gets_no_mail(
+        self, room: Mailroom, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever stands between is not told the link, nor the password of the relay."""
+        monkeypatch.delenv("SSL_CERT_FILE")
+        async with sending(room, smtp_user="watchword", smtp_password="relay-password") as post:
+            ada = await post.stage.somebody()
+            assert (await post.ask(ada.email)).status_code == 202
+            async with asyncio.timeout(10):
+                while "STARTTLS" not in room.commands:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.005)
+            assert room.mails == []
+            assert not any(line.startswith(("AUTH", "MAIL")) for line in room.commands)
+            assert post.stage.services.outbox.waiting == 1
+
+    async def test_a_relay_that_offers_no_tls_gets_no_mail(self, room: Mailroom) -> None:
+        """As one does from which the offer was taken on the way."""
+        room.tls = None
+        async with sending(room, smtp_security="starttls") as post:
+            ada = await post.stage.somebody()
+            assert (await post.ask(ada.email)).status_code == 202
+            async with asyncio.timeout(10):
+                while len(room.commands) < 2:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.005)
+            assert all(line.startswith("EHLO") for line in room.commands)
+            assert post.stage.services.outbox.waiting == 1
 
 
 class TestWithoutMail:

@@ -53,7 +53,7 @@ class Smtp:
             name = type(refused).__name__
             raise Undelivered(f"{name} {refused.code}", final=refused.code >= _PERMANENT) from None
         except aiosmtplib.SMTPNotSupported:
-            raise Undelivered("the relay offers no TLS, no log-in, or no such address", final=True) from None
+            raise Undelivered("the relay cannot take such an address", final=True) from None
         except (aiosmtplib.SMTPException, OSError) as broken:
             raise Undelivered(type(broken).__name__) from None
         except ValueError:
