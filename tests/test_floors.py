@@ -29,6 +29,7 @@ OF_ONE_FILE = {  # a face names its own framework and what that is built on, and
     "watchword.testing.plugin": {"pytest"},
     # the extra [signatures]; a guard imports it where it was told its origin
     "watchword.protocol.signature": {"http_message_signatures", "http_sf"},
+    "watchword.jose.jwe": {"joserfc"},  # imported where a key for encryption is given, and nowhere else
 }
 
 SERVER_GROUND = {"errors", "jose", "protocol"}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.stage import Shell
+from watchword.jose.jwe import EncryptionKey, encrypt
 from watchword.jose.jwk import Key
 
 KEY = Key.generate("ES256")
@@ -221,3 +222,24 @@ class TestWords:
         assert done.exit_code == 1
         assert json.loads(done.stdout)["verified"] is False
         assert shell.run("token", "inspect", "-", given=token).exit_code == 1
+
+
+class TestEncrypted:
+    def test_s64_with_its_key_the_token_inside_is_read(self, shell: Shell, jwks: Path) -> None:
+        """Opened, checked like any other, and what it was encrypted with is said."""
+        key = EncryptionKey.generate()
+        file = shell.folder / "private.json"
+        file.write_text(json.dumps({"keys": [key.private_jwk()]}))
+        token = encrypt(mint(), key, typ="at+jwt")
+        code, answer = inspect(shell, token)
+        assert (code, answer["kind"], errors(answer)) == (1, "encrypted", {"encrypted"})
+        code, answer = inspect(shell, token, "--decryption-keys", str(file), "--jwks", str(jwks))
+        assert (code, answer["kind"], answer["verified"], answer["claims"]) == (0, "signed", True, CLAIMS)
+        assert key.kid in str(answer["findings"])
+        stale = encrypt(mint(exp=NOW - 60), key, typ="at+jwt")
+        code, answer = inspect(shell, stale, "--decryption-keys", str(file), "--jwks", str(jwks))
+        assert (code, "expired" in errors(answer)) == (1, True)
+        other = encrypt(mint(), EncryptionKey.generate(), typ="at+jwt")
+        code, answer = inspect(shell, other, "--decryption-keys", str(file))
+        assert (code, answer["kind"], errors(answer)) == (1, "encrypted", {"encrypted"})
+        assert key.private_jwk()["d"] not in str(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,27 @@ class TestApi:
             shell.refused("api", "delete", "https://pay.example.com")
             == "there is no API https://pay.example.com"
         )
+
+    def test_its_tokens_are_encrypted_to_its_key(self, shell: Shell) -> None:
+        """A pair is made, its public half handed in, taken back; the private half stays in its file."""
+        private = shell.folder / "private.json"
+        public = shell.folder / "public.json"
+        public.write_text(shell.ok("api", "keypair", str(private)).stdout)
+        assert private.stat().st_mode & 0o077 == 0
+        (secret,) = json.loads(private.read_text())["keys"]
+        (known,) = json.loads(public.read_text())["keys"]
+        assert (secret["kid"], "d" in known) == (known["kid"], False)
+        assert "File exists" in shell.refused("api", "keypair", str(private))
+        made = shell.json("api", "create", "pay", "--encryption-jwks", str(public))
+        assert made["encryption_jwk"] == known
+        assert shell.json("api", "encrypt", "pay", "--off")["encryption_jwk"] is None
+        assert (
+            shell.json("api", "encrypt", "pay", "--encryption-jwks", str(public))["encryption_jwk"] == known
+        )
+        assert "private key" in shell.refused("api", "encrypt", "pay", "--encryption-jwks", str(private))
+        assert shell.refused("api", "encrypt", "none", "--off") == "there is no API none"
+        shell.refused("api", "encrypt", "pay", code=2)
+        shell.refused("api", "encrypt", "pay", "--off", "--encryption-jwks", str(public), code=2)
 
     def test_the_issuer_is_no_api(self, shell: Shell) -> None:
         """A token for the issuer alone administers; nobody else may bear its name."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from tests.frameworks.box import BOX
 from tests.frameworks.wire import Request
+from watchword.jose.jwe import encrypt
 from watchword.protocol.basic import format_basic
 from watchword.testing import PretendIssuer
 
@@ -48,6 +50,11 @@ def cookie(issuer: PretendIssuer, **options: Any) -> Show:
     return show
 
 
+def encrypted(issuer: PretendIssuer, **options: Any) -> Show:
+    token = encrypt(issuer.token("usr_ada", **options), BOX, typ="at+jwt")
+    return _field("Authorization", f"Bearer {token}")
+
+
 def api_key(issuer: PretendIssuer, **options: Any) -> Show:
     return _field("Authorization", f"Bearer {issuer.api_key('usr_ada', **options)}")
 
@@ -74,6 +81,7 @@ CREDENTIALS: Mapping[str, Make] = {
     "bearer": bearer,
     "temporary Basic": temporary_basic,
     "cookie": cookie,
+    "encrypted": encrypted,
     "API key": api_key,
     "API key as user name": api_key_as_user_name,
     "API key as password": api_key_as_password,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.frameworks.box import BOX
 from tests.frameworks.wire import ASGI, Message
 from watchword import Guard, Principal
 from watchword.frameworks.asgi import protect
@@ -14,6 +15,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 
 

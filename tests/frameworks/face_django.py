@@ -10,6 +10,7 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
 
+from tests.frameworks.box import BOX
 from watchword import Guard
 from watchword.frameworks.django import current_principal, protect
 
@@ -18,6 +19,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.responses import StreamingResponse
 
+from tests.frameworks.box import BOX
 from watchword import Guard, Principal
 from watchword.frameworks.fastapi import protect
 
@@ -16,6 +17,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 administrator = protect(GUARD, role="admin")
 Caller = Annotated[Principal, Depends(protect(GUARD))]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flask import Blueprint, Flask, Response, stream_with_context
 from flask.views import MethodView
 
+from tests.frameworks.box import BOX
 from watchword import Guard
 from watchword.frameworks.flask import current_principal, protect
 
@@ -15,6 +16,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 Subject = dict[str, str | None]
 

@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Controller, Litestar, Request, Router, WebSocket, get, head, post, websocket
 from litestar.response import Stream
 
+from tests.frameworks.box import BOX
 from watchword import Guard, Principal
 from watchword.frameworks.litestar import SecurityScheme, protect
 
@@ -16,6 +17,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 Subject = dict[str, str | None]
 Asked = Request[Principal, Any, Any]

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
+from tests.frameworks.box import BOX
 from watchword import Guard
 from watchword.frameworks.rest_framework import authentication, permission, protect
 
@@ -20,6 +21,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 
 

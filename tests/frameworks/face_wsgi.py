@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from tests.frameworks.box import BOX
 from tests.frameworks.wire import WSGI
 from watchword import Guard
 from watchword.frameworks.wsgi import PRINCIPAL, protect
@@ -15,6 +16,7 @@ GUARD = Guard(
     origin="https://api.example.com",
     cookie="watchword",
     cookie_origins=["https://app.example.com"],
+    decryption_keys={"keys": [BOX.private_jwk()]},
 )
 
 

@@ -12,6 +12,7 @@ from tests.jose.forge import ISSUER, NOW, claims, header, private, public, text,
 from watchword import Guard
 from watchword.jose import jws
 from watchword.jose.encoding import decode_base64url, parse_json
+from watchword.jose.jwe import EncryptionKey, decrypt, encrypt
 from watchword.jose.jwk import Key, KeySet
 from watchword.protocol import access_token, revocation_list
 from watchword.protocol.api_key import ApiKey, parse_api_key
@@ -39,7 +40,7 @@ class Parser:
     often: int = 1
 
 
-MAC, EC = private("HS256"), private("ES256")
+MAC, EC, BOX = private("HS256"), private("ES256"), EncryptionKey.generate()
 HEADER = {"alg": "HS256", "typ": "at+jwt", "kid": MAC.kid}
 CLAIMS = claims(
     aud=["api", "x"], nbf=NOW, sid="ses_1", scope="a b", roles=["user"], uv=1, cv=2, act={"sub": "usr_b"}
@@ -94,6 +95,14 @@ def _jwk(given: bytes) -> object:
     return Key.parse(members)
 
 
+def _box(given: bytes) -> object:
+    try:
+        members: Any = json.loads(given)
+    except (ValueError, RecursionError):
+        members = given
+    return EncryptionKey.parse(members)
+
+
 def _latin(call: Callable[[str], object]) -> Callable[[bytes], object]:
     return lambda given: call(given.decode("latin-1"))
 
@@ -111,6 +120,10 @@ PARSERS: dict[str, Parser] = {
     "Guard.authenticate": Parser(
         GUARD.authenticate, (b"Bearer " + TOKEN.encode(), b"Basic " + b64encode(b"usr:" + TOKEN.encode())), 3
     ),
+    "jwe.decrypt": Parser(
+        _latin(lambda given: decrypt(given, {BOX.kid: BOX})), (encrypt(TOKEN, BOX, typ="at+jwt").encode(),), 1
+    ),
+    "EncryptionKey.parse": Parser(_box, (text(BOX.private_jwk()), text(BOX.public_jwk())), 3),
     "parse_authorization": Parser(
         lambda given: parse_authorization([given]),
         (b"Bearer " + TOKEN.encode(), b"Basic YTpi", b"DPoP x.y.z"),

@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -256,6 +257,30 @@ class TestForgery:
         said = server.cli("token", "inspect", "-", given=token)
         assert said.returncode == 1
         assert "encrypted" in said.stdout
+
+    def test_s64_an_api_has_its_tokens_encrypted(self, server: Server, tmp_path: Path) -> None:
+        """A key pair is made and its public half registered; the API alone reads its tokens, and hears of their end."""
+        private, public = tmp_path / "private.json", tmp_path / "public.json"
+        public.write_text(json.dumps(server.manage("api", "keypair", str(private))))
+        server.manage("api", "create", "vault", "--encryption-jwks", str(public))
+        user = server.login(server.register(), audience="vault")
+        token = user.tokens["access_token"]
+        assert token.count(".") == 4
+        vault = Guard(server.url, "vault", decryption_keys=private.read_text(), require_encryption=True)
+        other = Guard(server.url, "vault")
+        try:
+            assert vault.verify(token).subject == user.id
+            with pytest.raises(InvalidToken, match="encrypted and no key"):
+                other.verify(token)
+            with pytest.raises(InvalidToken, match="not encrypted"):
+                vault.verify(server.newcomer().tokens["access_token"])
+            server.manage("user", "ban", user.email)
+            vault.refresh()
+            with pytest.raises(InvalidToken, match="revoked"):
+                vault.verify(token)
+        finally:
+            vault.close()
+            other.close()
 
     def test_s63_an_issuer_that_is_a_user_is_told(self, server: Server) -> None:
         """People put the user's name into ``iss``; the inspector says what belongs there."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from watchword.cli.finding import Finding
     from watchword.cli.reading import Reading
     from watchword.cli.trust import Trust
+    from watchword.guard.decryption import Open
 
 __all__ = ["token"]
 
@@ -69,8 +70,15 @@ token.add_command(revoke)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The shared secret, for HS256 and its kin.",
 )
+@click.option(
+    "--decryption-keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JWK Set with the private key that an encrypted token is opened with.",
+)
 @json_option
-def inspect(text: str | None, jwks: str | None, secret_file: Path | None, as_json: bool) -> None:
+def inspect(
+    text: str | None, jwks: str | None, secret_file: Path | None, decryption_keys: Path | None, as_json: bool
+) -> None:
     """Read a token aloud: header, claims, what is wrong with it.
 
     TOKEN may be any JWT; - or nothing reads it from stdin, which keeps it out of the shell's history.
@@ -83,7 +91,7 @@ def inspect(text: str | None, jwks: str | None, secret_file: Path | None, as_jso
         raise click.UsageError("give one of --jwks and --secret-file")
     given = _read(text)
     now = time.time()
-    reading = read_token(given, _trust(jwks, secret_file), now)
+    reading = read_token(given, _trust(jwks, secret_file), now, _opening(decryption_keys))
     if as_json:
         show_json(
             {
@@ -114,6 +122,14 @@ def _trust(jwks: str | None, secret_file: Path | None) -> Trust | None:
     if jwks is not None:
         return load_keys(jwks)
     return load_secret(secret_file) if secret_file is not None else None
+
+
+def _opening(file: Path | None) -> Open | None:
+    if file is None:
+        return None
+    from watchword.guard.decryption import opening
+
+    return opening(file.read_bytes(), required=False)
 
 
 def _show(reading: Reading, now: float) -> None:

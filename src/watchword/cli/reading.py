@@ -10,13 +10,16 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from watchword.cli.claims import claim_findings, header_findings
 from watchword.cli.finding import Finding
 from watchword.cli.trust import Trust
 from watchword.errors import InvalidToken
+
+if TYPE_CHECKING:
+    from watchword.guard.decryption import Open
 
 __all__ = ["Reading", "read_token"]
 
@@ -44,8 +47,8 @@ class Reading:
     findings: Sequence[Finding] = field(default_factory=tuple)
 
 
-def read_token(text: str, trust: Trust | None, now: float) -> Reading:
-    """Read *text* aloud, and hold it against the keys of *trust* when there are any."""
+def read_token(text: str, trust: Trust | None, now: float, open_token: Open | None = None) -> Reading:
+    """Read *text* aloud, and hold it against the keys of *trust* when there are any; *open_token* decrypts."""
     findings: list[Finding] = []
     text = _unwrap(text, findings)
     parts = text.split(".")
@@ -53,8 +56,7 @@ def read_token(text: str, trust: Trust | None, now: float) -> Reading:
         return Reading("unknown", findings=[fault])
     header = _read_part(parts[0], "header", findings)
     if len(parts) == 5:
-        findings.insert(0, Finding("error", "encrypted", _ENCRYPTED))
-        return Reading("encrypted", header, None, findings=_sorted(findings))
+        return _read_encrypted(text, header, findings, trust, now, open_token)
     claims = _read_part(parts[1], "claims", findings)
     findings += _strict_findings(text)
     if header is not None:
@@ -67,6 +69,32 @@ def read_token(text: str, trust: Trust | None, now: float) -> Reading:
     findings.append(verdict)
     verified = holds and not any(finding.level == "error" for finding in findings)
     return Reading("signed", header, claims, verified, _sorted(findings))
+
+
+def _read_encrypted(
+    text: str,
+    header: Mapping[str, Any] | None,
+    findings: list[Finding],
+    trust: Trust | None,
+    now: float,
+    open_token: Open | None,
+) -> Reading:
+    """The token inside, where it can be opened."""
+    if open_token is None:
+        fault = _ENCRYPTED
+    else:
+        try:
+            inner = read_token(open_token(text), trust, now)
+        except InvalidToken as refused:
+            fault = refused.description
+        else:
+            outside = header or {}
+            told = f"it was encrypted ({outside.get('alg')}, {outside.get('enc')}) to the key {outside.get('kid')}"
+            return replace(
+                inner, findings=_sorted([*findings, Finding("note", "encrypted", told), *inner.findings])
+            )
+    findings.insert(0, Finding("error", "encrypted", fault))
+    return Reading("encrypted", header, None, findings=_sorted(findings))
 
 
 _ENCRYPTED: Final = (

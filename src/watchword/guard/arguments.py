@@ -23,6 +23,7 @@ def check_arguments(
     max_staleness: float,
     on_stale: str,
     cache_size: int,
+    feed_secret: str | None,
 ) -> None:
     """Check what was said to ``Guard``, as far as it can be judged by itself.
 
@@ -41,5 +42,7 @@ def check_arguments(
         raise ConfigurationError("max_staleness: must be more than 0 seconds")
     if on_stale not in ("accept", "reject", "introspect"):
         raise ConfigurationError("on_stale: must be accept, reject or introspect")
+    if feed_secret is not None and not (feed_secret.isascii() and feed_secret.isprintable()):
+        raise ConfigurationError("feed_secret: must be printable ASCII")
     if not 0 <= cache_size <= _MAX_CACHE:
         raise ConfigurationError(f"cache_size: must be 0 to {_MAX_CACHE}")

@@ -34,12 +34,16 @@ class TokenCookie:
     allowed: frozenset[str]
 
     @classmethod
-    def parse(cls, issuer: str, name: str, origins: Collection[str]) -> Self:
-        """Take the arguments of ``Guard``.
+    def parse(cls, issuer: str, name: str | None, origins: Collection[str]) -> Self | None:
+        """Take the arguments of ``Guard``; ``None`` where it takes no cookie.
 
         Raises:
             ConfigurationError: one of them is not usable.
         """
+        if name is None:
+            if origins:
+                raise ConfigurationError("cookie_origins: they go together with cookie")
+            return None
         if not isinstance(name, str) or not _NAME.match(name):
             raise ConfigurationError("cookie: must be up to 80 of A-Z a-z 0-9 . _ -")
         if isinstance(origins, str):

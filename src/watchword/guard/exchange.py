@@ -60,6 +60,7 @@ class Exchange:
             lies here longer than its trade takes.
         at_once: how many trades may be under way for strangers, and how many for credentials that were good before.
         monotonic: the clock nobody sets.
+        opened: takes the encryption off a token, where its issuer put one around it.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Exchange:
         maximum: int = 10_000,
         at_once: int = 16,
         monotonic: Callable[[], float] = time.monotonic,
+        opened: Callable[[str], str] = str,
     ) -> None:
         self._trade = trade
         self._half = max(maximum // 2, 1)
         self._at_once = at_once
         self._monotonic = monotonic
+        self._opened = opened
         # Two generations: forgetting is dropping a dict.
         self._young: dict[bytes, _Known] = {}
         self._old: dict[bytes, _Known] = {}
@@ -195,7 +198,8 @@ class Exchange:
             self._flights.pop(name, None)
             now = self._monotonic()
             if fault is None:
-                self._keep(name, _Known(token, now, begun + _span(token) * random.uniform(0.7, 0.85)))  # noqa: S311
+                span = _span(token, self._opened) * random.uniform(0.7, 0.85)  # noqa: S311
+                self._keep(name, _Known(token, now, begun + span))
             elif isinstance(fault, TemporarilyUnavailable):
                 self._away_until = now + PAUSE
             else:
@@ -260,10 +264,10 @@ def _name(kind: Kind, credential: str) -> bytes:
     return sha256(f"{kind} {credential}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _span(token: str) -> float:
+def _span(token: str, opened: Callable[[str], str]) -> float:
     """How long *token* lives at least, by its issuer's clock alone, which tells whole seconds."""
     with suppress(WatchwordError, KeyError, TypeError):
-        claims = parse_json_object(jws.parse(token).payload)
+        claims = parse_json_object(jws.parse(opened(token)).payload)
         return max(float(claims["exp"] - claims["iat"]) - 1, 0)
     return float("inf")
 

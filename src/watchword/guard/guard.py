@@ -16,6 +16,8 @@ from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavai
 from watchword.guard.arguments import check_arguments
 from watchword.guard.cookie import TokenCookie
 from watchword.guard.credentials import Header, api_key_of, credentials_of, may_be_api_key, text_of
+from watchword.guard.decryption import opening
+from watchword.guard.forking import outlive_forks
 from watchword.guard.offline import Offline, offline_health, parse_keys
 from watchword.guard.principal import Principal
 from watchword.guard.request import Request
@@ -75,6 +77,9 @@ class Guard:
             what clients sign is compared with it and never with a ``Host`` field.
         api_keys: whether API keys come in: the first use of one asks the issuer, once in a token's life. A guard
             with keys of its own reaches no issuer and takes none.
+        decryption_keys: a key set with this API's private keys, for tokens that the server encrypts to it; a second
+            one replaces a first. It takes ``watchword[jwe]``.
+        require_encryption: whether a token that is not encrypted is refused.
         feed: where keys and revocations are heard in place of the issuer's URL: ``watchword.testing`` has one.
 
     Raises:
@@ -105,6 +110,8 @@ class Guard:
         cookie_origins: Collection[str] = (),
         origin: str | None = None,
         api_keys: bool = True,
+        decryption_keys: Mapping[str, Any] | str | bytes | None = None,
+        require_encryption: bool = False,
         feed: Feed | None = None,
     ) -> None:
         self.issuer = check_issuer_url(issuer)
@@ -112,12 +119,8 @@ class Guard:
         self.audience = audience
         self.max_staleness = max_staleness
         self.on_stale = on_stale
-        check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size)
-        if feed_secret is not None and not (feed_secret.isascii() and feed_secret.isprintable()):
-            raise ConfigurationError("feed_secret: must be printable ASCII")
-        if cookie is None and cookie_origins:
-            raise ConfigurationError("cookie_origins: they go together with cookie")
-        self._cookie = TokenCookie.parse(issuer, cookie, cookie_origins) if cookie is not None else None
+        check_arguments(audience, algorithms, leeway, max_staleness, on_stale, cache_size, feed_secret)
+        self._cookie = TokenCookie.parse(issuer, cookie, cookie_origins)
         self._issuer: Feed | None = feed
         allowed = set(algorithms)
         source: Offline | Feed
@@ -157,6 +160,7 @@ class Guard:
             leeway=leeway,
             cache_size=cache_size,
             clock=clock,
+            open_token=opening(decryption_keys, required=require_encryption),
         )
         self._verify = self._verifier.verify
         self._exchange: Exchange | None = None
@@ -167,7 +171,9 @@ class Guard:
             from watchword.guard.exchange import Exchange
 
             trade = self._issuer.exchange
-            self._exchange = Exchange(lambda kind, credential: trade(kind, credential, audience))
+            self._exchange = Exchange(
+                lambda kind, credential: trade(kind, credential, audience), opened=self._verifier.opened
+            )
             self._api_keys = ApiKeys(self._exchange, self._verifier) if api_keys else None
         if origin is not None and self._exchange is not None:
             # Only an API that takes signed requests needs the package that reads them.
@@ -183,7 +189,7 @@ class Guard:
         self._begun = self._issuer is None
         self._strict = self._issuer is not None and on_stale != "accept"
         if self._issuer is not None:
-            _GUARDS.add(self)
+            outlive_forks(self)
             weakref.finalize(self, self._issuer.close)
 
     def __repr__(self) -> str:
@@ -383,18 +389,9 @@ class Guard:
         self._issuer.wait(_FIRST_WAIT)
         self._begun = True
 
-
-_GUARDS: Final[weakref.WeakSet[Guard]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    # A thread does not survive a fork: the child's first use begins its own.
-    for guard in list(_GUARDS):
-        if guard._issuer is not None and guard._issuer.forked():
-            guard._begun = False
-            if guard._exchange is not None:
-                guard._exchange.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    def after_fork(self) -> None:
+        """Be usable in a child process, where the parent's threads are not: the first use begins its own."""
+        if self._issuer is not None and self._issuer.forked():
+            self._begun = False
+            if self._exchange is not None:
+                self._exchange.forked()

@@ -161,5 +161,5 @@ class SignedRequests:
         if found is None:
             if len(self._keys) >= _MAX_KEYS:
                 self._keys = {}
-            found = self._keys[token] = key_in(token)
+            found = self._keys[token] = key_in(self._verifier.opened(token))
         return found

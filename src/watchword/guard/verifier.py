@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from watchword.errors import InvalidToken, TemporarilyUnavailable
+from watchword.guard.decryption import Open
 from watchword.guard.overlay import show
 from watchword.guard.principal import Principal
 from watchword.guard.revocations import Overlay
@@ -68,6 +69,7 @@ class Verifier:
         leeway: seconds of clock difference forgiven.
         cache_size: how many verified tokens are remembered; 0 = none.
         clock: seconds since the epoch.
+        open_token: opens a token that was encrypted; what is remembered is the text that came.
     """
 
     __slots__ = (
@@ -80,6 +82,7 @@ class Verifier:
         "_old",
         "_source",
         "_young",
+        "open_token",
     )
 
     def __init__(
@@ -92,6 +95,7 @@ class Verifier:
         leeway: float,
         cache_size: int,
         clock: Callable[[], float],
+        open_token: Open | None = None,
     ) -> None:
         self._source = source
         self._issuer = issuer
@@ -99,6 +103,7 @@ class Verifier:
         self._algorithms = frozenset(algorithms)
         self._leeway = leeway
         self._clock = clock
+        self.open_token = open_token
         # Two generations: forgetting is dropping a dict, with no lock and no order to keep.
         self._half = cache_size // 2
         self._young: dict[str, _Verified] = {}
@@ -155,6 +160,14 @@ class Verifier:
         """Whether *token* is one of those remembered best."""
         return token in self._young
 
+    def opened(self, token: str) -> str:
+        """*token* as it was signed, without the encryption around it.
+
+        Raises:
+            InvalidToken: it cannot be opened.
+        """
+        return token if self.open_token is None else self.open_token(token)
+
     @property
     def source(self) -> Source:
         """What it reads."""
@@ -176,6 +189,7 @@ class Verifier:
         return found
 
     def _check(self, token: str, view: View) -> _Verified:
+        token = self.opened(token)
         if view.cold or not view.keys:
             jws.parse(token, max_size=access_token.MAX_SIZE)  # what can never be good is refused at once
             raise TemporarilyUnavailable("nothing is known of the issuer yet")

@@ -108,6 +108,8 @@ ROUTES: Final[Sequence[Route]] = (
     _admin("GET", f"{_A}/apis", registry.list_apis, "List protected APIs", answer=admin_views.ApiList),
     _admin("POST", f"{_A}/apis", registry.add_api, "Add a protected API", body=admin_views.ApiBody,
            answer=admin_views.ApiView, status=201, faults=(409,)),
+    _admin("PATCH", f"{_A}/apis/{{audience:path}}", registry.change_api, "Encrypt an API's tokens, or no more",
+           body=admin_views.ApiChangeBody, answer=admin_views.ApiView, faults=(404,)),
     _admin("DELETE", f"{_A}/apis/{{audience:path}}", registry.delete_api, "Delete a protected API", status=204,
            faults=(404, 409)),
     _admin("GET", f"{_A}/keys", registry.list_keys, "List signing keys", answer=admin_views.KeyList,

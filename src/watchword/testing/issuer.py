@@ -112,6 +112,7 @@ class PretendIssuer:
             origin=guard.origin,
             api_keys=guard._api_keys is not None,
         )
+        own._verifier.open_token = guard._verifier.open_token
         names = [name for name in Guard.__slots__ if name not in ("__weakref__", "_cookie")]
         self._taken_over.append((guard, {name: getattr(guard, name) for name in names}))
         # Routes were given this very object when the API was imported, so it is this object that changes.

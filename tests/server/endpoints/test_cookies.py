@@ -8,10 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, each_database, open_stage, problem
+from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, open_stage, problem
 
 pytestmark = pytest.mark.anyio
-kind = each_database
 
 ACCESS, REFRESH = "__Host-watchword", "__Secure-watchword-refresh"
 OURS = {"Sec-Fetch-Site": "same-origin"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from watchword.errors import InvalidInput, InvalidKey, InvalidScope, NotFound
 from watchword.protocol.scope import format_scope, parse_scope
+from watchword.server.admin.encryption import encryption_jwk
 from watchword.server.admin.views import (
     ApiBody,
+    ApiChangeBody,
     ApiList,
     EventList,
     KeyList,
@@ -27,6 +29,7 @@ from watchword.server.web.responses import EMPTY, Response, json_response
 __all__ = [
     "add_api",
     "add_role",
+    "change_api",
     "compromise_key",
     "delete_api",
     "delete_role",
@@ -77,9 +80,24 @@ async def add_api(services: Services, request: Request) -> Response:
     body: ApiBody = request.body
     if body.audience == services.introspection.policy.issuer:
         raise InvalidInput(errors=[("audience", "is the issuer; it needs no entry")])
-    return json_response(
-        api_view(await services.store.apis.add(body.audience, _scope(body.scope), request.origin())), 201
+    added = await services.store.apis.add(
+        body.audience,
+        _scope(body.scope),
+        request.origin(),
+        encryption_jwk=encryption_jwk(body.encryption_jwks),
     )
+    return json_response(api_view(added), 201)
+
+
+async def change_api(services: Services, request: Request) -> Response:
+    """``PATCH /admin/v1/apis/{audience}``: encrypt the tokens that are issued for it alone, or no more."""
+    body: ApiChangeBody = request.body
+    changed = await services.store.apis.set_encryption(
+        request.params["audience"], encryption_jwk(body.encryption_jwks), request.origin()
+    )
+    if changed is None:
+        raise NotFound("there is no such API")
+    return json_response(api_view(changed))
 
 
 async def delete_api(services: Services, request: Request) -> Response:

@@ -16,8 +16,9 @@ async def revoke(services: Services, request: Request) -> Response:
     body: RevokeBody = request.body
     try:
         token = await services.withdrawal.token(body.token, request.origin())
-    except InvalidToken:
-        raise InvalidInput(errors=[("token", "is no access token of this server")]) from None
+    except InvalidToken as fault:
+        told = f"is no access token that this server can read: {fault.description}"
+        raise InvalidInput(errors=[("token", told)]) from None
     await services.feed.poll()
     return json_response(RevokedView(jti=token.jti, user_id=token.sub, session_id=token.sid))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from watchword.server.endpoints.views import UserView
@@ -13,6 +14,7 @@ from watchword.server.store.records import Api, Event, Role, SigningKey, User
 __all__ = [
     "AdminUserView",
     "ApiBody",
+    "ApiChangeBody",
     "ApiList",
     "ApiView",
     "BanBody",
@@ -123,6 +125,7 @@ class ApiView(Struct, frozen=True, kw_only=True):
     scope: tuple[str, ...]
     built_in: bool
     created_at: datetime
+    encryption_jwk: dict[str, str] | None = None
 
 
 class ApiList(Struct, frozen=True, kw_only=True):
@@ -137,6 +140,13 @@ class ApiBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     audience: Annotated[str, Meta(min_length=1, max_length=255)]
     scope: ScopeWords = ()
+    encryption_jwks: dict[str, Any] | None = None
+
+
+class ApiChangeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The public key that tokens for an API alone are encrypted to, in a key set; ``null``: none."""
+
+    encryption_jwks: dict[str, Any] | None
 
 
 class KeyView(Struct, frozen=True, kw_only=True):
@@ -239,7 +249,13 @@ def role_view(role: Role) -> RoleView:
 
 def api_view(api: Api) -> ApiView:
     """An API."""
-    return ApiView(audience=api.audience, scope=api.scope, built_in=api.built_in, created_at=api.created_at)
+    return ApiView(
+        audience=api.audience,
+        scope=api.scope,
+        built_in=api.built_in,
+        created_at=api.created_at,
+        encryption_jwk=None if api.encryption_jwk is None else msgspec.json.decode(api.encryption_jwk),
+    )
 
 
 def key_view(key: SigningKey) -> KeyView:

@@ -38,7 +38,7 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     "sessions": (SqlSessions, ("open", "advance", "give_pair", "add_key", "use_key", "end", "sweep")),
     "clients": (SqlClients, ("disable",)),
     "roles": (SqlRoles, ("set", "delete")),
-    "apis": (SqlApis, ("add", "delete")),
+    "apis": (SqlApis, ("add", "set_encryption", "delete")),
     "keys": (SqlKeys, ("add", "schedule", "activate", "replace_waiting", "compromise", "sweep")),
     "events": (SqlEvents, ("add", "sweep")),
     "revocations": (SqlRevocations, ("revoke_token", "brake", "open_epoch", "set_longest_life", "sweep")),

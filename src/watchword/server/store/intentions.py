@@ -290,10 +290,24 @@ class SqlApis:
         return await self.engine.read(lambda tx: registry.get_api(tx, audience))
 
     async def add(
-        self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False
+        self,
+        audience: str,
+        scope: tuple[str, ...],
+        origin: Origin,
+        *,
+        built_in: bool = False,
+        encryption_jwk: str | None = None,
     ) -> Api:
         """Add."""
-        return await self.engine.write(lambda tx: registry.add_api(tx, audience, scope, origin, built_in))
+        return await self.engine.write(
+            lambda tx: registry.add_api(tx, audience, scope, origin, built_in, encryption_jwk)
+        )
+
+    async def set_encryption(self, audience: str, encryption_jwk: str | None, origin: Origin) -> Api | None:
+        """Set the key that tokens for it alone are encrypted to."""
+        return await self.engine.write(
+            lambda tx: registry.set_api_encryption(tx, audience, encryption_jwk, origin)
+        )
 
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete."""

@@ -153,12 +153,16 @@ class Role(Record, frozen=True, kw_only=True):
 
 
 class Api(Record, frozen=True, kw_only=True):
-    """A protected API (RFC 8707 resource): its audience and the scope it knows; an empty scope takes any."""
+    """A protected API (RFC 8707 resource): its audience and the scope it knows; an empty scope takes any.
+
+    ``encryption_jwk`` is the public key that tokens for it alone are encrypted to, as JSON.
+    """
 
     audience: str
     scope: tuple[str, ...]
     built_in: bool
     created_at: datetime
+    encryption_jwk: str | None = None
 
 
 SessionKind = Literal["login", "api_key", "signing_key"]
@@ -236,7 +240,7 @@ class Live(Record, frozen=True, kw_only=True):
 
     ``granted`` is the scope the user's roles carry now; ``api_scope`` what the session's audience
     knows (empty: anything); ``kid`` the active key of that audience; a token made from a version below
-    ``base`` is dead.
+    ``base`` is dead. ``encryption_jwk`` is the key of the one API that the session is for, if it has one.
     """
 
     user: User
@@ -247,6 +251,7 @@ class Live(Record, frozen=True, kw_only=True):
     epoch: int
     kid: str
     base: int = 0
+    encryption_jwk: str | None = None
 
 
 class Opened(Record, frozen=True, kw_only=True):

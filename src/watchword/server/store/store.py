@@ -227,13 +227,22 @@ class Apis(Protocol):
         """The API of this audience."""
 
     async def add(
-        self, audience: str, scope: tuple[str, ...], origin: Origin, *, built_in: bool = False
+        self,
+        audience: str,
+        scope: tuple[str, ...],
+        origin: Origin,
+        *,
+        built_in: bool = False,
+        encryption_jwk: str | None = None,
     ) -> Api:
         """Add an API.
 
         Raises:
             Conflict: there is one of this audience.
         """
+
+    async def set_encryption(self, audience: str, encryption_jwk: str | None, origin: Origin) -> Api | None:
+        """Set the public key that tokens for it alone are encrypted to; ``None``: they are not."""
 
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete an API; its sessions end, and their tokens die.

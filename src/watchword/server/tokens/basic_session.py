@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from watchword.errors import InvalidToken, TooManyRequests
-from watchword.protocol import access_token
 from watchword.protocol.basic import BASIC_USERNAME, format_basic
 from watchword.server.store.records import Origin, Refused, User
 from watchword.server.store.store import Sessions
@@ -82,7 +81,7 @@ class BasicSessionService:
         )
         claims["exp"] = min(claims["exp"], int(live.session.idle_expires_at.timestamp()))
         claims[BASIC_USERNAME] = username
-        password = access_token.issue(claims, await self.issuance.ring.signing_key(live.kid))
+        password = await self.issuance.sign(claims, live)
         return BasicPair(
             username=username,
             password=password,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +17,9 @@ from watchword.server.keys.ring import KeyRing
 from watchword.server.store.records import Live
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
+
+if TYPE_CHECKING:
+    from watchword.jose.jwe import EncryptionKey
 
 __all__ = ["AccessTokenSet", "Issuance", "TokenSet"]
 
@@ -104,12 +109,30 @@ class Issuance:
             scope=granted,
             narrowed=scope is not None,
         )
-        key = await self.ring.signing_key(live.kid)
         return AccessTokenSet(
-            access_token=access_token.issue(claims, key),
+            access_token=await self.sign(claims, live),
             # RFC 9200 8.7: who has no proof gets nowhere with it.
             token_type="Bearer" if live.session.public_key is None else "PoP",
             expires_in=claims["exp"] - claims["iat"],
             scope=format_scope(granted),
             session_id=live.session.id,
         )
+
+    async def sign(self, claims: Mapping[str, Any], live: Live) -> str:
+        """Sign *claims*, and encrypt the token where it is for one API alone that has a key for that (RFC 9068 4).
+
+        The issuer could not read it any more, so a token that is for the issuer too stays as it is.
+        """
+        token = access_token.issue(claims, await self.ring.signing_key(live.kid))
+        if live.encryption_jwk is None:
+            return token
+        from watchword.jose.jwe import encrypt
+
+        return encrypt(token, _encryption_key(live.encryption_jwk), typ=access_token.TYP)
+
+
+@lru_cache(256)
+def _encryption_key(jwk: str) -> EncryptionKey:
+    from watchword.jose.jwe import EncryptionKey
+
+    return EncryptionKey.parse(msgspec.json.decode(jwk))

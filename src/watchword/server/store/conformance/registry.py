@@ -109,6 +109,35 @@ async def apis_are_added_and_deleted(exam: Exam) -> None:
     assert len(await exam.events("api.added")) == 2
 
 
+async def an_api_s_key_is_told_to_its_own_sessions(exam: Exam) -> None:
+    """With the facts of every session that is for it alone, from the next token on; to no other."""
+    apis, sessions = exam.store.apis, exam.store.sessions
+    added = await apis.add("pay", ("pay",), ORIGIN, encryption_jwk='{"kid":"1"}')
+    await apis.add("Api", (), ORIGIN, built_in=True)
+    ada = await exam.user()
+    its = await exam.session(ada, audience=("pay",), apis=("pay",))
+    both = await exam.session(ada, audience=("https://auth.example.com", "pay"))
+    other = await exam.session(ada, audience=("Api",), apis=("Api",))
+
+    async def told(session: str) -> str | None:
+        live = await sessions.live(session)
+        assert isinstance(live, Live)
+        return live.encryption_jwk
+
+    assert added.encryption_jwk == await told(its) == '{"kid":"1"}'
+    assert await told(both) is None
+    assert await told(other) is None
+    changed = await apis.set_encryption("pay", '{"kid":"2"}', ORIGIN)
+    assert changed == await apis.get("pay") == replace(added, encryption_jwk='{"kid":"2"}')
+    advanced = await exam.advance(its, 0)
+    assert isinstance(advanced, Advanced)
+    assert advanced.live.encryption_jwk == '{"kid":"2"}'
+    assert await apis.set_encryption("pay", None, ORIGIN) is not None
+    assert await told(its) is None
+    assert await apis.set_encryption("none", None, ORIGIN) is None
+    assert [event.detail["on"] for event in await exam.events("api.encrypted")] == [False, True]
+
+
 async def a_deleted_api_ends_its_sessions(exam: Exam) -> None:
     """With an entry each; none opens for it, not for one added anew either; others live on."""
     await exam.store.apis.add("rep", ("read",), ORIGIN)
@@ -256,6 +285,7 @@ CASES: Final[tuple[Case, ...]] = (
     a_deleted_role_is_taken_from_everybody,
     a_role_of_very_many_brakes,
     apis_are_added_and_deleted,
+    an_api_s_key_is_told_to_its_own_sessions,
     a_deleted_api_ends_its_sessions,
     an_api_of_very_many_brakes,
     a_once_only_thing_is_spent_once,

@@ -45,12 +45,13 @@ def _kid(audience: str) -> str:
 
 
 def _scopes(audience: str) -> str:
-    """What the user's roles carry and what the APIs of an audience know, a line each."""
+    """What the user's roles carry and what the APIs of an audience know, a line each; the key of one that is alone."""
     return (
         "(SELECT group_concat(r.name || ' ' || r.scope, '\n') FROM roles r"
         " WHERE instr(' ' || u.roles || ' ', ' ' || r.name || ' ') > 0),"
         " (SELECT group_concat(a.scope, '\n') FROM apis a"
-        f" WHERE instr(' ' || {audience} || ' ', ' ' || a.audience || ' ') > 0)"
+        f" WHERE instr(' ' || {audience} || ' ', ' ' || a.audience || ' ') > 0),"
+        f" (SELECT a.encryption_jwk FROM apis a WHERE a.audience = {audience})"
     )
 
 
@@ -115,7 +116,9 @@ def _refusal(user: Row, client: Row, version: int, now_ms: int) -> Refused | Non
 def live_of(row: Row, now_ms: int) -> Live:
     """The facts of *row*, as ``FACTS`` selects it, as a record."""
     session, user = session_of(row), users.read(row[_USER:_CLIENT], now_ms)
-    return _live(session, user, row[_CLIENT:REST], row[REST : REST + 2], row[REST + 10], row[REST + 12 :])
+    return _live(
+        session, user, row[_CLIENT:REST], row[REST : REST + 2], row[REST + 10], row[REST + 12 : REST + 15]
+    )
 
 
 def opening_of(row: Row, new: NewSession, origin: Origin, ends: tuple[int, ...], now_ms: int) -> Live:
@@ -155,12 +158,12 @@ def opening_of(row: Row, new: NewSession, origin: Origin, ends: tuple[int, ...],
     )
     rest = width + 5
     return _live(
-        session, user, row[width:rest], row[rest : rest + 2], row[rest + 2], row[rest + 3 : rest + 5]
+        session, user, row[width:rest], row[rest : rest + 2], row[rest + 2], row[rest + 3 : rest + 6]
     )
 
 
 def _live(session: Session, user: User, client: Row, signs: Row, base: int, scopes: Row) -> Live:
-    roles, apis = scopes
+    roles, apis, encryption_jwk = scopes
     carried = dict([line.split(" ", 1) for line in roles.split("\n")]) if roles else {}
     if user.version < base:
         # After the brake a version below the base is one that no token may bear.
@@ -180,6 +183,7 @@ def _live(session: Session, user: User, client: Row, signs: Row, base: int, scop
         epoch=signs[0],
         kid=signs[1] or "",
         base=base,
+        encryption_jwk=encryption_jwk,
     )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "list_apis",
     "list_roles",
     "put_new",
+    "set_api_encryption",
     "set_role",
     "spend_one_time",
 ]
@@ -130,9 +131,17 @@ async def _touch_holders(
 
 async def list_apis(tx: Transaction) -> list[Api]:
     """All APIs by audience."""
-    rows = await tx.all("SELECT audience, scope, built_in, created_at FROM apis ORDER BY audience")
+    rows = await tx.all(
+        "SELECT audience, scope, built_in, created_at, encryption_jwk FROM apis ORDER BY audience"
+    )
     return [
-        Api(audience=row[0], scope=split(row[1]), built_in=bool(row[2]), created_at=datetime_of(row[3]))
+        Api(
+            audience=row[0],
+            scope=split(row[1]),
+            built_in=bool(row[2]),
+            created_at=datetime_of(row[3]),
+            encryption_jwk=row[4],
+        )
         for row in rows
     ]
 
@@ -143,14 +152,20 @@ async def get_api(tx: Transaction, audience: str) -> Api | None:
 
 
 async def add_api(
-    tx: Transaction, audience: str, scope: tuple[str, ...], origin: Origin, built_in: bool
+    tx: Transaction,
+    audience: str,
+    scope: tuple[str, ...],
+    origin: Origin,
+    built_in: bool,
+    encryption_jwk: str | None,
 ) -> Api:
     """Add an API."""
     if not 0 < len(audience) <= 255 or not audience.isprintable() or " " in audience:
         raise InvalidInput(errors=[("audience", "must be 1 to 255 characters without spaces")])
     added = await tx.run(
-        "INSERT INTO apis (audience, scope, built_in, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        audience, join(scope), built_in, tx.ms,
+        "INSERT INTO apis (audience, scope, built_in, created_at, encryption_jwk) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        audience, join(scope), built_in, tx.ms, encryption_jwk,
     )  # fmt: skip
     if not added:
         raise Conflict("there is an API of this audience")
@@ -158,6 +173,17 @@ async def add_api(
     found = await get_api(tx, audience)
     assert found is not None
     return found
+
+
+async def set_api_encryption(
+    tx: Transaction, audience: str, encryption_jwk: str | None, origin: Origin
+) -> Api | None:
+    """Encrypt what is issued for an API alone from now on, or no more."""
+    sql = "UPDATE apis SET encryption_jwk = ? WHERE audience = ?"
+    if not await tx.run(sql, encryption_jwk, audience):
+        return None
+    await tx.record("api.encrypted", origin, detail={"audience": audience, "on": encryption_jwk is not None})
+    return await get_api(tx, audience)
 
 
 async def delete_api(tx: Transaction, audience: str, origin: Origin) -> bool:
