@@ -227,7 +227,10 @@ def _counters(
         return store.counters
 
     async def report(away: bool) -> None:
-        await store.events.add("counters.away" if away else "counters.back", Origin())
+        if away:
+            await store.events.add("counters.away", Origin())
+        else:
+            await store.events.add("counters.back", Origin())
 
     return SharedCounters(found, MemoryCounters(monotonic or time.monotonic), report)
 
