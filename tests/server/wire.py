@@ -92,7 +92,7 @@ async def open_wire(
             uvicorn.Config(
                 stage.app,
                 port=0,
-                http=connections(web),
+                http=connections(web, stage.app.instant),
                 ws="none",
                 lifespan="off",
                 log_config=None,

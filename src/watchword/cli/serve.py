@@ -296,7 +296,7 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
 
     config = uvicorn.Config(
         app,
-        http=connections(settings.web),
+        http=connections(settings.web, app.instant),
         ws="none",
         lifespan="on",
         log_config=None,

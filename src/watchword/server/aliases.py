@@ -78,12 +78,14 @@ class Aliases:
         found = {(alias.method, alias.path): alias for alias in self.aliases}
         object.__setattr__(self, "_by_request", found)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request (ASGI 3)."""
         alias = self._by_request.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if alias is None:
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._renamed(alias, scope, receive, send)
+
+    async def _renamed(self, alias: Alias, scope: Message, receive: Receive, send: Send) -> None:
         # Without the server's extensions: the answer must come by way of ``send``, to be renamed.
         scope = {**scope, "path": alias.target, "raw_path": alias.target.encode(), "extensions": {}}
         if alias.members:

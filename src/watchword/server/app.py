@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,11 @@ class App:
     def __post_init__(self) -> None:
         aliased = Aliases(self.dispatch)
         self._answer = aliased if self.observer.spans is None else self.observer.spans.around(aliased)
+
+    @property
+    def instant(self) -> Sequence[str]:
+        """The paths whose documents are answered without waiting for anything."""
+        return [route.path for route in self.dispatch.routes if route.instant]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server that runs us."""

@@ -13,6 +13,7 @@ import pytest
 from tests.server.stage import PASSWORD, Stage
 from tests.server.wire import Wire, open_wire, parse, rest_of
 from watchword.server.policies import WebPolicy
+from watchword.server.routes import ROUTES
 from watchword.server.web.dispatch import Dispatcher
 from watchword.server.web.request import Request
 from watchword.server.web.responses import Response
@@ -117,7 +118,7 @@ class TestForm:
         assert [answer.status for answer in found] == [200, 200]
         assert (b"keys" in found[0].body, b"ok" in found[1].body) == (True, True)
         found = await wire.send(first + b"GARBAGE\r\n\r\n")
-        assert [answer.status for answer in found] in ([], [200])
+        assert [answer.status for answer in found] in ([], [200], [200, 400])
 
     async def test_req_s16_an_absolute_or_encoded_address_is_the_same_route(self, wire: Wire) -> None:
         """Decoded once: what is encoded twice is something else."""
@@ -182,6 +183,42 @@ class TestAnswer:
         """They are drawn many at a time, and each is given once."""
         answers = await wire.send(*[GET] * 200, LAST)
         assert len({answer.headers["x-request-id"] for answer in answers}) == 201
+
+
+class TestInstantAnswers:
+    """Requests that are answered while they are read."""
+
+    @pytest.mark.parametrize("path", [route.path for route in ROUTES if route.instant])
+    async def test_every_method_is_answered_without_waiting(self, wire: Wire, path: str) -> None:
+        """As on any other route: the body is left out, forbidden or passed over."""
+        document = await wire.ask(f"GET {path} HTTP/1.1")
+        assert (document.status, document.headers["content-type"]) == (200, "application/json")
+        body = b'{"a":1}'
+        extra = f"Content-Type: application/json\nContent-Length: {len(body)}"
+        assert (await wire.ask(f"GET {path} HTTP/1.1\n{extra}", body)).body == document.body
+        assert (await wire.ask(f"HEAD {path} HTTP/1.1")).headers["content-length"] == str(len(document.body))
+        assert (await wire.ask(f"OPTIONS {path} HTTP/1.1")).headers["allow"] == "GET, HEAD, OPTIONS"
+        refused = await wire.ask(f"POST {path} HTTP/1.1\n{extra}", body)
+        assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert (await wire.ask(f"GET {path} HTTP/1.1\nAccept: text/csv")).status == 406
+
+    async def test_they_keep_their_turn(self, wire: Wire) -> None:
+        """Behind a request that waits, and with a body that comes late."""
+        slow = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+        late = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+        keys = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n"
+        answers = await wire.send(slow + keys + slow + keys * 300 + late, b"a", b"bc" + slow + LAST)
+        kinds = ["keys" if b"kty" in a.body else "slow" if b"sequence" in a.body else "up" for a in answers]
+        assert kinds == ["slow", "keys", "slow", *["keys"] * 300, "up", "slow", "up"]
+        assert {answer.status for answer in answers} == {200}
+
+    async def test_they_are_counted(self, wire: Wire) -> None:
+        """In the metrics, by route."""
+        for _ in range(3):
+            await wire.ask("GET /.well-known/jwks.json HTTP/1.1")
+        said = (await wire.ask("GET /metrics HTTP/1.1")).body.decode()
+        line = 'watchword_requests_total{method="GET",route="/.well-known/jwks.json",status="200"} 3.0'
+        assert line in said
 
 
 class TestSize:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from watchword.errors import InvalidRequest
@@ -22,12 +23,18 @@ from watchword.server.web.responses import NO_STORE, Response, json_response
 __all__ = ["healthz", "jwks", "metadata", "metadata_document", "metrics", "readyz", "revocations", "stream"]
 
 _PUBLIC: Final = {"Cache-Control": "public, max-age=60"}
+_UP: Final = Response(200, b'{"status":"ok"}', headers=NO_STORE)
 _JWT: Final = "application/jwt"
 
 
 async def jwks(services: Services, request: Request) -> Response:
     """``GET /.well-known/jwks.json``: the keys that verify access tokens (RFC 7517 5)."""
-    return Response(200, services.keys.jwks_bytes(), headers=_PUBLIC)
+    return _public(services.keys.jwks_bytes())
+
+
+@lru_cache(4)
+def _public(body: bytes) -> Response:
+    return Response(200, body, headers=_PUBLIC)
 
 
 async def metadata(services: Services, request: Request) -> Response:
@@ -114,7 +121,7 @@ def _after(request: Request) -> int | None:
 
 async def healthz(services: Services, request: Request) -> Response:
     """``GET /healthz``: the process is up."""
-    return Response(200, b'{"status":"ok"}', headers=NO_STORE)
+    return _UP
 
 
 async def readyz(services: Services, request: Request) -> Response:

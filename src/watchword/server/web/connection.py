@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncio import Transport
 from asyncio.events import TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, Final, Literal, cast
@@ -32,9 +32,9 @@ _LINGER: Final = 2.0
 """Seconds in which a client that is still sending may fetch its last answer: a close at once would destroy it."""
 
 
-def connections(policy: WebPolicy) -> type[HttpToolsProtocol]:
-    """What uvicorn makes of each connection under *policy*."""
-    return cast("type[HttpToolsProtocol]", partial(_Connection, policy))
+def connections(policy: WebPolicy, instant: Collection[str] = ()) -> type[HttpToolsProtocol]:
+    """What uvicorn makes of each connection under *policy*; *instant* are paths that are answered without waiting."""
+    return cast("type[HttpToolsProtocol]", partial(_Connection, policy, frozenset(instant)))
 
 
 class _Connection(HttpToolsProtocol):
@@ -44,9 +44,13 @@ class _Connection(HttpToolsProtocol):
     touched when a piece of a request comes alone, so that a request in one piece pays nothing for them.
     """
 
-    def __init__(self, policy: WebPolicy, *args: Any, **more: Any) -> None:
+    def __init__(self, policy: WebPolicy, instant: frozenset[str], *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._policy = policy
+        self._instant = instant
+        self._due: tuple[RequestResponseCycle, Any] | None = None
+        self._quiet_since: float | None = None
+        self._quiet: TimerHandle | None = None
         self._phase: Literal["head", "body", "ready"] = "ready"
         self._received = 0
         self._owed: Literal["", "head", "body"] = ""
@@ -69,7 +73,7 @@ class _Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._phase == "ready":
             # Line breaks before a request are no request yet: whoever sends only them owes us a head.
-            idle = (self.cycle is None or self.cycle.response_complete) and not self.timeout_keep_alive_task
+            idle = (self.cycle is None or self.cycle.response_complete) and self._quiet_since is None
             self._expect("head" if idle else "")
         else:
             self._expect(self._phase)
@@ -96,9 +100,59 @@ class _Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._phase = "body"
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Called where a head has just been read and no other request is under way.
+        scope = cycle.scope
+        if scope["method"] == "GET" and scope["path"] in self._instant:
+            self._due = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._phase = "ready"
+        if self._due is not None:
+            (cycle, app), self._due = self._due, None
+            self._answer_at_once(cycle, app)
+
+    def _answer_at_once(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Let *app* answer here and now: a task would cost as much as the answer."""
+        if self.flow.write_paused:
+            super()._start_asgi_task(cycle, app)
+            return
+        answering = cycle.run_asgi(app)
+        try:
+            answering.send(None)
+        except StopIteration:
+            return
+        answering.close()
+        raise RuntimeError(f"an answer that needs no waiting waited: {cycle.scope['path']}")
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            super()._start_asgi_task(*self.pipeline.pop())
+            return
+        # One timer for many requests: to make and cancel one for each costs more than to let it look again.
+        self._quiet_since = self.loop.time()
+        if self._quiet is None:
+            self._quiet = self.loop.call_later(self.timeout_keep_alive, self._look_whether_quiet)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._quiet_since = None
+
+    def _look_whether_quiet(self) -> None:
+        self._quiet = None
+        if self._quiet_since is None:
+            return
+        left = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._quiet = self.loop.call_later(left, self._look_whether_quiet)
+        else:
+            self.timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
@@ -114,7 +168,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        for timer in (self._deadline, self._unread):
+        for timer in (self._deadline, self._unread, self._quiet):
             if timer is not None:
                 timer.cancel()
 

@@ -138,9 +138,17 @@ class Dispatcher:
 
     async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
         head = self._head(response)
+        origins = request.header_values("origin")
+        answer = (request.scope.get("extensions") or {}).get(ANSWER) if response.stream is None else None
+        if answer is not None and not origins and not response.cookies:
+            lines = b"%bx-request-id: %b\r\n" % (head.lines, request.id.encode())
+            if response.status != 204 and response.status != 304:
+                lines += b"content-length: %d\r\n" % len(response.body)
+            await answer(send, response.status, lines, b"" if request.method == "HEAD" else response.body)
+            return
         own = [(b"x-request-id", request.id.encode())]
         own += [(b"set-cookie", cookie.encode()) for cookie in response.cookies]
-        if origins := request.header_values("origin"):
+        if origins:
             own += self._cors(origins[0], request, route)
         if response.stream is not None:
             await _start(response.status, [*head.fields, *own], send)
@@ -151,7 +159,7 @@ class Dispatcher:
         if response.status != 204 and response.status != 304:
             own.append((b"content-length", b"%d" % len(response.body)))
         body = b"" if request.method == "HEAD" else response.body
-        if answer := (request.scope.get("extensions") or {}).get(ANSWER):
+        if answer is not None:
             await answer(send, response.status, head.lines + lines_of(own), body)
             return
         await _start(response.status, [*head.fields, *own], send)

@@ -36,6 +36,7 @@ class Route:
         stands_in: what may take the place of the body: security schemes of the documents.
         tag: the chapter of the documents; empty: not in them.
         plain: whether it may be asked without TLS from another machine: probes, which tell nothing.
+        instant: whether it answers without waiting for anything.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Route:
     stands_in: tuple[str, ...] = ()
     tag: str = ""
     plain: bool = False
+    instant: bool = False
 
     @property
     def statuses(self) -> tuple[int, ...]:
