@@ -15,14 +15,14 @@ from watchword import Guard
 
 
 @pytest.fixture
-def server(tmp_path: Path, database: dict[str, str]) -> Server:
+def server(tmp_path: Path, ground: dict[str, str]) -> Server:
     # A refresh whose answer the kill swallowed is asked for again, however slow the machine is to come back.
     return start_server(
         tmp_path / "server",
         WATCHWORD_REGISTRATIONS_PER_ADDRESS="0",
         WATCHWORD_PASSWORD_HASH="test",
         WATCHWORD_REFRESH_REUSE_GRACE="5m",
-        **database,
+        **ground,
     )
 
 

@@ -16,12 +16,12 @@ SIZES = (2, 3, 8, 24, 64)
 
 
 @pytest.fixture
-def server(tmp_path: Path, database: dict[str, str]) -> Iterator[Server]:
+def server(tmp_path: Path, ground: dict[str, str]) -> Iterator[Server]:
     running = start_server(
         tmp_path / "server",
         WATCHWORD_PASSWORD_HASH="test",
         WATCHWORD_REGISTRATIONS_PER_ADDRESS="0",
-        **database,
+        **ground,
     )
     yield running
     assert running.process.stop() == 0, running.process.log.read_text()
@@ -63,14 +63,14 @@ class TestRace:
         run(server, rounds=len(SIZES))
 
     def test_without_grace_the_second_use_ends_the_session(
-        self, tmp_path: Path, database: dict[str, str]
+        self, tmp_path: Path, ground: dict[str, str]
     ) -> None:
         """Where nothing is forgiven exactly one is answered, and what it was given is dead."""
         server = start_server(
             tmp_path / "strict",
             WATCHWORD_PASSWORD_HASH="test",
             WATCHWORD_REFRESH_REUSE_GRACE="0s",
-            **database,
+            **ground,
         )
         clients = [httpx2.Client(base_url=server.url, timeout=60) for _ in range(16)]
         user = server.newcomer()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -129,6 +130,19 @@ class TestWorkers:
         until(seen(lasting.url, {1, 2}))
         assert [number for number, _ in begun(lasting.process.log)][:2] == [1, 2]
         assert lasting.process.log.read_text().count("listening on") == 1
+
+    def test_attack_a45_both_have_one_limit(self, lasting: Server) -> None:
+        """Failures on new connections, whoever takes them: ten are told so, and the few that come back meanwhile."""
+
+        def guess(password: str) -> int:
+            body = {"email": "counted@example.com", "password": password}
+            return httpx2.post(f"{lasting.url}/auth/login", json=body).status_code
+
+        until(seen(lasting.url, {1, 2}))
+        with ThreadPoolExecutor(8) as pool:
+            statuses = list(pool.map(guess, [f"wrong {number}" for number in range(48)]))
+        assert set(statuses) == {401, 429}
+        assert 10 <= statuses.count(401) < 16  # a count of its own for each would be twenty
 
     def test_what_one_does_the_other_knows(self, lasting: Server) -> None:
         """A log-in, refreshes and a ban on new connections, whoever takes them; the guards of both hear of the ban."""
