@@ -58,6 +58,7 @@ class Mailroom:
         tls: with which certificate it encrypts when asked to.
         mails: what was taken, oldest first.
         silent: whether it takes what comes and never says a word.
+        mute: the verb from which on it says no more.
     """
 
     port: int = 0
@@ -66,6 +67,7 @@ class Mailroom:
     mails: list[Mail] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     silent: bool = False
+    mute: str = ""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -105,6 +107,9 @@ class _Conversation(socketserver.StreamRequestHandler):
         while line := self.rfile.readline().decode().rstrip("\r\n"):
             verb = line.partition(" ")[0].upper()
             self.room.commands.append(line)
+            if verb == self.room.mute:
+                self.rfile.read()
+                return
             reply = self.room.replies.get(verb)
             if reply is None:
                 reply = self.answer(verb, line)

@@ -99,6 +99,7 @@ class Outbox:
 
     async def _work(self, carrier: Carrier) -> None:
         while True:
+            self._obey()
             errand, tries = await self._due.get()
             try:
                 letter = await errand()
@@ -115,6 +116,13 @@ class Outbox:
             except Exception as broken:  # whatever it was: the next letter has nothing to do with it
                 self._give_up(type(broken).__name__)
             self.waiting -= 1
+
+    @staticmethod
+    def _obey() -> None:
+        """End when that was asked for: what carries may have taken the word for a fault of its line."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
 
     def _later(self, seconds: float, errand: Errand, tries: int) -> None:
         asyncio.get_running_loop().call_later(seconds, self._due.put_nowait, (errand, tries))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,10 +32,7 @@ class Smtp:
         policy = self.policy
         try:
             message = compose(letter, policy.sender, self.now())
-            await aiosmtplib.send(
-                message,
-                sender=mailbox(policy.sender),
-                recipients=[mailbox(letter.to)],
+            client = aiosmtplib.SMTP(
                 hostname=policy.host,
                 port=policy.port,
                 username=policy.user,
@@ -44,6 +42,15 @@ class Smtp:
                 local_hostname=mailbox(policy.sender).rpartition("@")[2],
                 timeout=policy.timeout.total_seconds(),
             )
+            try:
+                await client.connect()
+                await client.send_message(
+                    message, sender=mailbox(policy.sender), recipients=[mailbox(letter.to)]
+                )
+                with suppress(aiosmtplib.SMTPException):  # it was taken, whatever comes now
+                    await client.quit()
+            finally:
+                client.close()  # at once: a server that ends waits for no farewell
         except aiosmtplib.SMTPRecipientsRefused as refused:
             codes = [one.code for one in refused.recipients]
             raise Undelivered(f"the recipient was refused: {codes}", final=min(codes) >= _PERMANENT) from None
