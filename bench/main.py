@@ -100,19 +100,22 @@ def stores(rounds: int, seconds: float, connections: int, as_json: bool) -> None
     "--changes", default=1000, show_default=True, help="Demotions, log-outs and bans, so many of each."
 )
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the distribution there.")
+@click.option(
+    "--nodes", default=1, show_default=True, type=click.IntRange(1, 2), help="Two: over one PostgreSQL."
+)
 @_json
-def reach(changes: int, plot: Path | None, as_json: bool) -> None:
+def reach(changes: int, plot: Path | None, nodes: int, as_json: bool) -> None:
     """From an administrator's answer to the first refusal at eight API processes."""
     from bench.reach import CHANGES, GOALS, measure, tables
 
-    found = measure(changes=changes)
+    found = measure(changes=changes, nodes=nodes)
     if plot is not None:
         from bench.plot import distribution
 
         lines = {change: found.of(change=change) for change in CHANGES}
         title = "From the administrator's answer to the first refusal, eight API processes"
         plot.write_text(distribution(title, lines, GOALS), encoding="utf-8")
-    Report.of("python -m bench reach", *tables(found)).show(as_json)
+    Report.of("python -m bench reach", *tables(found, nodes)).show(as_json)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 import httpx2
 
-from bench.process import ADMIN, environment, free_port, started_server, wait_until_ready
+from bench.process import ADMIN, Process, environment, free_port, started_server, wait_until_ready
 from bench.table import Table
 from bench.watched import GuardProcess, HttpProcess, Watched
 
@@ -28,6 +29,7 @@ FRAMEWORKS: Final = ("asgi", "starlette", "fastapi")
 GOALS: Final = {"p50": 50.0, "p99": 250.0, "max": 1000.0}
 """Milliseconds, on a quiet machine."""
 _PASSWORD: Final = "nine-slow-lanterns"
+_SETTINGS: Final = {"PASSWORD_HASH": "test", "ACCESS_TOKEN_TTL": "1h", **ADMIN}
 
 
 @dataclass
@@ -49,16 +51,19 @@ class Reach:
         )
 
 
-def measure(*, changes: int, guards: int = 5) -> Reach:
-    """Let each of *changes* reach *guards* plain processes and one of each framework."""
+def measure(*, changes: int, guards: int = 5, nodes: int = 1) -> Reach:
+    """Let each of *changes* reach *guards* plain processes and one of each framework.
+
+    With two *nodes*, over one PostgreSQL, changes are made at the one and all processes hear the other.
+    """
     found = Reach()
     with ExitStack() as stack:
-        server = stack.enter_context(started_server(PASSWORD_HASH="test", ACCESS_TOKEN_TTL="1h", **ADMIN))
+        server, desk = _nodes(stack, nodes)
         watched = [stack.enter_context(_guard(n, server.url)) for n in range(1, guards + 1)]
         watched += [stack.enter_context(_application(name, server.url)) for name in FRAMEWORKS]
         pool = stack.enter_context(ThreadPoolExecutor(len(watched)))
-        http = stack.enter_context(httpx2.Client(base_url=server.url, timeout=30))
-        office = Office(http)
+        http = stack.enter_context(httpx2.Client(base_url=desk.url, timeout=30))
+        office = Office(http, server.url)
         for _ in range(changes):
             for change, token, make in office.someone():
                 _one(found, pool, watched, change, token, make)
@@ -68,7 +73,7 @@ def measure(*, changes: int, guards: int = 5) -> Reach:
     return found
 
 
-def tables(found: Reach) -> list[Table]:
+def tables(found: Reach, nodes: int = 1) -> list[Table]:
     """What was measured, by change and by process."""
     columns = ("n", "p50 ms", "p95 ms", "p99 ms", "max ms")
     by_change = [(change, *_figures(found.of(change=change))) for change in CHANGES]
@@ -77,13 +82,17 @@ def tables(found: Reach) -> list[Table]:
     goals = ", ".join(f"{name} {limit:.0f} ms" for name, limit in GOALS.items())
     return [
         Table(
-            "How fast a live token dies",
+            "How fast a live token dies" if nodes == 1 else "How fast a live token dies, from node to node",
             ("change", *columns),
             by_change,
             (
                 f"{len(processes)} API processes. From the moment the administrator has his answer to the first"
                 " refusal (for a demotion: the first answer without the role) at each process, which looks every"
-                f" millisecond. Goal on a quiet machine: {goals}.",
+                f" millisecond. Goal on a quiet machine: {goals}."
+                + (
+                    " Changes are made at one node, processes hear the other; both share a PostgreSQL."
+                    * (nodes - 1)
+                ),
             ),
         ),
         Table(
@@ -121,6 +130,8 @@ class Office:
     """The administrator, and people who come and go."""
 
     http: httpx2.Client
+    issuer: str = ""
+    """Where it is not whom the client speaks to."""
     numbers: Iterator[int] = field(default_factory=count)
     _token: str = ""
 
@@ -172,7 +183,9 @@ class Office:
     def _operator(self) -> str:
         if not self._token:
             email, password = ADMIN["ADMIN_EMAIL"], ADMIN["ADMIN_PASSWORD"]
-            self._token = self._log_in(email, password, audience=str(self.http.base_url).rstrip("/"))
+            self._token = self._log_in(
+                email, password, audience=self.issuer or str(self.http.base_url).rstrip("/")
+            )
         return self._token
 
     def _log_in(self, email: str, password: str = _PASSWORD, **more: str) -> str:
@@ -180,6 +193,19 @@ class Office:
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["access_token"]
         return token
+
+
+def _nodes(stack: ExitStack, nodes: int) -> tuple[Process, Process]:
+    """Whom processes hear, and where changes are made."""
+    if nodes == 1:
+        server = stack.enter_context(started_server(**_SETTINGS))
+        return server, server
+    from bench.postgres import durable
+
+    place = asyncio.run(stack.enter_context(durable()).cluster.place())
+    shared = {"DATABASE": place, "SECRET": "two nodes of a measurement have no secret", **_SETTINGS}
+    issuer = stack.enter_context(started_server("issuer", **shared))
+    return issuer, stack.enter_context(started_server("beside", ISSUER=issuer.url, **shared))
 
 
 @contextmanager

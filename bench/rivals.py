@@ -91,7 +91,8 @@ def _table(results: Mapping[tuple[str, str], Result], connections: int) -> Table
         rows,
         (
             f"{connections} kept-alive connections from the other core; every server on one core, on SQLite with"
-            " write-ahead log and `synchronous=FULL`, with the cheapest hash it offers. *Times* is the rival's CPU"
-            f" time over ours. Start and idle memory: {starts}.",
+            " write-ahead log and `synchronous=FULL` unless PostgreSQL is named, with the cheapest hash it"
+            " offers. *Times* is the rival's CPU time over ours; what PostgreSQL itself uses stands in the table of"
+            f" stores. Start and idle memory: {starts}.",
         ),
     )

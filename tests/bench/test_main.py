@@ -96,6 +96,13 @@ class TestBench:
         ]  # fmt: skip
         assert ElementTree.fromstring(plot.read_text("utf-8")).tag.endswith("svg")
 
+    def test_what_one_node_does_reaches_those_who_hear_the_other(self) -> None:
+        """The same, over two nodes and their PostgreSQL."""
+        rows = table(
+            "How fast a live token dies, from node to node", "reach", "--changes", "1", "--nodes", "2"
+        )
+        assert [(row["change"], row["n"]) for row in rows][-1] == ("all", 32)
+
     def test_keys_change_without_a_refusal(self) -> None:
         """Four guards refuse no valid token; a key client stands beside them."""
         rows = table("4 rotations of the signing key under load", "rotations", "--rotations", "4")
