@@ -83,9 +83,13 @@ def _session(chance: random.Random) -> str:
 
 
 def _guard(message: str, feed_key: Key, key: Key) -> Guard:
-    ear = Ear(Knowledge(ISSUER, clock=time.time, monotonic=time.monotonic), 60)
+    ear = Ear(Knowledge(ISSUER, clock=time.time, monotonic=time.monotonic), 60, _trades_nothing)
     ear.hear(message, keys=(key,), feed_key=feed_key)
     return Guard(ISSUER, feed=ear)
+
+
+def _trades_nothing(*credentials: str) -> str:
+    raise AssertionError("every token of this run is its own")
 
 
 def _works(guard: Guard, key: Key) -> Callable[[], object]:
