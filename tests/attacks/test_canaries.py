@@ -16,6 +16,7 @@ import pytest
 
 from tests.server.stage import ISSUER, SECRET, Stage, open_stage
 from watchword.protocol.api_key import parse_api_key
+from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +146,24 @@ class Flows:
         await self.call("POST", "/auth/logout", json={"refresh_token": tokens["refresh_token"]})
         await self.call("GET", "/auth/me", bearer=tokens["access_token"])
 
+    async def forgotten(self) -> None:
+        """A link to choose another password: opened, used with a bad password, used, and used again."""
+        ada = await self.stage.services.users.find_by_email("ada@example.com")
+        assert ada is not None
+        link = await self.stage.services.recovery.link(ada.id, Origin())
+        token = link.partition("?token=")[2]
+        self.leaks.keep(reset_token=token)
+        # The page of the link holds it, as the form's hidden field.
+        await self.call("GET", f"/reset?token={token}", tokens=True)
+        form = {"token": token, "password": PASSWORDS["short"]}
+        await self.call("POST", "/reset", data=form, headers={"Origin": ISSUER}, tokens=True)
+        for _ in range(2):
+            await self.call(
+                "POST", "/auth/password/reset", json={"token": token, "password": PASSWORDS["second"]}
+            )
+        await self.call("GET", f"/reset?token={token}")
+        await self.call("POST", "/auth/password/forgot", json={"email": PASSWORDS["in the wrong field"]})
+
     async def administration(self) -> None:
         """Users with passwords, bans, keys, the audit log."""
         root = (await self.login("root", PASSWORDS["administrator"], audience=ISSUER))["access_token"]
@@ -254,6 +273,7 @@ async def played(tmp_path: Path, form: str) -> AsyncIterator[tuple[Stage, Leaks]
         flows = Flows(stage, leaks)
         await flows.set_up()
         await flows.people()
+        await flows.forgotten()
         await flows.administration()
         await flows.api_keys()
         await flows.misplaced()

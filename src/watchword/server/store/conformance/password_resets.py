@@ -22,8 +22,9 @@ async def _offer(exam: Exam, email: str, digest: bytes, limit: LinkLimit = _LIMI
 
 
 async def a_link_replaces_the_password_once(exam: Exam) -> None:
-    """Sessions end with an entry, version and floor rise, an event tells; the second use is none."""
-    ada, resets = await exam.user(), exam.store.password_resets
+    """Sessions end with an entry, version and floor rise, an event tells; the second use is none; others live."""
+    ada, bob, resets = await exam.user(), await exam.user(), exam.store.password_resets
+    await resets.grant(bob.id, b"bob's", _LIFE, ORIGIN)
     session = await exam.session(ada)
     offered_to = await _offer(exam, ada.email, b"link")
     assert offered_to is not None
@@ -40,7 +41,8 @@ async def a_link_replaces_the_password_once(exam: Exam) -> None:
     assert await resets.complete(b"link", "a third", ORIGIN) is None
     assert await exam.store.users.get(ada.id) == changed
     assert [event.user_id for event in await exam.events("user.password_reset")] == [ada.id]
-    (offered,) = await exam.events("password_reset.offered")
+    assert await resets.owner(b"bob's") == bob
+    offered, _ = await exam.events("password_reset.offered")
     assert (offered.user_id, offered.actor, offered.address) == (ada.id, "anonymous", "192.0.2.7")
 
 
