@@ -27,6 +27,8 @@ __all__ = ["HASH", "PASSWORD", "People", "fill", "populated_server"]
 
 PASSWORD: Final = "nine-slow-lanterns"
 _SECRET: Final = bytes(range(SECRET_SIZE))
+_FIRST_LOGIN: Final = 1_790_000_000_000
+"""Milliseconds: a session's id begins with the time at which it did."""
 
 HASH: Final = {
     "test": PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
@@ -144,14 +146,17 @@ def _email(n: int) -> str:
 
 
 def _user_id(n: int) -> str:
-    return f"usr_{_random_text(n, 1)}"
+    return f"usr_{_text(_random(n, 1))}"
 
 
 def _session_id(n: int) -> str:
-    return f"ses_{_random_text(n, 2)}"
+    return f"ses_{_text((_FIRST_LOGIN + n * 50).to_bytes(6, 'big') + _random(n, 2)[:10])}"
 
 
-def _random_text(n: int, salt: int) -> str:
-    # Ids of a running server are random, so neighbours in time are not neighbours in an index.
-    raw = ((n * 2 + salt) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)).to_bytes(16, "big")
+def _random(n: int, salt: int) -> bytes:
+    # Neighbours in time are no neighbours in an index, as with a running server's users.
+    return ((n * 2 + salt) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)).to_bytes(16, "big")
+
+
+def _text(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -45,6 +45,17 @@ class TestLogin:
         )
         assert user["last_login_at"] == "2030-01-01T12:00:00Z"
 
+    async def test_sessions_that_begin_together_have_ids_that_lie_together(self, stage: Stage) -> None:
+        """Time, then chance: a batch of log-ins writes one place of the index, and no two ids are the same."""
+        ada = await stage.somebody()
+        ids = [(await stage.login(ada)).session_id for _ in range(5)]
+        stage.clock.forward(seconds=1)
+        later = (await stage.login(ada)).session_id
+        assert {one[:12] for one in ids} == {ids[0][:12]}
+        assert len(set(ids)) == 5
+        assert later[:12] != ids[0][:12]
+        assert later[:9] == ids[0][:9]
+
     async def test_the_token_serves_the_api_and_the_issuer(self, stage: Stage) -> None:
         """``aud`` is ``[ISSUER, AUDIENCE]``; an audience that was asked for stands alone."""
 

@@ -15,7 +15,6 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from hashlib import sha256
 from typing import Final, Self
 
 from watchword.errors import TooManyRequests
@@ -89,7 +88,7 @@ class Attempts:
         """
         account = account or f"nobody {network_of(origin.address)}"
         if name:
-            name = hmac.new(self.key, name.encode("utf-8", "surrogatepass"), sha256).hexdigest()
+            name = hmac.digest(self.key, name.encode("utf-8", "surrogatepass"), "sha256").hex()
         attempt = Attempt(self, account, name, origin, _key(account, origin) in self.known)
         verdict = await self.counters.look(attempt.counts())
         if verdict.wait and not attempt.familiar and await self.knows(account, origin):

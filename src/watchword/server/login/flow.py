@@ -23,7 +23,7 @@ from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import LoginRecord, NewSession, Opened, Origin, Refused, User
 from watchword.server.store.store import Events, Sessions, Users
 from watchword.server.tokens.issuance import Issuance, TokenSet
-from watchword.server.tokens.refresh_token import SECRET_SIZE, secret_digest, session_id
+from watchword.server.tokens.refresh_token import SECRET_SIZE, new_session_id, secret_digest
 
 __all__ = ["LoginFlow", "LoginResult"]
 
@@ -89,7 +89,7 @@ class LoginFlow:
             await self.targets.check_scope(found.user, aud, asked)
         secret = self.token_bytes(SECRET_SIZE)
         new = NewSession(
-            id=session_id(self.token_bytes(16)),
+            id=new_session_id(self.issuance.now(), self.token_bytes),
             user_id=found.user.id,
             client_id=FIRST_PARTY_CLIENT_ID,
             version=found.version,
