@@ -61,14 +61,16 @@ class Process:
                 [sys.executable, *self.arguments], cwd=self.folder, env=self.env, stdout=output, stderr=output
             )
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                if httpx2.get(self.url + path, verify=self.trust).status_code == 200:
-                    return
-            except httpx2.TransportError:
-                assert self.child.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
+        # One client for all its questions: each new one reads the certificates of the whole world.
+        with httpx2.Client(verify=self.trust) as http:
+            while True:
+                try:
+                    if http.get(self.url + path).status_code == 200:
+                        return
+                except httpx2.TransportError:
+                    assert self.child.poll() is None, self.log.read_text()
+                    assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.02)
 
     def stop(self) -> int:
         """End it as an operator does."""

@@ -113,7 +113,7 @@ class Stage:
     services: Services
     app: App
     clock: Clock
-    http: httpx2.AsyncClient
+    http: httpx2.AsyncClient = field(init=False)
 
     def client(self, address: str = "192.0.2.1", base_url: str = ISSUER) -> httpx2.AsyncClient:
         """A client that calls from *address*."""
@@ -168,8 +168,7 @@ async def open_stage(**flags: str) -> AsyncIterator[Stage]:
     clock = Clock()
     async with open_services(settings, now=clock.now, monotonic=clock.monotonic) as services:
         app = create_app(settings, services)
-        stage = Stage(settings, services, app, clock, httpx2.AsyncClient())
-        await stage.http.aclose()
+        stage = Stage(settings, services, app, clock)
         async with stage.client() as stage.http:
             yield stage
 
