@@ -86,6 +86,7 @@ class TestDoctor:
             ("registration", "advice", {"REGISTRATION": "open"}),
             ("login_limits", "unsafe", {"LOGIN_ATTEMPTS_PER_ACCOUNT": "0"}),
             ("login_limits", "unsafe", {"LOGIN_ATTEMPTS_PER_ADDRESS": "0"}),
+            ("counters", "unsafe", {"REDIS": "redis://:geheim@127.0.0.1:9"}),
             ("mail", "unsafe", {"PASSWORD_RESETS_PER_ACCOUNT": "0"}),
             ("password_length", "advice", {"PASSWORD_MIN_LENGTH": "14"}),
             (
@@ -104,6 +105,7 @@ class TestDoctor:
         assert [(name, one["level"]) for name, one in found.items()] == [(check, level)]
         line = safe.run("doctor").stdout
         assert line.count("\n") == 1
+        assert "geheim" not in line
         assert found[check]["cure"]
         assert line == f"{level:6}  {check}  {found[check]['message']} → {found[check]['cure']}\n"
 

@@ -225,7 +225,7 @@ class TestModel:
 
     @pytest.mark.long
     @pytest.mark.parametrize("kind", GROUNDS[1:])
-    def test_five_hundred_seeds_of_nodes(self, kind: str, request: pytest.FixtureRequest) -> None:
+    def test_two_hundred_seeds_of_nodes(self, kind: str, request: pytest.FixtureRequest) -> None:
         """The same, on what nodes share."""
-        for seed in seeds(500):
+        for seed in seeds(200):
             replayed(seed, play(seed, lambda: ground_of(request, kind)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
 from tests import databases
 from tests.databases import Cache, Cluster, Valkey, valkey_server
 from tests.server.stage import PASSWORD, Stage, open_stage, problem
+from watchword.errors import ConfigurationError
 from watchword.server.ephemeral.counters import Count, Limit
 from watchword.server.ephemeral.redis import RedisCounters
 from watchword.server.settings import Settings
@@ -212,10 +214,17 @@ class TestSetting:
         assert redis is not None
         await RedisCounters.open(redis, str.encode).close()
 
+    @pytest.mark.parametrize(
+        "url", ["http://:geheim@cache", "valkey://:geheim@cache:port", "valkey://:geheim@[cache"]
+    )
+    async def test_what_is_refused_is_not_quoted(self, url: str) -> None:
+        """A password may stand in it."""
+        with pytest.raises(ConfigurationError, match="redis: must") as refused:
+            Settings.load({"redis": url})
+        assert "geheim" not in str(refused.value)
+
     async def test_a_limit_never_runs_to_zero_spacing(self) -> None:
         """The largest limit there is still counts."""
-        from datetime import timedelta
-
         limit = Limit.of("huge", 30_000_000, timedelta(minutes=1))
         assert limit.spacing == 2
         assert Count(limit, "x").name == "huge x"
