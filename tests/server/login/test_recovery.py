@@ -430,6 +430,14 @@ class TestRelay:
                 assert len(room.to(ada.email)) + post.stage.services.outbox.given_up == 1
             room.commands.clear()
 
+    async def test_a_relay_that_hangs_up_after_it_took_a_mail_gets_no_second(self, room: Mailroom) -> None:
+        """What was taken was sent, whatever becomes of the farewell."""
+        room.replies["QUIT"] = ""
+        async with sending(room) as post:
+            ada = await post.stage.somebody()
+            await post.link(ada.email)
+            assert len(room.mails) == post.stage.services.outbox.sent == 1
+
     async def test_a_silent_relay_holds_up_nothing_but_mail(self, room: Mailroom) -> None:
         """Every carrier waits for it; answers come at once, and it is let go when the server ends."""
         room.silent = True

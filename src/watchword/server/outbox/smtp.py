@@ -27,7 +27,7 @@ class Smtp:
         Raises:
             Undelivered: it was not taken; without a word of what the relay said, which may repeat ours.
         """
-        import aiosmtplib  # 40 ms, and most servers send nothing in their first minute
+        import aiosmtplib  # a server that sends no mail does not load it
 
         policy = self.policy
         try:
@@ -47,7 +47,7 @@ class Smtp:
                 await client.send_message(
                     message, sender=mailbox(policy.sender), recipients=[mailbox(letter.to)]
                 )
-                with suppress(aiosmtplib.SMTPException):  # it was taken, whatever comes now
+                with suppress(aiosmtplib.SMTPException, OSError):  # it was taken, whatever comes now
                     await client.quit()
             finally:
                 client.close()  # at once: a server that ends waits for no farewell
