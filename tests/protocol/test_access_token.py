@@ -161,6 +161,26 @@ class TestVerify:
         """Any ``cnf``, even one that is null: a proof that cannot be checked is not waved through."""
         assert "bound" in refused({**claims(), "cnf": cnf})
 
+    def test_req_x12_only_who_asks_for_the_proof_takes_it(self) -> None:
+        """A public key in ``cnf``: refused by default, read by whoever says that he asks for a signature of it."""
+        key = private("EdDSA")
+        jwk = {part: value for part, value in key.public_jwk().items() if part in ("kty", "crv", "x")}
+        bound = {**claims(), "cnf": {"jwk": jwk}}
+        assert "bound" in refused(bound)
+        assert verified(token(header(), bound), bound=True).jkt == key.thumbprint()
+        assert verified(token(header(), claims()), bound=True).jkt is None
+
+    def test_req_x12_what_is_half_a_proof_is_none(self) -> None:
+        """A private key, a key beside another proof, a key that is weak, a bound token as a Basic password."""
+        key = private("EdDSA")
+        for more in (
+            {"cnf": {"jwk": key.private_jwk()}},
+            {"cnf": {"jwk": key.public_jwk(), "x5t#S256": "x"}},
+            {"cnf": {"jwk": {"kty": "oct", "k": "AAAA"}}},
+            {"cnf": {"jwk": key.public_jwk()}, "basic_username": "adasession1"},
+        ):
+            assert "bound" in refused({**claims(), **more}, bound=True)
+
     @pytest.mark.parametrize("value", [-1, 1.5, "1", True, None, []])
     def test_a_version_is_a_whole_number(self, value: Any) -> None:
         """Anything else is refused: it decides whether a kill hits."""
