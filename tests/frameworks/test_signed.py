@@ -158,6 +158,10 @@ CASES = [
     Case("two of them", invalid_request("credentials came twice"),
          on_the_way=lambda r: replace(r, fields=tuple(
              (n, f"{v}, b{v[3:]}" if n.startswith("Signature") else v) for n, v in r.fields))),
+    Case("and a header", invalid_request("credentials came twice: a signature and another"),
+         on_the_way=says("Authorization", "Bearer x")),
+    Case("not for a guard, and a header", invalid_token("the token is not a compact JWS"),
+         GET.but(parameters={"tag": "other"}), on_the_way=says("Authorization", "Bearer x")),
     Case("no Signature", invalid_token("the Signature fields are malformed"), on_the_way=lacks("Signature")),
     Case("no Signature-Input", MISSING, on_the_way=lacks("Signature-Input")),
     Case("nonsense", invalid_token("the Signature fields are malformed"), on_the_way=says("Signature-Input", "sig=(")),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.jose.forge import ISSUER, NOW, claims, header, private, public, text, token
@@ -243,6 +243,7 @@ PLAIN = {
 class TestRead:
     """What our own writing looks like is read in one go, everything else with care: they may not differ."""
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(CHANGES, st.sets(st.sampled_from(NAMES), max_size=3))
     @example({}, set())
     @example({"aud": "api"}, {"nbf", "sid", "scope", "roles", "uv", "cv"})

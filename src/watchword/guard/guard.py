@@ -19,6 +19,7 @@ from watchword.guard.credentials import Header, api_key_of, credentials_of, may_
 from watchword.guard.decryption import opening
 from watchword.guard.forking import outlive_forks
 from watchword.guard.offline import Offline, offline_health, parse_keys
+from watchword.guard.presented import presented
 from watchword.guard.principal import Principal
 from watchword.guard.request import Request
 from watchword.guard.verifier import Verifier
@@ -229,8 +230,8 @@ class Guard:
             InvalidToken, TemporarilyUnavailable: as ``verify``.
             ContentTooLarge: the body of a signed request is.
         """
-        if self._cookie is not None and request is not None:
-            header = self._cookie.header_of(header, request)
+        if request is not None:
+            header = presented(header, request, self._cookie, self._signed)
         # A remembered token has been read whole before, so its field needs no second reading.
         if type(header) is str and len(header) <= MAX_SIZE and header.startswith("Bearer "):
             token = header[7:]
@@ -285,6 +286,8 @@ class Guard:
             InvalidRequest, InvalidToken, TemporarilyUnavailable, ContentTooLarge: as ``authenticate``.
         """
         await self.ready()
+        if request is not None:
+            header = presented(header, request, self._cookie, self._signed)
         if header is None and request is not None and self._signed is not None:
             await self._signed.prepare(request)
         elif self._api_keys is not None and may_be_api_key(header):
