@@ -11,6 +11,7 @@ import pytest
 
 from tests.server.stage import PASSWORD, Somebody, Stage, open_stage, problem
 from watchword.errors import InvalidInput
+from watchword.jose.encoding import decode_base64url
 from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio
@@ -118,11 +119,15 @@ class TestSession:
             problem(answer, 422, "invalid_input")
 
     async def test_req_s02_an_id_cannot_be_guessed(self, stage: Stage) -> None:
-        """128 random bits and no pattern."""
+        """What is shown to be let in has 128 random bits; the id, which lets nobody in, has 80 after its time."""
         ada = await stage.somebody()
-        ids = [(await stage.login(ada)).session_id.removeprefix("ses_") for _ in range(15)]
+        tokens = [(await stage.login(ada)).tokens for _ in range(15)]
+        ids = [found["session_id"].removeprefix("ses_") for found in tokens]
         assert {len(text) for text in ids} == {22}
-        assert len(set(ids)) == len({text[:6] for text in ids}) == len({text[-6:] for text in ids}) == 15
+        assert len({text[8:15] for text in ids}) == len({text[-7:] for text in ids}) == 15
+        # The secret is followed by a MAC of as many bytes.
+        secrets = [decode_base64url(found["refresh_token"].removeprefix("wwr_"))[-32:-16] for found in tokens]
+        assert all(len({secret[start : start + 4] for secret in secrets}) == 15 for start in (0, 4, 8, 12))
 
     async def test_req_s03_a_session_ends_unused_and_in_any_case(self) -> None:
         """Idle and absolute limits by setting, counted by the last use and by the log-in."""

@@ -173,7 +173,7 @@ class TestHostileText:
             path = re.sub(r"\{\w+(?::path)?\}", lambda _: text.replace("/", "%2F"), route.path)
             body: dict[str, Any] = {"json": {"scope": ["a"]}} if route.method == "PUT" else {}
             if route.method == "PATCH":
-                body = {"json": {"name": "x"}}
+                body = {"json": {"encryption_jwks": None} if "apis" in route.path else {"name": "x"}}
             answer = await stage.http.request(route.method, path, headers=root.bearer, **body)
             # A decoded slash makes it another path, which another route or none takes.
             expected = (404, 405) if "/" in text else (404,)

@@ -7,7 +7,7 @@ order the intentions share; what it reads after that is what stands when it comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,19 +177,30 @@ class Engine:
         Raises:
             TemporarilyUnavailable: the database is away. What it was told last may have been carried out.
         """
+
+        async def carry_out(connection: asyncpg.pool.PoolConnectionProxy) -> T:
+            async with connection.transaction():
+                return await intention(self._transaction(connection))
+
+        return await self._until_alone(carry_out)
+
+    async def read(self, query: Intention[T]) -> T:
+        """Answer a look-up, each of its statements for itself.
+
+        Raises:
+            TemporarilyUnavailable: as ``write``.
+        """
+        return await self._until_alone(lambda connection: query(self._transaction(connection)))
+
+    async def _until_alone(self, work: Callable[[asyncpg.pool.PoolConnectionProxy], Awaitable[T]]) -> T:
         for _ in range(_ATTEMPTS):
             try:
-                async with self._connection() as connection, connection.transaction():
-                    return await intention(self._transaction(connection))
+                async with self._connection() as connection:
+                    return await work(connection)
             except asyncpg.PostgresError as lost:
                 if not is_collision(lost):
                     raise
         raise TemporarilyUnavailable("others were faster, again and again", retry_after=1)
-
-    async def read(self, query: Intention[T]) -> T:
-        """Answer a look-up, each of its statements for itself."""
-        async with self._connection() as connection:
-            return await query(self._transaction(connection))
 
     async def snapshot(self, query: Intention[T]) -> T:
         """Answer from one state of the database."""

@@ -22,6 +22,7 @@ CREATE FUNCTION settle_counters(
 DECLARE
     moment BIGINT := coalesce(given, microseconds_now());
     silent BOOLEAN;
+    found INTEGER;
 BEGIN
     told := FALSE;
     FOR turn IN 1..2 LOOP
@@ -54,6 +55,11 @@ BEGIN
             INSERT INTO counters SELECT a.key, 0, 0, 0 FROM unnest(keys) AS a (key) ORDER BY a.key
                 ON CONFLICT DO NOTHING;
             PERFORM FROM counters c WHERE c.key = ANY (keys) ORDER BY c.key FOR UPDATE;
+            -- One that went between the two statements may be back under somebody else's lock: begin again.
+            GET DIAGNOSTICS found = ROW_COUNT;
+            IF found < (SELECT count(DISTINCT key) FROM unnest(keys) AS a (key)) THEN
+                RAISE EXCEPTION 'a counter went' USING ERRCODE = 'serialization_failure';
+            END IF;
             moment := coalesce(given, microseconds_now());
         END IF;
     END LOOP;
