@@ -11,6 +11,7 @@ from tests.frameworks.contract import MISSING, REVOKED, Let
 from tests.frameworks.credentials import CANNOT, CREDENTIALS, Show
 from tests.frameworks.faces import FACES, SOCKETS, load
 from tests.frameworks.wire import Answer, Message, Request, Send, connect_asgi, denial_of
+from tests.guard.late import detach
 from watchword.testing import PretendIssuer
 
 CELLS = [
@@ -68,6 +69,26 @@ class TestCredentials:
         for make in CREDENTIALS.values():
             Let().check(ask(send, face, make(watchword_issuer)), "GET")
             MISSING.check(send(Request()), "GET")
+
+    @pytest.mark.parametrize("face", FACES)
+    @pytest.mark.parametrize("credential", CREDENTIALS)
+    def test_a_fresh_route_hears_what_the_feed_did_not_bring(
+        self, face: str, credential: str, watchword_issuer: PretendIssuer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where every token was taken back a key gets another; after a ban none does: in a loop and without one."""
+        guard, send = load(face)
+        watchword_issuer.take_over(guard)
+        monkeypatch.setattr(guard._exchange, "_monotonic", watchword_issuer.clock.time)
+        show = CREDENTIALS[credential](watchword_issuer)
+        Let().check(ask(send, face, show, "/fresh"), "GET")
+        detach(guard, watchword_issuer, monkeypatch)
+        watchword_issuer.clock.advance(31)
+        if "API key" in credential or credential == "signature":
+            watchword_issuer.rotate_key(compromised=True)
+            Let().check(ask(send, face, show, "/fresh"), "GET")
+            watchword_issuer.clock.advance(31)
+        watchword_issuer.revoke(subject="usr_ada")
+        REVOKED.check(ask(send, face, show, "/fresh"), "GET")
 
     @pytest.mark.parametrize("face", SOCKETS)
     @pytest.mark.parametrize("credential", CREDENTIALS)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.guard.late import detach
 from watchword import Guard, InvalidToken, Principal, TemporarilyUnavailable
 from watchword.protocol.api_key import ApiKey
 from watchword.protocol.basic import format_basic
@@ -147,6 +148,18 @@ class TestDeath:
         issuer.change("usr_ada", roles=[])
         assert not guard.authenticate(f"Bearer {key}").is_admin
         assert asked == [key]
+
+    def test_what_a_stale_guard_hears_does_not_hold_up_the_loop(
+        self, issuer: PretendIssuer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The answer says that every token died: the key is traded beside the loop, and its caller let in."""
+        guard, key = issuer.guard(on_stale="introspect"), issuer.api_key("usr_ada")
+        monkeypatch.setattr(guard._exchange, "_monotonic", issuer.clock.time)
+        guard.authenticate(f"Bearer {key}")
+        detach(guard, issuer, monkeypatch)
+        issuer.rotate_key(compromised=True)
+        issuer.clock.advance(61)
+        assert asyncio.run(guard.authenticate_async(f"Bearer {key}")).subject == "usr_ada"
 
     def test_with_the_issuer_away_the_known_go_on(self, issuer: PretendIssuer) -> None:
         """A key in use is verified as before; a first use is 503, not 401."""

@@ -151,6 +151,8 @@ class Protection:
             if not self._may_ask:
                 raise
         await self.guard.confirm_async()
+        # By the news a key's token may be dead, and the key not.
+        await self.guard.prepare(header, request)
         return self._decide(header, query, request, confirmed=True)
 
     def refuse(self, error: WatchwordError) -> Refusal:

@@ -8,7 +8,7 @@ from typing import Final
 from watchword.errors import ConfigurationError
 from watchword.jose.algorithms import ALGORITHMS
 
-__all__ = ["MAX_LEEWAY", "check_arguments"]
+__all__ = ["MAX_LEEWAY", "check_alone", "check_arguments"]
 
 MAX_LEEWAY: Final = 240
 """Seconds. A revocation is kept five minutes past the last token it is for; a leeway must end before."""
@@ -46,3 +46,15 @@ def check_arguments(
         raise ConfigurationError("feed_secret: must be printable ASCII")
     if not 0 <= cache_size <= _MAX_CACHE:
         raise ConfigurationError(f"cache_size: must be 0 to {_MAX_CACHE}")
+
+
+def check_alone(*others: object) -> None:
+    """Check that a guard with keys of its own was given nothing that it would take from an issuer.
+
+    Raises:
+        ConfigurationError: it was.
+    """
+    if any(other is not None for other in others):
+        raise ConfigurationError(
+            "keys: a guard with keys of its own takes no secrets, no snapshot, no origin and no feed"
+        )

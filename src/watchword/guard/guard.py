@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
-from watchword.guard.arguments import check_arguments
+from watchword.errors import InvalidToken, TemporarilyUnavailable
+from watchword.guard.arguments import check_alone, check_arguments
 from watchword.guard.cookie import TokenCookie
 from watchword.guard.credentials import Header, api_key_of, credentials_of, may_be_api_key, text_of
 from watchword.guard.decryption import opening
@@ -126,10 +126,7 @@ class Guard:
         allowed = set(algorithms)
         source: Offline | Feed
         if keys is not None:
-            if secrets is not None or snapshot is not None or feed is not None or origin is not None:
-                raise ConfigurationError(
-                    "keys: a guard with keys of its own takes no secrets, no snapshot, no origin and no feed"
-                )
+            check_alone(secrets, snapshot, origin, feed)
             keyset = parse_keys(keys)
             # Whoever hands over a shared secret wants it used; nobody else gets HMAC.
             allowed |= {key.algorithm for key in keyset if key.symmetric}
@@ -277,6 +274,7 @@ class Guard:
             if self.on_stale != "introspect":
                 raise
         await self.confirm_async()
+        await self.prepare(header, request)
         return self.authenticate(header, request)
 
     async def prepare(self, header: Header, request: Request | None = None) -> None:
