@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from tests.guard.late import detach
-from watchword import Guard, InvalidToken, Principal, TemporarilyUnavailable
+from watchword import Guard, InvalidRequest, InvalidToken, Principal, TemporarilyUnavailable
+from watchword.guard.request import PlainRequest
 from watchword.protocol.api_key import ApiKey
 from watchword.protocol.basic import format_basic
 from watchword.testing import PretendIssuer
@@ -48,6 +49,23 @@ class TestForms:
         guard, key = issuer.guard(), issuer.api_key()
         with pytest.raises(InvalidToken):
             guard.authenticate(f"Basic {format_basic(key, 'x')}")
+
+    def test_attack_a23_two_keys_are_credentials_twice(self, issuer: PretendIssuer) -> None:
+        """A key as the user name and another as its password: 400, and neither is traded."""
+        guard, first, second = issuer.guard(), issuer.api_key("usr_ada"), issuer.api_key("usr_bob")
+        asked = counted(issuer, guard)
+        with pytest.raises(InvalidRequest, match="twice"):
+            guard.authenticate(f"Basic {format_basic(first, second)}")
+        assert asked == []
+
+    def test_a_key_in_a_cookie_is_none(self, issuer: PretendIssuer) -> None:
+        """The cookie is the access token's: a key there is 401 at the first request and, known by then, at the next."""
+        guard, key = issuer.guard(cookie="watchword"), issuer.api_key("usr_ada")
+        request = PlainRequest("GET", "https://api.example.com/me", (("Cookie", f"__Host-watchword={key}"),))
+        for _ in range(2):
+            with pytest.raises(InvalidToken, match="never an API key"):
+                guard.authenticate(None, request)
+            guard.authenticate(f"Bearer {key}")
 
     def test_verify_takes_tokens_alone(self, issuer: PretendIssuer) -> None:
         """It is pure, so it never asks: a key is no token to it, known or not."""

@@ -128,7 +128,7 @@ class TestGuard:
     )
     def test_an_origin_is_one(self, issuer: PretendIssuer, origin: str) -> None:
         """Scheme and host, no path, and no clear text beyond this machine; not beside keys of one's own."""
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match=r"^origin: "):
             issuer.guard(origin=origin)
         with pytest.raises(ConfigurationError, match="origin"):
             Guard(issuer.url, keys=issuer.jwks(), origin=ORIGIN)

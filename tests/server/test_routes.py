@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from msgspec import Struct
 
 from tests.server.stage import Stage, open_stage, problem
 from watchword.server.routes import ROUTES
@@ -16,6 +17,14 @@ from watchword.server.web.route import Route
 pytestmark = pytest.mark.anyio
 
 BODIES = [route for route in ROUTES if route.body is not None]
+SECRET = re.compile(r"password|secret|authorization|api_key|\bkey\b|token\b|\bjwk\b")
+"""Names of members that hold what nobody else may read."""
+STRUCTS = {
+    part
+    for route in ROUTES
+    for part in (route.body, route.answer)
+    if isinstance(part, type) and issubclass(part, Struct) and SECRET.search(" ".join(part.__struct_fields__))
+}
 OPEN_ADDRESSES = {
     "/",
     "/docs",
@@ -56,6 +65,14 @@ async def call(stage: Stage, route: Route, **headers: str) -> httpx2.Response:
 
 
 class TestTable:
+    @pytest.mark.parametrize("struct", sorted(STRUCTS, key=lambda one: one.__name__))
+    def test_attack_a60_what_holds_a_secret_prints_none(self, struct: type[Struct]) -> None:
+        """A body or an answer that lands in a log or a traceback names its members, and shows no value."""
+        held = struct(**{name: f"canary-{name}" for name in struct.__struct_fields__})
+        shown = f"{held!r} {held} {list(held.__rich_repr__())}"
+        assert struct.__name__ in shown
+        assert "canary" not in shown
+
     def test_what_is_open_is_on_the_list(self) -> None:
         """No route lost its lock by mistake."""
         assert {route.path for route in ROUTES if route.auth == "none"} == OPEN_ADDRESSES

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Self
 
-from watchword.errors import ConfigurationError, InvalidRequest
+from watchword.errors import ConfigurationError, InvalidRequest, InvalidToken
 from watchword.guard.credentials import Header
 from watchword.guard.request import Request
+from watchword.protocol.api_key import is_api_key
 from watchword.protocol.cookie import (
     CSRF,
     SAFE_METHODS,
@@ -63,6 +64,7 @@ class TokenCookie:
         Raises:
             InvalidRequest: it has both, or the cookie twice.
             CrossSite: it has a cookie, may change something, and no page that may sent it.
+            InvalidToken: an API key stands in the cookie.
         """
         token = only("the cookie", cookie_values(request.values("cookie"), self.name))
         if token is None:
@@ -76,4 +78,7 @@ class TokenCookie:
                 proof=only("X-CSRF", request.values(CSRF)),
                 allowed=self.allowed,
             )
+        if is_api_key(token):
+            # A key lives for months: a browser is never given one, and one that was put there is not let in.
+            raise InvalidToken("a cookie holds an access token, never an API key")
         return f"Bearer {token}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from watchword.errors import InvalidToken, MissingCredentials
+from watchword.errors import InvalidRequest, InvalidToken, MissingCredentials
 from watchword.protocol.api_key import PREFIX, is_api_key
 from watchword.protocol.basic import parse_basic
 from watchword.protocol.challenge import MAX_SIZE, Credentials, parse_authorization
@@ -56,9 +56,10 @@ def may_be_api_key(header: Header) -> bool:
 def api_key_of(credentials: Credentials) -> str | None:
     """The API key that came as a bearer token, as a Basic password, or as a user name without one.
 
-    The user name beside a password says nothing: tools that ask for both send what they like.
+    The user name beside a password says nothing, unless it is a key too: tools that ask for both send what they like.
 
     Raises:
+        InvalidRequest: there are two keys.
         InvalidToken: the Basic credentials are malformed.
     """
     if credentials.scheme == "bearer":
@@ -66,5 +67,7 @@ def api_key_of(credentials: Credentials) -> str | None:
     if credentials.scheme != "basic" or len(credentials.token) > _LONGEST:
         return None
     user_name, password = parse_basic(credentials.token)
+    if is_api_key(user_name) and is_api_key(password):
+        raise InvalidRequest("credentials came twice: two API keys")
     key = password or user_name
     return key if is_api_key(key) else None

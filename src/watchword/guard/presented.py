@@ -23,7 +23,7 @@ def presented(
     Raises:
         InvalidRequest: it has two credentials.
         CrossSite: it has a cookie, may change something, and no page that may sent it.
-        InvalidToken: its signature is malformed, or not of now.
+        InvalidToken: its signature is malformed, or not of now, or its cookie holds an API key.
     """
     if cookie is not None:
         header = cookie.header_of(header, request)

@@ -37,7 +37,7 @@ def check_origin(origin: str) -> str:
     Raises:
         ConfigurationError: it is none.
     """
-    found = check_issuer_url(origin)
+    found = check_issuer_url(origin, setting="origin")
     if urlsplit(found).path:
         raise ConfigurationError("origin: has no path")
     return found

@@ -39,10 +39,10 @@ def metadata_url(issuer: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{path}"
 
 
-def check_issuer_url(issuer: str) -> str:
+def check_issuer_url(issuer: str, *, setting: str = "issuer") -> str:
     """Return *issuer* when it may be one: an absolute URL, no query, fragment, user or trailing slash (RFC 8414 2).
 
-    ``http`` passes on a loopback address only: a token sent in the clear is anybody's.
+    ``http`` passes on a loopback address only: a token sent in the clear is anybody's. A refusal names *setting*.
 
     Raises:
         ConfigurationError: it may not.
@@ -54,13 +54,13 @@ def check_issuer_url(issuer: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise ConfigurationError(f"issuer: {issuer!r} is not an http(s) URL")
+        raise ConfigurationError(f"{setting}: {issuer!r} is not an http(s) URL")
     if parts.query or parts.fragment or parts.username is not None or "?" in issuer or "#" in issuer:
-        raise ConfigurationError(f"issuer: {issuer!r} must have no query, fragment or user")
+        raise ConfigurationError(f"{setting}: {issuer!r} must have no query, fragment or user")
     if issuer.endswith("/"):
-        raise ConfigurationError(f"issuer: {issuer!r} must not end with a slash")
+        raise ConfigurationError(f"{setting}: {issuer!r} must not end with a slash")
     if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigurationError(f"issuer: {issuer!r} must be https beyond this machine")
+        raise ConfigurationError(f"{setting}: {issuer!r} must be https beyond this machine")
     return issuer
 
 

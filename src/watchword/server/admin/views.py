@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from watchword.server.endpoints.views import UserView
 from watchword.server.store.records import Api, Event, Role, SigningKey, User
+from watchword.server.web.discreet import Discreet
 
 __all__ = [
     "AdminUserView",
@@ -58,7 +59,7 @@ class UserList(Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class NewUserBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NewUserBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A user to make; without a password nobody logs in until one is set."""
 
     email: str
@@ -179,7 +180,7 @@ class RotateBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     now: bool = False
 
 
-class RevokeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RevokeBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An access token, shown whole."""
 
     token: Annotated[str, Meta(min_length=1, max_length=8192)]

@@ -12,6 +12,7 @@ from watchword.server.endpoints.account import prove
 from watchword.server.login.api_keys import NewKey
 from watchword.server.services import Services
 from watchword.server.store.records import Session
+from watchword.server.web.discreet import Discreet
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response
 
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-class ApiKeyBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApiKeyBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key to make; the password where a recent log-in does not prove its user."""
 
     name: Annotated[str, Meta(max_length=200, description="What you know it by")]
@@ -50,7 +51,7 @@ class ApiKeyView(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class NewApiKeyView(ApiKeyView, frozen=True, kw_only=True):
+class NewApiKeyView(Discreet, ApiKeyView, frozen=True, kw_only=True):
     """A key that was just made, with its text: shown this once."""
 
     key: str

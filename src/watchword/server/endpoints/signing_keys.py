@@ -13,6 +13,7 @@ from watchword.protocol.scope import format_scope
 from watchword.server.endpoints.account import prove
 from watchword.server.services import Services
 from watchword.server.store.records import Session
+from watchword.server.web.discreet import Discreet
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response
 
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-class SigningKeyBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SigningKeyBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A public key to hand in; the password where a recent log-in does not prove its user."""
 
     name: Annotated[str, Meta(max_length=200, description="What you know it by")]

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from watchword.server.store.records import Session, User
 from watchword.server.tokens.issuance import TokenSet
+from watchword.server.web.discreet import Discreet
 
 __all__ = [
     "BasicBody",
@@ -59,7 +60,7 @@ class RegisteredView(Struct, frozen=True, kw_only=True):
     user: UserView
 
 
-class LoginView(Struct, frozen=True, kw_only=True):
+class LoginView(Discreet, frozen=True, kw_only=True):
     """A token set and whose it is; in cookie mode without the tokens."""
 
     access_token: str | UnsetType = UNSET
@@ -72,7 +73,7 @@ class LoginView(Struct, frozen=True, kw_only=True):
     user: UserView
 
 
-class RefreshedView(Struct, frozen=True, kw_only=True):
+class RefreshedView(Discreet, frozen=True, kw_only=True):
     """A token set; in cookie mode without the tokens. What an API key is traded for has no refresh token."""
 
     access_token: str | UnsetType = UNSET
@@ -105,7 +106,7 @@ class SessionList(Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
-class RegisterBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RegisterBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new account."""
 
     email: Email
@@ -114,7 +115,7 @@ class RegisterBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     username: str | None = None
 
 
-class LoginBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LoginBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A log-in, by e-mail or by user name."""
 
     password: str
@@ -126,7 +127,7 @@ class LoginBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cookie: bool = False
 
 
-class BasicBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BasicBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A log-in, by e-mail or by user name; everything is left out where a bearer token says who."""
 
     password: str | None = None
@@ -137,7 +138,7 @@ class BasicBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     device: Device | None = None
 
 
-class BasicView(Struct, frozen=True, kw_only=True):
+class BasicView(Discreet, frozen=True, kw_only=True):
     """A temporary pair: ``authorization`` is the whole value of the header field."""
 
     username: str
@@ -146,7 +147,7 @@ class BasicView(Struct, frozen=True, kw_only=True):
     authorization: str
 
 
-class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TokenBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A refresh, whose token is left out where a cookie brings it, or the exchange of a key."""
 
     refresh_token: str | None = None
@@ -156,14 +157,14 @@ class TokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope: str | None = None
 
 
-class LogoutBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogoutBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A log-out; everything may be left out where a bearer token or a cookie says who."""
 
     refresh_token: str | None = None
     everywhere: bool = False
 
 
-class ProfileBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProfileBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user may change of himself; what is left out stays."""
 
     name: str | None | UnsetType = UNSET
@@ -172,13 +173,13 @@ class ProfileBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     current_password: str | None = None
 
 
-class LeaveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LeaveBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The password of whoever leaves, where a recent log-in does not prove him."""
 
     current_password: str | None = None
 
 
-class PasswordBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PasswordBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A change of password."""
 
     current_password: str
@@ -197,7 +198,7 @@ class ForgotView(Struct, frozen=True, kw_only=True):
     expires_in: int
 
 
-class ResetBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ResetBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The token of such a link, and the password that is chosen."""
 
     token: str
