@@ -164,7 +164,11 @@ CASES = [
          GET.but(parameters={"tag": "other"}), on_the_way=says("Authorization", "Bearer x")),
     Case("no Signature", invalid_token("the Signature fields are malformed"), on_the_way=lacks("Signature")),
     Case("no Signature-Input", MISSING, on_the_way=lacks("Signature-Input")),
-    Case("nonsense", invalid_token("the Signature fields are malformed"), on_the_way=says("Signature-Input", "sig=(")),
+    Case("nonsense", MISSING, on_the_way=says("Signature-Input", "sig=(")),
+    Case("nonsense for a guard", invalid_token("the Signature fields are malformed"),
+         on_the_way=lambda r: says("Signature-Input", _input(r) + ", sig=(")(r)),
+    Case("as long as never", invalid_token("the Signature fields are too long"),
+         on_the_way=lambda r: says("Signature-Input", _input(r) + ";a" * 1000)(r)),
     # what kills every credential
     Case("banned", UNKNOWN, before=lambda i: i.revoke(subject="usr_ada")),
     Case("its key is ended", UNKNOWN, before=lambda i: i.revoke(session_id="ses_signing")),

@@ -58,6 +58,8 @@ SIGNED = RequestSigner(private("EdDSA"), "ses_1", now=lambda: NOW, token_bytes=b
     "GET", "https://api.example.com/me"
 )
 GUARD = Guard(ISSUER, keys=public("HS256"), clock=lambda: NOW)
+LONG = b'a=(%s);created=1;keyid="k";nonce="12345678";tag="watchword"'
+"""A signature with as much in it as is read, to be filled."""
 JWKS = json.dumps({"keys": [private(name).public_jwk() for name in ("ES256", "EdDSA", "RS256")]}).encode()
 
 
@@ -154,6 +156,16 @@ PARSERS: dict[str, Parser] = {
             b'a=("@method";req "x";key="y");created=1;tag="watchword", b=?1',
         ),
         5,
+    ),
+    "both fields of a signature": Parser(
+        lambda given: parse_signature(*([part.decode("latin-1")] for part in given.partition(b"\n")[::2])),
+        (
+            "\n".join(SIGNED[name] for name in ("Signature-Input", "Signature")).encode(),
+            LONG % b"" + b";a" * 980 + b"\na=(" + b" a" * 1000 + b")",
+            LONG % (b" 1" * 980) + b"\na=:AA==:",
+            LONG % b'"@method"' + b"\na=:AA==:;a=" + b";a" * 1000,
+        ),
+        3,
     ),
     "parse_scope": Parser(_latin(parse_scope), (b"a b c", b"salaries:read payments:write"), 10),
     "check_issuer_url": Parser(

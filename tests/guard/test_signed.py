@@ -10,7 +10,7 @@ import pytest
 
 from tests.protocol.signed import ORIGIN
 from watchword import Guard, InvalidToken, MissingCredentials, TemporarilyUnavailable
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, InvalidRequest
 from watchword.guard.replay import Once
 from watchword.guard.request import PlainRequest
 from watchword.protocol.signature import RequestSigner
@@ -56,6 +56,14 @@ class TestGuard:
         with pytest.raises(InvalidToken, match="before"):
             guard.authenticate(None, again(first))
 
+    def test_what_it_says_of_itself_is_read_once(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """However often it is looked at on its way in; another request is read anew."""
+        assert guard._signed is not None
+        signer = issuer.signer()
+        for read in (1, 2):
+            asyncio.run(guard.authenticate_async(None, request(signer)))
+            assert guard._signed._read.cache_info().misses == read
+
     def test_of_many_at_once_one_gets_in(self, issuer: PretendIssuer, guard: Guard) -> None:
         """Threads that bring the same bytes at the same moment."""
         signer = issuer.signer()
@@ -86,10 +94,13 @@ class TestGuard:
             guard.authenticate(None, spoiled)
         assert guard.authenticate(None, good).subject == "usr_test"
 
-    def test_an_authorization_field_goes_first(self, issuer: PretendIssuer, guard: Guard) -> None:
-        """A request that is signed by somebody on the way is its bearer's."""
+    def test_beside_an_authorization_field_it_is_one_credential_too_many(
+        self, issuer: PretendIssuer, guard: Guard
+    ) -> None:
+        """Which of the two counts is not for a guard to guess, the more as they are of two users here."""
         header = issuer.headers("usr_bob")["Authorization"]
-        assert guard.authenticate(header, request(issuer.signer("usr_ada"))).subject == "usr_bob"
+        with pytest.raises(InvalidRequest, match="twice"):
+            guard.authenticate(header, request(issuer.signer("usr_ada")))
 
     def test_a_guard_that_does_not_know_its_origin_takes_none(self, issuer: PretendIssuer) -> None:
         """Without a name of its own there is nothing that a signature could be compared with."""

@@ -44,16 +44,32 @@ class TestParse:
         assert found is not None
         assert (found.label, found.keyid, found.covered) == ("sig", "ses_1", {"@method", "@target-uri"})
 
-    @pytest.mark.parametrize("text", ['sig=1;tag="watchword"', "sig", 'sig=("@method");tag="other"'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'sig=1;tag="watchword"',
+            "sig",
+            'sig=("@method");tag="other"',
+            "sig=(",
+            "é=()",
+            "sig=()" + ";a" * 9000,
+        ],
+    )
     def test_none_of_ours(self, text: str) -> None:
-        """No list of components, no tag, another's tag: the request has no signature for a guard."""
+        """No list of components, no tag, another's tag, nonsense: the request has no signature for a guard."""
         assert parse_signature([text], []) is None
+        assert parse_signature([text], [text]) is None
 
-    @pytest.mark.parametrize("text", ["sig=", "sig=(", 'sig=("a" "b"', "é=()", "\x00", "sig=()" + " " * 9000])
+    @pytest.mark.parametrize(
+        "text", ["sig=", "sig=(", 'sig=("a" "b"', "é=()", "\x00", "sig=()" + ";a" * 1030]
+    )
     def test_malformed(self, text: str) -> None:
-        """Refused as a bad credential, whatever is wrong with it."""
+        """Where one says that it is for a guard: refused as a bad credential, whatever is wrong with it."""
+        ours = Draft().sign(KEY, "ses_1", NOW)
         with pytest.raises(InvalidToken, match="Signature fields"):
-            parse_signature([text], [])
+            parse_signature([text + ', b=();tag="watchword"'], [])
+        with pytest.raises(InvalidToken, match="Signature fields"):
+            parse_signature([ours["Signature-Input"]], [text])
 
     @pytest.mark.parametrize("parameters", [
         {"created": "now"}, {"keyid": 7}, {"nonce": 12345678}, {"nonce": "x" * 129}, {"expires": "soon"},
@@ -110,6 +126,25 @@ class TestVerify:
         verify(POST, fields, key)
         with pytest.raises(InvalidToken):
             verify(POST, fields, Key.generate("ES256"))
+
+    @pytest.mark.parametrize(
+        ("component", "size", "why"),
+        [
+            ('"priority";sf', 2000, "does not verify"),
+            ('"priority";sf', 2049, "too long"),
+            ('"priority";key="u"', 2049, "too long"),
+            ('"priority"', 2049, "does not verify"),
+        ],
+    )
+    def test_a_field_of_which_a_part_is_covered_has_a_bound(
+        self, component: str, size: int, why: str
+    ) -> None:
+        """It is taken apart before anybody has vouched for it; one that is covered whole is not."""
+        draft = Draft()
+        fields = draft.sign(KEY, "ses_1", NOW)
+        fields["Signature-Input"] = fields["Signature-Input"].replace("sig=(", f"sig=({component} ")
+        with pytest.raises(InvalidToken, match=why):
+            verify(draft, fields | {"Priority": "u=1".ljust(size)})
 
     def test_an_algorithm_without_a_name_there(self) -> None:
         """RFC 9421 has none for ES512."""
