@@ -54,6 +54,21 @@ async def many_replays_end_one_session_once(exam: Exam) -> None:
         assert (await exam.store.revocations.head()).sequence == logged + 1
 
 
+async def a_session_that_ends_beside_its_refresh_is_told_of(exam: Exam) -> None:
+    """Its last token had long expired; the one that came a moment before the end is no less dead for it."""
+    for _ in range(exam.rounds):
+        sessions = [await exam.session(await exam.user()) for _ in range(8)]
+        exam.clock.forward(hours=3)
+        outcomes = await asyncio.gather(
+            *(exam.advance(session, 0, node=0) for session in sessions),
+            *(exam.node(1).sessions.end(session, "logout", ORIGIN) for session in sessions),
+        )
+        told = {entry.id for entry in await exam.entries("session")}
+        for session, advanced in zip(sessions, outcomes, strict=False):
+            assert not isinstance(advanced, Advanced) or session in told
+        assert await exam.store.check() == []
+
+
 async def the_maximum_holds_against_a_crowd(exam: Exam) -> None:
     """Log-ins at once never leave more sessions than allowed."""
     rules = replace(RULES, maximum_per_user=3)
@@ -290,6 +305,7 @@ def _no_token_outlives(entry: Entry, outcomes: Iterable[Any]) -> None:
 CASES: Final[tuple[Case, ...]] = (
     many_uses_of_one_refresh_token_leave_one_branch,
     many_replays_end_one_session_once,
+    a_session_that_ends_beside_its_refresh_is_told_of,
     the_maximum_holds_against_a_crowd,
     no_log_in_survives_a_kill,
     a_changed_role_reaches_every_token,

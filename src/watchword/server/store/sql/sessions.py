@@ -77,10 +77,10 @@ async def open_session(
     live = await insert(tx, new, row, origin, ends)
     await tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
     await tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
-    for session_id, token_expires_at in surplus:
+    for session_id in surplus:
         await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
-        await _end(tx, session_id, new.user_id, token_expires_at, "evicted", origin)
-    return Opened(live=live, evicted=tuple(session_id for session_id, _ in surplus))
+        await _end(tx, session_id, new.user_id, "evicted", origin)
+    return Opened(live=live, evicted=tuple(surplus))
 
 
 async def facts_to_open(tx: Transaction, new: NewSession) -> Row | Refused:
@@ -139,13 +139,16 @@ async def advance(
         return await _replayed(tx, row, "store_rolled_back", origin)
     if presented.counter < counter:
         return await _repeat(tx, row, counter - presented.counter, access, rules, origin)
-    await tx.run(
+    spent = await tx.run(
         "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2,"
         " token_expires_at = CASE WHEN token_expires_at > ?3 THEN token_expires_at ELSE ?3 END,"
         " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?1, spent_address = ?4"
         " WHERE id = ?5 AND counter = ?6",
         tx.ms, milliseconds(tx.now + rules.idle), access, origin.address, presented.session_id, counter,
     )  # fmt: skip
+    if not spent:
+        # A batch of another node, which holds no user, has spent it meanwhile: it is looked at anew.
+        return await advance(tx, presented, client_id, rules, origin)
     moved = list(row)
     moved[4], moved[13], moved[15] = counter + 1, tx.ms, milliseconds(tx.now + rules.idle)
     return Advanced(live=live_of(tuple(moved), tx.ms))
@@ -180,7 +183,7 @@ async def _repeat(
 async def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
     detail = {"first_address": row[REST + 9]}
     await tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
-    await _end(tx, row[0], row[1], row[REST + 4], reason, origin)
+    await _end(tx, row[0], row[1], reason, origin)
     return Replayed(session_id=row[0], reason=reason)
 
 
@@ -219,6 +222,7 @@ async def end(
 ) -> Session | None:
     """End one session, also one that is over and has a token that is not."""
     await tx.hold_user_of(session_id)
+    await tx.connection.hold("SELECT 1 FROM sessions WHERE id = ? FOR NO KEY UPDATE", (session_id,))
     row = await tx.one(
         "SELECT user_id, token_expires_at, ended_at, expires_at, idle_expires_at, kind FROM sessions WHERE id = ?",
         session_id,
@@ -229,7 +233,7 @@ async def end(
         return None
     if min(row[3], row[4]) <= tx.ms and row[1] + LEEWAY <= tx.ms:
         return None
-    await _end(tx, session_id, row[0], row[1], reason, origin)
+    await _end(tx, session_id, row[0], reason, origin)
     return await get(tx, session_id)
 
 
@@ -239,7 +243,7 @@ async def end_of_api(tx: Transaction, audience: str, origin: Origin) -> None:
     holders = f"SELECT 1 FROM users WHERE id IN (SELECT user_id FROM sessions WHERE {of_api})"
     await tx.connection.hold(f"{holders} ORDER BY n FOR NO KEY UPDATE", (f" {audience} ",))
     rows = await tx.all(
-        f"SELECT id, user_id, token_expires_at FROM sessions WHERE {of_api}"
+        f"SELECT id, user_id FROM sessions WHERE {of_api}"
         " AND ((expires_at > ?2 AND idle_expires_at > ?2) OR token_expires_at > ?3) ORDER BY n LIMIT ?4",
         f" {audience} ", tx.ms, tx.ms - LEEWAY, SESSIONS_PER_API + 1,
     )  # fmt: skip
@@ -248,8 +252,8 @@ async def end_of_api(tx: Transaction, audience: str, origin: Origin) -> None:
         await tx.run(sql, f" {audience} ", tx.ms)
         await tx.brake(origin)
         return
-    for session_id, user_id, token_expires_at in rows:
-        await _end(tx, session_id, user_id, token_expires_at, "api_deleted", origin)
+    for session_id, user_id in rows:
+        await _end(tx, session_id, user_id, "api_deleted", origin)
 
 
 async def sweep(tx: Transaction, before: datetime, after: int, limit: int) -> tuple[int, int]:
@@ -270,24 +274,27 @@ async def sweep(tx: Transaction, before: datetime, after: int, limit: int) -> tu
     return len(over), rows[-1][0] if len(rows) == limit else 0
 
 
-async def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[tuple[Any, ...]]:
+async def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[str]:
     """The least recently used sessions that must go so that one more is no more than *maximum*."""
-    return await tx.all(
-        "SELECT id, token_expires_at FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2"
+    rows = await tx.all(
+        "SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2"
         " AND idle_expires_at > ?2 AND kind = 'login' ORDER BY last_used_at DESC, n DESC LIMIT 1000000 OFFSET ?3",
         user_id, tx.ms, max(maximum - 1, 0),
     )  # fmt: skip
+    return [row[0] for row in rows]
 
 
-async def _end(
-    tx: Transaction, session_id: str, user_id: str, token_expires_at: int, reason: str, origin: Origin
-) -> None:
-    await tx.run("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ?", tx.ms, reason, session_id)
+async def _end(tx: Transaction, session_id: str, user_id: str, reason: str, origin: Origin) -> None:
+    # A refresh of another node may have come between: what counts is the newest token of the row that ends.
+    ended = await tx.one(
+        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? RETURNING token_expires_at",
+        tx.ms, reason, session_id,
+    )  # fmt: skip
     await tx.record(
         "session.ended", origin, user_id=user_id, session_id=session_id, detail={"reason": reason}
     )
     # With its newest token expired there is nothing left to kill.
-    if token_expires_at + LEEWAY <= tx.ms:
+    if ended is None or ended[0] + LEEWAY <= tx.ms:
         return
     said = await tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
     if said is not None and said[0] >= SESSIONS_PER_USER:
