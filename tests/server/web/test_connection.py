@@ -13,7 +13,6 @@ import pytest
 from tests.server.stage import PASSWORD, Stage
 from tests.server.wire import Wire, open_wire, parse, rest_of
 from watchword.server.policies import WebPolicy
-from watchword.server.routes import ROUTES
 from watchword.server.web.dispatch import Dispatcher
 from watchword.server.web.request import Request
 from watchword.server.web.responses import Response
@@ -30,6 +29,7 @@ SHORT = WebPolicy(
 )
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+KEYS = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n"
 LOGIN = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -113,11 +113,10 @@ class TestForm:
 
     async def test_pipelined_requests_are_answered_in_turn(self, wire: Wire) -> None:
         """And a broken one among them gets no answer out of turn."""
-        first = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n"
-        found = await wire.send(first + LAST)
+        found = await wire.send(KEYS + LAST)
         assert [answer.status for answer in found] == [200, 200]
         assert (b"keys" in found[0].body, b"ok" in found[1].body) == (True, True)
-        found = await wire.send(first + b"GARBAGE\r\n\r\n")
+        found = await wire.send(KEYS + b"GARBAGE\r\n\r\n")
         assert [answer.status for answer in found] in ([], [200], [200, 400])
 
     async def test_req_s16_an_absolute_or_encoded_address_is_the_same_route(self, wire: Wire) -> None:
@@ -185,42 +184,6 @@ class TestAnswer:
         assert len({answer.headers["x-request-id"] for answer in answers}) == 201
 
 
-class TestInstantAnswers:
-    """Requests that are answered while they are read."""
-
-    @pytest.mark.parametrize("path", [route.path for route in ROUTES if route.instant])
-    async def test_every_method_is_answered_without_waiting(self, wire: Wire, path: str) -> None:
-        """As on any other route: the body is left out, forbidden or passed over."""
-        document = await wire.ask(f"GET {path} HTTP/1.1")
-        assert (document.status, document.headers["content-type"]) == (200, "application/json")
-        body = b'{"a":1}'
-        extra = f"Content-Type: application/json\nContent-Length: {len(body)}"
-        assert (await wire.ask(f"GET {path} HTTP/1.1\n{extra}", body)).body == document.body
-        assert (await wire.ask(f"HEAD {path} HTTP/1.1")).headers["content-length"] == str(len(document.body))
-        assert (await wire.ask(f"OPTIONS {path} HTTP/1.1")).headers["allow"] == "GET, HEAD, OPTIONS"
-        refused = await wire.ask(f"POST {path} HTTP/1.1\n{extra}", body)
-        assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
-        assert (await wire.ask(f"GET {path} HTTP/1.1\nAccept: text/csv")).status == 406
-
-    async def test_they_keep_their_turn(self, wire: Wire) -> None:
-        """Behind a request that waits, and with a body that comes late."""
-        slow = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
-        late = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
-        keys = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n"
-        answers = await wire.send(slow + keys + slow + keys * 300 + late, b"a", b"bc" + slow + LAST)
-        kinds = ["keys" if b"kty" in a.body else "slow" if b"sequence" in a.body else "up" for a in answers]
-        assert kinds == ["slow", "keys", "slow", *["keys"] * 300, "up", "slow", "up"]
-        assert {answer.status for answer in answers} == {200}
-
-    async def test_they_are_counted(self, wire: Wire) -> None:
-        """In the metrics, by route."""
-        for _ in range(3):
-            await wire.ask("GET /.well-known/jwks.json HTTP/1.1")
-        said = (await wire.ask("GET /metrics HTTP/1.1")).body.decode()
-        line = 'watchword_requests_total{method="GET",route="/.well-known/jwks.json",status="200"} 3.0'
-        assert line in said
-
-
 class TestSize:
     @pytest.mark.parametrize("size", [40_000, 1_000_000, 10_000_000])
     async def test_attack_a21_a_head_beyond_32_kib_is_431(self, wire: Wire, size: int) -> None:
@@ -247,6 +210,38 @@ class TestSize:
                 assert answer.status == 431
                 assert json.loads(answer.body)["error"] == "header_fields_too_large"
             assert raw or size > 1_000_000
+
+    @pytest.mark.parametrize(
+        "before", [KEYS * 1_000, LOGIN + b"Content-Length: 40000\r\n\r\n" + b"x" * 40_000]
+    )
+    async def test_what_comes_before_a_head_is_not_its_size(self, wire: Wire, before: bytes) -> None:
+        """Requests, and a body, that were read together with the beginning of the next one."""
+        reader, writer = await wire.connect()
+        writer.write(before + LAST[:30])
+        raw = await reader.readuntil(b"\r\n\r\n")
+        writer.write(LAST[30:])
+        answers = parse(raw + await rest_of(reader))
+        writer.close()
+        assert len(answers) == before.count(b"HTTP/1.1") + 1
+        assert {answer.status for answer in answers[:-1]} in ({200}, {400})
+        assert answers[-1].status == 200
+
+    async def test_attack_a21_a_head_is_measured_behind_others_too(self, wire: Wire) -> None:
+        """It came with the end of another request: whole, in two pieces, or without an end."""
+        field = b"GET /auth/me HTTP/1.1\r\nHost: x\r\nX-A: "
+        for pieces in (
+            (KEYS + field + b"a" * 40_000 + b"\r\n\r\n",),
+            (KEYS + field + b"a" * 40_000, b"a\r\n\r\n"),
+            (KEYS + field + b"a" * 40_000, b"a" * 40_000),
+        ):
+            reader, writer = await wire.connect()
+            writer.write(pieces[0])
+            raw = await reader.readuntil(b"}]}")
+            for piece in pieces[1:]:
+                writer.write(piece)
+            answers = parse(raw + await rest_of(reader))
+            writer.close()
+            assert [answer.status for answer in answers] == [200, 431]
 
     async def test_attack_a21_a_token_of_30_kib_is_refused_as_a_token(self, wire: Wire) -> None:
         """It fits into a head, and is no token."""

@@ -30,6 +30,10 @@ __all__ = ["connections"]
 
 _LINGER: Final = 2.0
 """Seconds in which a client that is still sending may fetch its last answer: a close at once would destroy it."""
+_AT_ONCE: Final = 16
+"""Requests of one read that are answered while it is read; behind more of them everybody else would wait."""
+_MORE_TO_COME: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))
+"""Fields of a request whose head may not be all of it, or whose client waits for a word before the rest."""
 
 
 def connections(policy: WebPolicy, instant: Collection[str] = ()) -> type[HttpToolsProtocol]:
@@ -48,11 +52,13 @@ class _Connection(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._policy = policy
         self._instant = instant
-        self._due: tuple[RequestResponseCycle, Any] | None = None
         self._quiet_since: float | None = None
         self._quiet: TimerHandle | None = None
         self._phase: Literal["head", "body", "ready"] = "ready"
         self._received = 0
+        self._before = 0
+        self._whole = 0
+        self._bare = False
         self._owed: Literal["", "head", "body"] = ""
         self._deadline: TimerHandle | None = None
         self._unread: TimerHandle | None = None
@@ -70,16 +76,22 @@ class _Connection(HttpToolsProtocol):
         if self._over:
             return
         self._received += len(data)
+        self._whole = 0
         super().data_received(data)
         if self._phase == "ready":
             # Line breaks before a request are no request yet: whoever sends only them owes us a head.
             idle = (self.cycle is None or self.cycle.response_complete) and self._quiet_since is None
             self._expect("head" if idle else "")
         else:
+            if self._whole:
+                self._expect("")  # what was owed has come; this is another request's
             self._expect(self._phase)
         if self._phase != "head":
-            self._received = 0
-        elif self._received > self._policy.head_limit:
+            self._received = self._before = 0
+        elif self._whole:
+            # Where in this read the head began is not known: it is measured from the next one, and when it is whole.
+            self._before = self._received
+        elif self._received - self._before > self._policy.head_limit:
             self._refuse(HeaderFieldsTooLarge())
 
     def on_message_begin(self) -> None:
@@ -91,51 +103,47 @@ class _Connection(HttpToolsProtocol):
         if self._received > self._policy.head_limit and self._head_size() > self._policy.head_limit:
             self._fail(HeaderFieldsTooLarge())
         version = self.parser.get_http_version()
-        hosts = [1 for name, _ in self.headers if name == b"host"]
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
         if version not in ("1.0", "1.1"):
             self._fail(InvalidRequest("this is not HTTP/1.1"))
-        if len(hosts) > 1 or (not hosts and version == "1.1"):
+        if hosts > 1 or (not hosts and version == "1.1"):
             # Nothing is made of the host here; a request that two readers may take for two hosts is no request.
             self._fail(InvalidRequest("a request names one host"))
+        self._bare = _MORE_TO_COME.isdisjoint(names)
         super().on_headers_complete()
         self._phase = "body"
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Called where a head has just been read and no other request is under way.
         scope = cycle.scope
-        if scope["method"] == "GET" and scope["path"] in self._instant:
-            self._due = cycle, app
+        if (
+            scope["path"] in self._instant
+            and scope["method"] == "GET"
+            and self._bare
+            and self._whole < _AT_ONCE
+            and not self.flow.write_paused
+        ):
+            _answer_at_once(cycle, app)
         else:
             super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            super().on_message_complete()
         self._phase = "ready"
-        if self._due is not None:
-            (cycle, app), self._due = self._due, None
-            self._answer_at_once(cycle, app)
-
-    def _answer_at_once(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Let *app* answer here and now: a task would cost as much as the answer."""
-        if self.flow.write_paused:
-            super()._start_asgi_task(cycle, app)
-            return
-        answering = cycle.run_asgi(app)
-        try:
-            answering.send(None)
-        except StopIteration:
-            return
-        answering.close()
-        raise RuntimeError(f"an answer that needs no waiting waited: {cycle.scope['path']}")
+        self._whole += 1
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             super()._start_asgi_task(*self.pipeline.pop())
+            if not self.pipeline:
+                self.flow.resume_reading()
             return
+        self.flow.resume_reading()
         # One timer for many requests: to make and cancel one for each costs more than to let it look again.
         self._quiet_since = self.loop.time()
         if self._quiet is None:
@@ -234,6 +242,17 @@ class _Connection(HttpToolsProtocol):
             *PROTECTIONS,
         ]
         self.transport.write(STATUS_LINE[response.status] + lines_of(fields) + b"\r\n" + response.body)
+
+
+def _answer_at_once(cycle: RequestResponseCycle, app: Any) -> None:
+    """Let *app* answer here and now: a task would cost as much as the answer."""
+    answering = cycle.run_asgi(app)
+    try:
+        answering.send(None)
+    except StopIteration:
+        return
+    answering.close()
+    raise RuntimeError(f"an answer that needs no waiting waited: {cycle.scope['path']}")
 
 
 @lru_cache(4)
