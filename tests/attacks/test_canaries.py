@@ -185,12 +185,21 @@ class Flows:
         """A key, made, listed, traded, mistyped, shown where it does not belong, ended and shown again."""
         access = (await self.login("ada", PASSWORDS["second"]))["access_token"]
         answer = await self.call(
-            "POST", "/auth/api-keys", bearer=access, json={"name": "deploy"}, tokens=True
+            "POST",
+            "/auth/api-keys",
+            bearer=access,
+            json={"name": "deploy", "current_password": PASSWORDS["second"]},
+            tokens=True,
         )
         made = answer.json()
         key, secret = made["key"], parse_api_key(made["key"]).secret
         self.leaks.keep(**{"API key": key, "API key secret": secret, "API key secret in hex": secret.hex()})
-        await self.call("POST", "/auth/api-keys", bearer=access, json={"name": "a\nb"})
+        await self.call(
+            "POST",
+            "/auth/api-keys",
+            bearer=access,
+            json={"name": "a\nb", "current_password": PASSWORDS["second"]},
+        )
         await self.call("GET", "/auth/api-keys", bearer=access)
         given = await self.call("POST", "/auth/token", json={"api_key": key}, tokens=True)
         token = given.json()["access_token"]

@@ -63,12 +63,11 @@ async def ask(stage: Stage, method: str, path: str, headers: Any, body: Any = No
 
 CHANGES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("PATCH", "/auth/me", {"name": "Eve"}),
-    ("POST", "/auth/basic", None),
     ("POST", "/auth/token", None),
     ("POST", "/auth/password", {"current_password": PASSWORD, "new_password": "the-new-one-of-eve"}),
     ("DELETE", "/auth/sessions/ses_AAAAAAAAAAAAAAAAAAAAAA", None),
     ("POST", "/auth/logout", None),
-    ("DELETE", "/auth/me", None),
+    ("DELETE", "/auth/me", {"current_password": PASSWORD}),
 ]
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.guard.host import Running, running
+from tests.guard.host import PASSWORD, Running, running
 from tests.guard.stage import until
 from watchword import Guard, InvalidToken, TemporarilyUnavailable
 from watchword.protocol.api_key import ApiKey
@@ -41,7 +41,7 @@ def make(server: Running, email: str, **members: object) -> tuple[str, str, str]
     tokens = server.newcomer(email)
     answer = server.http.post(
         "/auth/api-keys",
-        json={"name": "deploy", **members},
+        json={"name": "deploy", "current_password": PASSWORD, **members},
         headers={"Authorization": f"Bearer {tokens['access_token']}"},
     )
     assert answer.status_code == 201, answer.text

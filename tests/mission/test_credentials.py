@@ -53,7 +53,9 @@ def cookie(server: Server, user: User) -> Show:
 
 
 def _key(server: Server, user: User) -> str:
-    return str(_post(server, "/auth/api-keys", user, name="deploy").json()["key"])
+    return str(
+        _post(server, "/auth/api-keys", user, name="deploy", current_password=user.password).json()["key"]
+    )
 
 
 def api_key(server: Server, user: User) -> Show:
@@ -66,7 +68,14 @@ def api_key_by_basic(server: Server, user: User) -> Show:
 
 def signature(server: Server, user: User) -> Show:
     key = Key.generate("ES256")
-    handed = _post(server, "/auth/signing-keys", user, name="nightly", jwk=key.public_jwk())
+    handed = _post(
+        server,
+        "/auth/signing-keys",
+        user,
+        name="nightly",
+        jwk=key.public_jwk(),
+        current_password=user.password,
+    )
     signer = RequestSigner(key, handed.json()["id"])
     return lambda request: request.headers.update(signer.sign(request.method, str(request.url)))
 
@@ -117,13 +126,15 @@ class TestCredentials:
         """An administrator's key without a scope reads the employees; with one it does what that says."""
         root = server.administrator()
         assert ask(payroll, CREDENTIALS[name](server, root), "/employees").status_code == 200
-        narrow = _post(server, "/auth/api-keys", root, name="narrow", scope="profile").json()["key"]
+        narrow = _post(
+            server, "/auth/api-keys", root, name="narrow", scope="profile", current_password=root.password
+        ).json()["key"]
         assert ask(payroll, _field("Authorization", f"Bearer {narrow}"), "/employees").status_code == 403
 
     def test_n7_an_api_key_is_revoked_alone(self, server: Server, payroll: httpx2.Client) -> None:
         """By its user, by its id: it dies within moments, and his log-in and his other key live."""
         user = server.newcomer()
-        made = _post(server, "/auth/api-keys", user, name="leaked").json()
+        made = _post(server, "/auth/api-keys", user, name="leaked", current_password=user.password).json()
         leaked, kept = _field("Authorization", f"Bearer {made['key']}"), api_key(server, user)
         assert ask(payroll, leaked).status_code == 404
         assert server.http.delete(f"/auth/api-keys/{made['id']}", headers=user.bearer).status_code == 204

@@ -18,7 +18,7 @@ PAYMENT = {"employee_id": 1, "month": "2026-11", "amount_cents": 100_00}
 def hand_in(server: Server, user: User) -> RequestSigner:
     """A key of *user*, handed in as he does it himself."""
     key = Key.generate("ES256")
-    body = {"name": "nightly run", "jwk": key.public_jwk()}
+    body = {"name": "nightly run", "jwk": key.public_jwk(), "current_password": user.password}
     answer = server.http.post("/auth/signing-keys", json=body, headers=user.bearer)
     assert answer.status_code == 201, answer.text
     return RequestSigner(key, answer.json()["id"])

@@ -73,7 +73,9 @@ class TestMove:
         first, last = f"sqlite:///{tmp_path / 'first.db'}", f"sqlite:///{tmp_path / 'last.db'}"
         server = serve(tmp_path / "server", first, WATCHWORD_ISSUER=ISSUER)
         user, banned = server.newcomer(), server.newcomer(name="Zo\u00eb")
-        key = server.http.post("/auth/api-keys", json={"name": "deploy"}, headers=user.bearer).json()["key"]
+        key = server.http.post(
+            "/auth/api-keys", json={"name": "deploy", "current_password": user.password}, headers=user.bearer
+        ).json()["key"]
         server.manage("user", "ban", banned.email, "--reason", "test")
         assert server.process.stop() == 0
         before = contents(tmp_path / "first.db")

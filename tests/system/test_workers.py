@@ -169,7 +169,7 @@ class TestWorkers:
     def test_either_trades_an_api_key(self, lasting: Server) -> None:
         """Made by the one, traded by both, ended by either: one row, whoever writes."""
         user = lasting.newcomer()
-        body = {"name": "deploy"}
+        body = {"name": "deploy", "current_password": user.password}
         made = httpx2.post(f"{lasting.url}/auth/api-keys", json=body, headers=user.bearer).json()
 
         def trade() -> int:

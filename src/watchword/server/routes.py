@@ -45,7 +45,7 @@ ROUTES: Final[Sequence[Route]] = (
           body=views.LogoutBody, optional_body=True, stands_in=("bearer", "cookie", "refresh"), status=204,
           faults=(401, 403)),
     _open("POST", "/auth/basic", basic_session.basic_session, "Get a temporary user name and password for APIs",
-          body=views.BasicBody, optional_body=True, stands_in=("bearer", "cookie"), answer=views.BasicView,
+          body=views.BasicBody, optional_body=True, stands_in=("bearer",), answer=views.BasicView,
           faults=(401, 403, 429)),
     _open("POST", "/auth/register", account.register, "Make an account",
           body=views.RegisterBody, answer=views.RegisteredView, status=201, faults=(403, 409, 429)),

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def make(stage: Stage, somebody: Somebody, status: int = 201, **members: Any) -> Any:
-    body = {"name": "deploy", **members}
+    body = {"name": "deploy", "current_password": PASSWORD, **members}
     answer = await stage.http.post("/auth/api-keys", json=body, headers=somebody.bearer)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -51,7 +51,8 @@ class TestCreate:
     async def test_its_text_is_shown_once(self, stage: Stage) -> None:
         """201 with the key; the list has all but the text, and so has the audit log."""
         ada = await stage.newcomer()
-        answer = await stage.http.post("/auth/api-keys", json={"name": "deploy"}, headers=ada.bearer)
+        body = {"name": "deploy", "current_password": PASSWORD}
+        answer = await stage.http.post("/auth/api-keys", json=body, headers=ada.bearer)
         assert answer.status_code == 201
         assert answer.headers["cache-control"] == "no-store"
         made = answer.json()
@@ -77,15 +78,28 @@ class TestCreate:
 
     async def test_a_log_in_of_long_ago_says_its_password(self, stage: Stage) -> None:
         """A token found lying about makes no key; nor does one narrowed by scope (ASVS 7.5.1)."""
-        ada = await stage.newcomer()
+        ada = await stage.newcomer(audience=stage.settings.issuer)
+        await make(stage, ada, current_password=None)
         stage.clock.forward(minutes=16)
         ada = Somebody(ada.id, ada.email, await self.refreshed(stage, ada))
-        await make(stage, ada, 401)
+        await make(stage, ada, 401, current_password=None)
         await make(stage, ada, 401, current_password="wrong-wrong-wrong")
-        await make(stage, ada, current_password=PASSWORD)
-        bob = await stage.newcomer(scope="profile")
-        await make(stage, bob, 401)
-        await make(stage, bob, current_password=PASSWORD)
+        await make(stage, ada)
+        bob = await stage.newcomer(audience=stage.settings.issuer, scope="profile")
+        await make(stage, bob, 401, current_password=None)
+        await make(stage, bob)
+
+    async def test_attack_what_an_api_has_seen_makes_no_key(self, stage: Stage) -> None:
+        """The API to which a token is shown could make itself a key for another API, good for months: 401."""
+        await stage.services.store.apis.add("payroll", (), Origin())
+        ada = await stage.newcomer()
+        for audience in ("api", "payroll"):
+            refused = await make(stage, ada, 401, current_password=None, audience=audience)
+            assert refused["error"] == "invalid_credentials"
+            assert "current_password" in refused["detail"]
+        assert not await stage.events("session.refused")
+        assert (await call(stage, ada, "GET", "/auth/api-keys"))["items"] == []
+        await make(stage, ada, audience="payroll")
 
     async def test_a_key_makes_no_key(self, stage: Stage) -> None:
         """What it is traded for opens nothing here: no key, no pair, no account, no administration."""

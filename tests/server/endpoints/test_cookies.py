@@ -9,10 +9,12 @@ import httpx2
 import pytest
 
 from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, open_stage, problem
+from watchword.jose.jwk import Key
 
 pytestmark = pytest.mark.anyio
 
 ACCESS, REFRESH = "__Host-watchword", "__Secure-watchword-refresh"
+KEY = Key.generate("Ed25519")
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -100,25 +102,47 @@ class TestLogin:
 
 class TestRequests:
     async def test_every_call_of_a_user_takes_the_cookie(self, stage: Stage) -> None:
-        """Reading and changing the account, its sessions, its password, a Basic pair."""
+        """Reading and changing the account, its sessions, its password."""
         browser = Browser(stage)
         await browser.login(await stage.somebody())
         for method, path, body, status in (
             ("GET", "/auth/me", None, 200),
             ("PATCH", "/auth/me", {"name": "Ada"}, 200),
             ("GET", "/auth/sessions", None, 200),
-            ("POST", "/auth/basic", None, 200),
             (
                 "POST",
                 "/auth/password",
                 {"current_password": PASSWORD, "new_password": "a-longer-sentence"},
                 204,
             ),
-            ("DELETE", "/auth/me", None, 204),
+            ("DELETE", "/auth/me", {"current_password": "a-longer-sentence"}, 204),
             ("GET", "/auth/me", None, 401),
         ):
             answer = await browser.ask(method, path, json=body) if body else await browser.ask(method, path)
             assert answer.status_code == status, (method, path, answer.text)
+
+    async def test_attack_a_script_in_the_page_carries_nothing_away(self, stage: Stage) -> None:
+        """A moment after the log-in, by cookie and without the password: no key, no pair, no way in."""
+        ada = await stage.somebody()
+        browser = Browser(stage)
+        for members in ({}, {"audience": ISSUER}):
+            await browser.login(ada, **members)
+            for method, path, body, status in (
+                ("POST", "/auth/api-keys", {"name": "Chrome"}, 401),
+                ("POST", "/auth/signing-keys", {"name": "Chrome", "jwk": KEY.public_jwk()}, 401),
+                ("PATCH", "/auth/me", {"email": "eve@example.com"}, 401),
+                ("DELETE", "/auth/me", {}, 401),
+                ("POST", "/auth/basic", {}, 403),
+            ):
+                answer = await browser.ask(method, path, json=body)
+                problem(answer, status, "invalid_credentials" if status == 401 else "access_denied")
+        body = {"name": "mine", "current_password": PASSWORD}
+        assert (await browser.ask("POST", "/auth/api-keys", json=body)).status_code == 201
+        (key,) = (await browser.ask("GET", "/auth/api-keys")).json()["items"]
+        assert key["name"] == "mine"
+        (access,) = browser.held(ACCESS)
+        bearer = {"Authorization": f"Bearer {access}"}
+        assert (await stage.http.post("/auth/basic", headers=bearer)).status_code == 200
 
     async def test_an_administrator_needs_the_header(self, stage: Stage) -> None:
         """The admin API takes no cookie, however good: a page cannot ride an administrator."""

@@ -18,7 +18,7 @@ KEY = Key.generate("Ed25519")
 
 
 async def hand_in(stage: Stage, somebody: Somebody, status: int = 201, **members: Any) -> Any:
-    body = {"name": "deploy", "jwk": KEY.public_jwk(), **members}
+    body = {"name": "deploy", "jwk": KEY.public_jwk(), "current_password": PASSWORD, **members}
     answer = await stage.http.post("/auth/signing-keys", json=body, headers=somebody.bearer)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -76,11 +76,14 @@ class TestHandIn:
         assert [claims_of(token)["sub"] for token in tokens] == [ada.id, eve.id]
 
     async def test_a_log_in_of_long_ago_says_its_password(self, stage: Stage) -> None:
-        """A token found lying about hands in no key (ASVS 7.5.1)."""
-        bob = await stage.newcomer(scope="profile")
-        await hand_in(stage, bob, 401)
-        await hand_in(stage, bob, 401, current_password="wrong-wrong-wrong")
-        await hand_in(stage, bob, current_password=PASSWORD)
+        """A token found lying about hands in no key, nor does one that an API has seen (ASVS 7.5.1)."""
+        issuer = stage.settings.issuer
+        ada = await stage.newcomer(audience=issuer)
+        await hand_in(stage, ada, current_password=None)
+        for bob in (await stage.newcomer(audience=issuer, scope="profile"), await stage.newcomer()):
+            await hand_in(stage, bob, 401, current_password=None)
+            await hand_in(stage, bob, 401, current_password="wrong-wrong-wrong")
+            await hand_in(stage, bob)
 
     async def test_bounds_are_those_of_api_keys(self, stage: Stage) -> None:
         """Not for this server, not for longer than allowed, not beyond the roles."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import UNSET
 
+from watchword.errors import InvalidCredentials
 from watchword.server.endpoints.views import (
     LeaveBody,
     PasswordBody,
@@ -77,11 +78,25 @@ async def delete_me(services: Services, request: Request) -> Response:
     return EMPTY
 
 
-async def prove(services: Services, request: Request, password: str | None) -> None:
-    """A recent log-in whose token is not narrowed proves the user, or else his password does (ASVS 7.5.1)."""
-    recent = services.now() - request.caller.session.auth_time <= _RECENT
-    if password is not None or not recent or request.caller.token.claims.get("narrowed"):
-        await services.login.prove(request.caller.user, password or "", request.origin())
+async def prove(services: Services, request: Request, password: str | None, *, lasting: bool = False) -> None:
+    """A recent log-in proves the user where nobody else may act with its token, or else his password does (ASVS 7.5.1).
+
+    A cookie is at hand for any script in the page, and a narrowed token was made to be given away. What is *lasting*
+    outlives the session and opens other APIs, so that a token which an API has seen is no proof for it.
+
+    Raises:
+        InvalidCredentials: there is no such log-in, and no password or a wrong one.
+        TooManyRequests, TemporarilyUnavailable: as for a log-in.
+    """
+    caller = request.caller
+    recent = services.now() - caller.session.auth_time <= _RECENT
+    shared = caller.by_cookie or caller.token.claims.get("narrowed")
+    if lasting and caller.token.aud != (services.introspection.policy.issuer,):
+        shared = True
+    if password is not None:
+        await services.login.prove(caller.user, password, request.origin())
+    elif shared or not recent:
+        raise InvalidCredentials("this takes the password once more: say current_password")
 
 
 async def list_sessions(services: Services, request: Request) -> Response:

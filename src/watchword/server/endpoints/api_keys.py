@@ -65,10 +65,10 @@ class ApiKeyList(Struct, frozen=True, kw_only=True):
 
 
 async def create(services: Services, request: Request) -> Response:
-    """``POST /auth/api-keys``: make a key; its user has logged in of late with a whole token, or says his password."""
+    """``POST /auth/api-keys``: make a key; its user has just logged in for this server alone, or says his password."""
     body: ApiKeyBody = request.body
     caller = request.caller
-    await prove(services, request, body.current_password)
+    await prove(services, request, body.current_password, lasting=True)
     made = await services.api_keys.create(
         caller.user,
         body.name,

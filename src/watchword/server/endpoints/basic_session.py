@@ -15,10 +15,11 @@ __all__ = ["basic_session"]
 async def basic_session(services: Services, request: Request) -> Response:
     """``POST /auth/basic``: a pair for the session of a bearer token, or, with a password, for a new one.
 
-    The refresh token of that new session is handed to nobody: it ends with its time, or is ended.
+    A cookie gives none. The refresh token of that new session is handed to nobody: it ends with its time, or is ended.
     """
     body: BasicBody = request.body or BasicBody()
-    values = cookies_of(request).credentials(request)
+    cookies = cookies_of(request)
+    values = cookies.credentials(request)
     scope = None
     if body.password is not None:
         if values:
@@ -39,6 +40,9 @@ async def basic_session(services: Services, request: Request) -> Response:
             raise InvalidInput(errors=[(name, "goes together with a password") for name in given])
         if not values:
             raise MissingCredentials
+        if cookies.acts(request):
+            # A pair is a text: a script in the page could carry it away, which it cannot do with the cookie.
+            raise AccessDenied("a cookie gives no pair: ask with the password")
         request.caller = await services.introspection.authenticate(values, audience="first-party")
         if "act" in request.caller.token.claims:
             # Somebody else acts with it, and what he was lent he must not make last (RFC 8693 4.1).

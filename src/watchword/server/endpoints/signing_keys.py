@@ -61,10 +61,10 @@ class SigningKeyList(Struct, frozen=True, kw_only=True):
 
 
 async def create(services: Services, request: Request) -> Response:
-    """``POST /auth/signing-keys``: hand in a key; its user has proved himself of late, or says his password."""
+    """``POST /auth/signing-keys``: hand in a key; its user proves himself as for an API key."""
     body: SigningKeyBody = request.body
     caller = request.caller
-    await prove(services, request, body.current_password)
+    await prove(services, request, body.current_password, lasting=True)
     made = await services.signing_keys.create(
         caller.user,
         body.name,

@@ -32,6 +32,8 @@ class Caller:
 
     token: AccessToken
     live: Live
+    by_cookie: bool = False
+    """Whether a browser sent it by itself: who acts may be a script in the page, which has never seen the token."""
 
     @property
     def user(self) -> User:
@@ -54,7 +56,9 @@ class Introspection:
     policy: AccessTokenPolicy
     now: Callable[[], datetime]
 
-    async def authenticate(self, authorization: Sequence[str | bytes], *, audience: Door) -> Caller:
+    async def authenticate(
+        self, authorization: Sequence[str | bytes], *, audience: Door, by_cookie: bool = False
+    ) -> Caller:
         """Verify the bearer token of a request and read what it rests on.
 
         Args:
@@ -62,6 +66,7 @@ class Introspection:
             audience: ``first-party``: the token's ``aud`` holds the issuer; ``admin``: it *is* the
                 issuer alone, and the user has the role ``admin`` now. A token that some API has
                 seen cannot administer the server.
+            by_cookie: whether it stands for a cookie.
 
         Raises:
             MissingCredentials, InvalidRequest: there are no credentials, or there are two.
@@ -97,4 +102,4 @@ class Introspection:
             # A token narrowed by scope was made to do less than its user may.
             if ADMIN not in live.user.roles or token.claims.get("narrowed"):
                 raise InsufficientScope("this needs the role admin")
-        return Caller(token, live)
+        return Caller(token, live, by_cookie)

@@ -55,6 +55,10 @@ class Cookies:
         """Whether a request has a cookie of ours."""
         return any(self._value(request, name) is not None for name in (self.name, self.refresh_name))
 
+    def acts(self, request: Request) -> bool:
+        """Whether the ``credentials`` of a request are those of its cookie."""
+        return self._value(request, self.name) is not None
+
     def credentials(self, request: Request) -> Sequence[str]:
         """The ``Authorization`` values of a request, or the one that its cookie stands for.
 

@@ -40,6 +40,7 @@ __all__ = ["Dispatcher"]
 _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _KINDS: Final = 256
 """Kinds of answers whose fields are remembered; entity tags and waits make new ones for ever."""
+_NO_COOKIES: Final = Cookies()
 _METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
 
@@ -125,11 +126,10 @@ class Dispatcher:
             raise NotAcceptable
         if route.auth != "none":
             # A cookie comes with whatever a page sends: the server is not administered by one.
-            by_cookie = route.auth == "first-party"
-            values = (
-                self.cookies.credentials(request) if by_cookie else request.header_values("authorization")
+            cookies = self.cookies if route.auth == "first-party" else _NO_COOKIES
+            request.caller = await self.services.introspection.authenticate(
+                cookies.credentials(request), audience=route.auth, by_cookie=cookies.acts(request)
             )
-            request.caller = await self.services.introspection.authenticate(values, audience=route.auth)
         if route.form:
             request.body = await read_form(request, self.policy.body_limit)
         elif route.body is not None and not (route.optional_body and _is_bare(request)):
