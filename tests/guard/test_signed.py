@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.guard.stage import run
 from tests.protocol.signed import ORIGIN
 from watchword import Guard, InvalidToken, MissingCredentials, TemporarilyUnavailable
 from watchword.errors import ConfigurationError, InvalidRequest
@@ -153,27 +154,68 @@ class Clock:
         return self.now
 
 
+class TestFork:
+    def test_a_child_does_not_wait_for_a_thread_of_its_parent(self) -> None:
+        """A thread that was at the memory when its process forked is not in the child to let go of it."""
+        program = (
+            "import os, signal\n"
+            "from tests.guard.test_signed import request\n"
+            "from tests.protocol.signed import ORIGIN\n"
+            "from watchword.testing import PretendIssuer\n"
+            "issuer = PretendIssuer()\n"
+            "guard, signer = issuer.guard(origin=ORIGIN), issuer.signer()\n"
+            "first, second = request(signer), request(signer)\n"
+            "guard.authenticate(None, first)\n"
+            "guard._signed._once._lock.acquire()\n"
+            "if (child := os.fork()) == 0:\n"
+            "    signal.alarm(20)\n"
+            "    guard.authenticate(None, second)\n"
+            "    os._exit(0)\n"
+            "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        )
+        assert run(program) == "0"
+
+
 class TestOnce:
     def test_a_nonce_is_remembered_while_it_could_come_again(self) -> None:
-        """At least a life, at most two; another key's nonce is another."""
+        """A life from whenever it came, and an eighth more at most; another key's nonce is another."""
         clock = Clock()
-        once = Once(100, 10, clock.time)
-        assert once.spend("a", "1", by=self)
-        for _ in range(3):
-            clock.now += 33
-            assert not once.spend("a", "1", by=clock)
-        assert once.spend("b", "1", by=clock)
-        clock.now += 201
-        assert once.spend("a", "1", by=clock)
-        assert len(once) == 1
+        once = Once(96, 100, clock.time)
+        for start in range(0, 12, 3):
+            clock.now = 5000.0 + start + 200 * start
+            name = str(start)
+            assert once.spend("ada", "a", name, by=self)
+            for late in (1, 24, 95, 96):
+                clock.now = 5000.0 + start + 200 * start + late
+                assert not once.spend("ada", "a", name, by=clock)
+            assert once.spend("ada", "b", name, by=clock)
+            clock.now += 12
+            assert once.spend("ada", "a", name, by=clock)
+        assert len(once) == 2
 
     def test_a_full_memory_lets_nobody_in(self) -> None:
         """Forgetting would; when the time has come there is room again."""
         clock = Clock()
-        once = Once(100, 3, clock.time)
-        assert all(once.spend("a", str(n), by=self) for n in range(3))
+        once = Once(96, 5, clock.time)
+        assert all(once.spend(owner, "a", owner, by=self) for owner in "abcde")
         with pytest.raises(TemporarilyUnavailable):
-            once.spend("a", "3", by=self)
-        assert not once.spend("a", "0", by=clock)
-        clock.now += 201
-        assert once.spend("a", "3", by=self)
+            once.spend("f", "a", "f", by=self)
+        assert not once.spend("a", "a", "a", by=clock)
+        clock.now += 108
+        assert once.spend("f", "a", "f", by=self)
+
+    def test_one_user_does_not_fill_it(self) -> None:
+        """Past a fifth of the memory his own requests wait, by whichever key; everybody else's go on."""
+        clock = Clock()
+        once = Once(96, 20, clock.time)
+        for key in ("a", "b"):
+            assert all(once.spend("eve", key, str(n), by=self) for n in range(2))
+            clock.now += 12
+        for key in ("a", "c"):
+            with pytest.raises(TemporarilyUnavailable):
+                once.spend("eve", key, "9", by=self)
+        assert once.spend("bob", "d", "9", by=self)
+        clock.now += 84
+        assert all(once.spend("eve", "c", str(n), by=self) for n in range(2))
+        with pytest.raises(TemporarilyUnavailable):
+            once.spend("eve", "c", "2", by=self)

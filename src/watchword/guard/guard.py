@@ -394,5 +394,6 @@ class Guard:
         """Be usable in a child process, where the parent's threads are not: the first use begins its own."""
         if self._issuer is not None and self._issuer.forked():
             self._begun = False
-            if self._exchange is not None:
-                self._exchange.forked()
+        for part in (self._exchange, self._signed):
+            if part is not None:
+                part.forked()

@@ -29,8 +29,8 @@ __all__ = ["SignedRequests", "check_origin", "key_in"]
 _KIND: Final = "signing_key"
 _MAX_KEYS: Final = 10_000
 _MAX_READ: Final = 256
-MAX_REMEMBERED: Final = 200_000
-"""Requests of about two minutes: more than one process can verify."""
+MAX_RATE: Final = 3000
+"""Signed requests a second for which there is memory: more than a core verifies, so that no flood fills it."""
 
 
 def check_origin(origin: str) -> str:
@@ -88,7 +88,8 @@ class SignedRequests:
         self._clock = clock
         # One request is looked at several times on its way in; reading is what costs.
         self._read = lru_cache(_MAX_READ)(signature.parse_signature)
-        self._once = Once(signature.MAX_AGE + 2 * leeway, MAX_REMEMBERED, clock)
+        life = signature.MAX_AGE + 2 * leeway
+        self._once = Once(life, int(2 * life * MAX_RATE), clock)
 
     def authenticate(self, request: Request) -> Principal:
         """The principal of a signed request; waits where its key is met for the first time.
@@ -140,6 +141,10 @@ class SignedRequests:
             signature.check_time(found, now=self._clock(), leeway=self._leeway)
         return found
 
+    def forked(self) -> None:
+        """Be usable in a child process."""
+        self._once.forked()
+
     def _is_over(self, keyid: str, token: str) -> bool:
         """Whether the key's token is no good any more, and it is worth while to ask for another."""
         try:
@@ -156,7 +161,7 @@ class SignedRequests:
         lines = Lines((name, value) for name in sorted(names) for value in request.values(name))
         signature.verify_request(Message(request.method, url, lines), claimed, key, request.body())
         principal = self._verifier.verify(token, Proof(key.thumbprint()))
-        if not self._once.spend(claimed.keyid, claimed.nonce, by=request.identity):
+        if not self._once.spend(principal.subject, claimed.keyid, claimed.nonce, by=request.identity):
             raise InvalidToken("this request came before")
         return principal
 
