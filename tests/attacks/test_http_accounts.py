@@ -189,6 +189,8 @@ class TestAddresses:
             "ada @example.com",
             "Ada <ada@example.com>",
             "ada@example.com, eve@example.com",
+            "=?utf-8?q?=0d=0aBcc=3Aeve=40example.com?=@example.com",
+            "=?utf-8?b?DQoNClBheSBldmU=?=@example.com",
         ],
     )
     async def test_attack_a51_what_is_no_address_makes_no_account(self, stage: Stage, email: str) -> None:

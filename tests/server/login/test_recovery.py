@@ -17,7 +17,7 @@ import pytest
 from tests.mailroom import Mail, Mailroom, open_mailroom
 from tests.mission.test_hardening import certificate
 from tests.server.stage import ISSUER, PASSWORD, Somebody, Stage, open_stage, problem
-from watchword.server.store.records import Origin
+from watchword.server.store.records import Origin, UserChange
 
 pytestmark = pytest.mark.anyio
 
@@ -231,6 +231,8 @@ class TestSilence:
             "Ada <a@example.com>",
             '"a\\"b c"@example.com',
             "a@b@example.com",
+            "=?utf-8?q?=0d=0aBcc=3Aeve=40example.com?=@example.com",
+            "=?utf-8?b?DQoNClBheSBldmU=?=@example.com",
             "a@example.com\0",
             "\u202ea@example.com",
             "x" * 321 + "@example.com",
@@ -246,6 +248,30 @@ class TestSilence:
         await post.settled()
         assert post.room.mails == []
         assert eve.id
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "=?utf-8?q?=0d=0aBcc=3Aeve=40example.com?=@example.com",
+            "=?ada@example.com",
+            '"ada lovelace"@example.com',
+            "ada,eve@example.com",
+        ],
+    )
+    async def test_attack_a51_an_old_row_s_address_makes_no_header(
+        self, post: Post, written: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What is no address by now, and would be written as something else, is given up at once; others get theirs."""
+        ada, bob = await post.stage.somebody(), await post.stage.somebody()
+        change = UserChange(email=written, email_key=ada.email)
+        await post.stage.services.store.users.update(ada.id, change, Origin())
+        with caplog.at_level(logging.WARNING):
+            assert (await post.ask(ada.email)).status_code == 202
+            await post.settled()
+        said = [record.getMessage() for record in caplog.records]
+        assert said == ["a mail was given up: it cannot be written as a mail"]
+        await post.link(bob.email)
+        assert [mail.recipients for mail in post.room.mails] == [(bob.email,)]
 
     async def test_attack_a57_what_a_user_calls_himself_is_in_no_mail(self, post: Post) -> None:
         """So nobody is written to in our name by whoever registers his address."""

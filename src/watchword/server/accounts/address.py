@@ -2,7 +2,8 @@
 
 The documented rule: an address is checked against RFC 5321/6531 grammar, its domain is lower-cased
 and written in Unicode, its local part is compared without case, the whole in NFC. Dots and ``+tags``
-stay: they are different mailboxes at most providers.
+stay: they are different mailboxes at most providers. ``=?`` is refused: a mail program reads what it
+begins as an encoded word (RFC 2047), and what that decodes to, a line break too, would be the header.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def normalise_email(email: str) -> tuple[str, str]:
     """
     from email_validator import EmailNotValidError, validate_email  # 30 ms: a log-in never needs it
 
-    if len(email) > 320 or not email.isprintable():
+    if len(email) > 320 or not email.isprintable() or "=?" in email:
         raise InvalidInput(errors=[("email", "is not an e-mail address")])
     try:
         found = validate_email(

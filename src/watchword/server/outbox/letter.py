@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email import message_from_bytes
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -61,17 +62,19 @@ def compose(letter: Letter, sender: str, at: datetime) -> EmailMessage:
     """The message (RFC 5322), in plain text.
 
     Raises:
-        ValueError: a field holds a line break, and would become a field of its own.
+        ValueError: an address in it would be written as something else.
     """
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
-    local, _, domain = mailbox(letter.to).rpartition("@")
+    to = mailbox(letter.to)
+    local, _, domain = to.rpartition("@")
     message["To"] = Address(username=local, domain=domain)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid(domain=mailbox(sender).rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: no holiday answers
     message.set_content(letter.text, cte="7bit" if letter.text.isascii() else "quoted-printable")
+    _check_written(message, to, sender)
     return message
 
 
@@ -79,12 +82,20 @@ def mailbox(address: str) -> str:
     """The address alone, its domain in ASCII, so that only a local part may need SMTPUTF8 (RFC 6531).
 
     Raises:
-        ValueError: it is not one address.
+        ValueError: it is not one address, or begins an encoded word (RFC 2047 2).
     """
     local, _, domain = parseaddr(address)[1].rpartition("@")
-    if not (local and domain and address.isprintable()):
+    if not (local and domain and address.isprintable()) or "=?" in local + domain:
         raise ValueError("is not one e-mail address")
     return f"{local}@{_ascii(domain)}"
+
+
+def _check_written(message: EmailMessage, to: str, sender: str) -> None:
+    # The library decodes and folds as it writes: what it wrote is read again as a relay reads it.
+    policy = SMTP.clone(utf8=not (to + mailbox(sender)).isascii())
+    written = message_from_bytes(message.as_bytes(policy=policy), policy=SMTP)
+    if written.keys() != message.keys() or str(written["To"]) != to:
+        raise ValueError("is written as something else")
 
 
 def _ascii(domain: str) -> str:
