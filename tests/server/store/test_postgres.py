@@ -143,11 +143,21 @@ class TestOpening:
                 assert refused.value.description.startswith("database: cannot open it:")
                 assert "geheim" not in str(refused.value)
 
-    @pytest.mark.parametrize("url", ["postgresql://h:port/name", "postgresql://h/name?sslmode=perhaps"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://h:geheim/name",
+            "postgresql://h/name?sslmode=geheim",
+            "postgresql://w:geheim\u2100@h/name",
+            "postgresql://w:[geheim]@h/name",
+        ],
+    )
     async def test_a_url_that_is_none(self, url: str) -> None:
-        """A configuration error, not a trace."""
-        with pytest.raises(ConfigurationError, match="database: cannot open it"):
-            await opening.open_store(url)
+        """A configuration error, not a trace, and nothing of the URL in it: any part may be of the password."""
+        for attempt in (opening.open_store(url), opening.pending(url)):
+            with pytest.raises(ConfigurationError, match="database: cannot open it: its URL") as refused:
+                await attempt
+            assert "geheim" not in str(refused.value)
 
     async def test_without_its_driver_it_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One pip line."""
@@ -231,6 +241,21 @@ class TestTogether:
             assert await exam.store.revocations.sweep(10) == 0
             assert await exam.store.sessions.sweep(exam.clock.now(), 10) == 0
         assert await exam.store.events.sweep(exam.clock.now(), 10) == 1
+
+    async def test_a_link_that_is_sent_while_old_ones_are_cleared_stays(
+        self, exam: Exam, operator: asyncpg.Connection
+    ) -> None:
+        """The sweep found the row old, waits for whoever renews it, and then sees that it is new: it counts none."""
+        ada, resets = await exam.user(), exam.store.password_resets
+        await resets.grant(ada.id, b"old", timedelta(minutes=30), ORIGIN)
+        exam.clock.forward(days=1)
+        later = int((exam.clock.now() + timedelta(minutes=30)).timestamp() * 1000)
+        async with operator.transaction():
+            await operator.execute("UPDATE password_resets SET digest = 'new', expires_at = $1", later)
+            sweeping = asyncio.ensure_future(resets.sweep(10))
+            await waits(operator)
+        assert await sweeping == 0
+        assert await resets.owner(b"new") == ada
 
     async def test_a_migration_beside_us_makes_no_fault(
         self, exam: Exam, operator: asyncpg.Connection

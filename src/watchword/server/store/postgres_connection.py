@@ -62,7 +62,13 @@ async def connect(url: str) -> asyncpg.Connection:
 
 
 def unreachable(broken: BaseException) -> ConfigurationError:
-    """What is told of a database that could not be opened."""
+    """What is told of a database that could not be opened.
+
+    The driver's own faults are not quoted: they repeat parts of the URL, and a password that was not
+    percent-encoded is among them wherever it was cut.
+    """
+    if isinstance(broken, asyncpg.InterfaceError | ValueError):
+        return ConfigurationError("database: cannot open it: its URL cannot be read, or something in it")
     return ConfigurationError(f"database: cannot open it: {str(broken) or type(broken).__name__}")
 
 
