@@ -94,8 +94,10 @@ class TestSharedDatabase:
         ("url", "shown"),
         [
             (AWAY, "postgresql://watchword:(hidden)@127.0.0.1:1/watchword"),
-            ("postgresql://w:p@ss/w@h/name", "postgresql://w:(hidden)@h/name"),
+            ("postgresql://w:geh:eim@geheim@h/name", "postgresql://w:(hidden)@h/name"),
+            ("postgresql://w:geheim@a,b:1/name", "postgresql://w:(hidden)@a,b:1/name"),
             ("postgresql://w@h/name?password=geheim&a=b", "postgresql://w@h/name?password=(hidden)&a=b"),
+            ("postgresql://w@h/name?sslpassword=geheim", "postgresql://w@h/name?sslpassword=(hidden)"),
             ("postgresql://w@h/name", "postgresql://w@h/name"),
         ],
     )
@@ -105,3 +107,15 @@ class TestSharedDatabase:
         table = shell.json("serve", "--print-config")
         assert shown in json.dumps(table)
         assert "geheim" not in json.dumps(table)
+
+    def test_a_move_does_not_show_it(self, shell: Shell, place: str) -> None:
+        """Nor is it shown where the data is now."""
+        shell.settings["WATCHWORD_SECRET"] = SECRET
+        shell.create("ada@example.com")
+        target = f"{place}&password=geheim"
+        done = shell.ok("db", "move", f"sqlite:///{shell.data_dir / 'watchword.db'}", target)
+        assert f"--database {place}&password=(hidden) and" in done.stderr
+        assert "geheim" not in done.output
+        line = shell.refused("db", "move", "postgresql://w:ge/heim@h/name", target, code=2)
+        assert line.startswith("Error: FROM must be postgresql://")
+        assert "heim" not in line

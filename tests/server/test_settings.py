@@ -146,6 +146,8 @@ class TestRefusals:
             ("log_requests", "yes"),
             ("audience", " "),
             ("database", "postgresql://db"),
+            ("database", "postgresql://db:65536/watchword"),
+            ("database", "postgresql://w@[db/watchword"),
             ("redis", "http://:geheim@cache.internal"),
             ("redis", "valkey://:geheim@cache.internal:port"),
             ("redis", "valkey://:geheim@[cache"),
@@ -288,6 +290,28 @@ class TestSecrecy:
         """The line that stops the start does not quote what it refuses."""
         assert "hunter2" not in refusal({"secret": "hunter2"})
         assert "hunter2" not in refusal({"admin_password": "hunter2"})
+
+    @pytest.mark.parametrize(
+        "password", ["hunt/er2", "12/er2", "x@y/er2", "er2#", "er2?x", "[er2", "[er2]", "er2\u2100"]
+    )
+    def test_a_password_that_is_not_encoded_is_not_repeated(self, password: str) -> None:
+        """A database's URL that its password broke is refused in words that hold nothing of it."""
+        line = refusal({"database": f"postgresql://w:{password}@db/watchword"})
+        assert line.startswith("database: must ")
+        assert "er2" not in line
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://w:p%2Fw@db/watchword",
+            "postgres://w:p@w@a.internal,b.internal:5433/watchword?target_session_attrs=primary",
+            "postgresql://w@[2001:db8::1]:5432/watchword",
+            "postgresql:///watchword?host=/run/postgresql",
+        ],
+    )
+    def test_a_database_is_named_by_a_url(self, url: str) -> None:
+        """Hosts, addresses, a socket; it is handed on as it is."""
+        assert Settings.load({"database": url, "secret": SECRET}).database_path == url
 
     def test_every_row_is_shown_with_its_source(self) -> None:
         """``--print-config`` leaves nothing out."""

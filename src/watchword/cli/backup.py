@@ -95,6 +95,7 @@ def move(as_json: bool, source: str, target: str) -> None:
     """
     import asyncio
 
+    from watchword.server.parsing import format_text
     from watchword.server.store.opening import move_all
 
     places = [_place(name, url) for name, url in (("FROM", source), ("TO", target))]
@@ -103,17 +104,7 @@ def move(as_json: bool, source: str, target: str) -> None:
     if as_json:
         show_json({"rows": rows})
     else:
-        say(
-            f"{rows} rows; start the server with --database {_without_password(target)} and the SECRET it had"
-        )
-
-
-def _without_password(url: str) -> str:
-    """*url* without a password."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    return url if parts.password is None else url.replace(f":{parts.password}@", ":...@", 1)
+        say(f"{rows} rows; start the server with --database {format_text(target)} and the SECRET it had")
 
 
 def _place(name: str, url: str) -> Any:

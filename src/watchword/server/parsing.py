@@ -47,7 +47,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RESERVED = frozenset(
     "iss sub aud exp nbf iat jti client_id sid scope roles auth_time amr acr uv cv cnf act narrowed".split()
 )
-_PASSWORD = re.compile(r"(://[^/@:]*:).+(?=@)|([?&]password=)[^&]+")
+_PASSWORD = re.compile(r"(://[^/@:]*:).+(?=@)|([?&](?:ssl)?password=)[^&]+")
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 _SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
 
@@ -183,8 +184,14 @@ def parse_mailbox(text: str) -> str:
 
 def parse_database(text: str) -> Path | str:
     """A database: the file of ``sqlite:///PATH``, ``:memory:``, or the URL of a PostgreSQL database."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # it would quote what it could not read
+        raise ValueError("must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME") from None
     if parts.scheme in ("postgresql", "postgres"):
+        hosts = map(_HOST.fullmatch, parts.netloc.rpartition("@")[2].split(","))
+        if "@" in parts.path or not all(host and int(host[2] or 1) <= 65_535 for host in hosts):
+            raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME, its password percent-encoded")
         if len(parts.path) < 2:
             raise ValueError("must name one: postgresql://USER:PASSWORD@HOST/NAME")
         return text
