@@ -70,6 +70,11 @@ class TestInstantAnswers:
         for each in (writer, asking):
             each.close()
 
+    async def test_a_broken_one_behind_thousands_costs_none_its_answer(self, wire: Wire) -> None:
+        """Little is read ahead of those that are being answered."""
+        answers = await wire.send(KEYS * 3_000 + b"GARBAGE\r\n\r\n")
+        assert [answer.status for answer in answers].count(200) > 2_900
+
     async def test_they_are_counted(self, wire: Wire) -> None:
         """In the metrics, by route."""
         for _ in range(3):

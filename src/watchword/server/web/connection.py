@@ -32,6 +32,8 @@ _LINGER: Final = 2.0
 """Seconds in which a client that is still sending may fetch its last answer: a close at once would destroy it."""
 _AT_ONCE: Final = 16
 """Requests of one read that are answered while it is read; behind more of them everybody else would wait."""
+_PIECE: Final = 4096
+"""Bytes of one read that are parsed in one go; the rest is kept until the requests in them have been answered."""
 _MORE_TO_COME: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 """Fields of a request whose head may not be all of it, or whose client waits for a word before the rest."""
 
@@ -59,6 +61,7 @@ class _Connection(HttpToolsProtocol):
         self._before = 0
         self._whole = 0
         self._bare = False
+        self._kept = b""
         self._owed: Literal["", "head", "body"] = ""
         self._deadline: TimerHandle | None = None
         self._unread: TimerHandle | None = None
@@ -73,10 +76,33 @@ class _Connection(HttpToolsProtocol):
             self._expect("head")
 
     def data_received(self, data: bytes) -> None:
+        if self._kept:
+            self._kept += data
+            return
+        self._whole = 0
+        if len(data) <= _PIECE:
+            self._parse(data)
+        else:
+            self._kept = data
+            self._read_on()
+
+    def _read_on(self) -> None:
+        while self._kept and not self.pipeline:
+            piece, self._kept = self._kept[:_PIECE], self._kept[_PIECE:]
+            self._parse(piece)
+        if self._kept:
+            self._expect("")  # it is not the client who lets us wait
+
+    def _read_again(self) -> None:
+        self._whole = 0
+        self._read_on()
+        if not self.pipeline and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
         if self._over:
             return
         self._received += len(data)
-        self._whole = 0
         super().data_received(data)
         if self._phase == "ready":
             # Line breaks before a request are no request yet: whoever sends only them owes us a head.
@@ -141,7 +167,7 @@ class _Connection(HttpToolsProtocol):
         if self.pipeline:
             super()._start_asgi_task(*self.pipeline.pop())
             if not self.pipeline:
-                self.flow.resume_reading()
+                self.loop.call_soon(self._read_again)
             return
         self.flow.resume_reading()
         # One timer for many requests: to make and cancel one for each costs more than to let it look again.
@@ -176,6 +202,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._kept = b""
         for timer in (self._deadline, self._unread, self._quiet):
             if timer is not None:
                 timer.cancel()
