@@ -165,10 +165,19 @@ class TestVerify:
         """A public key in ``cnf``: refused by default, read by whoever says that he asks for a signature of it."""
         key = private("EdDSA")
         jwk = {part: value for part, value in key.public_jwk().items() if part in ("kty", "crv", "x")}
-        bound = {**claims(), "cnf": {"jwk": jwk}}
+        bound = {**claims(aud="urn:watchword:signed:api"), "cnf": {"jwk": jwk}}
         assert "bound" in refused(bound)
         assert verified(token(header(), bound), bound=True).jkt == key.thumbprint()
         assert verified(token(header(), claims()), bound=True).jkt is None
+
+    def test_req_x12_its_audience_is_another(self) -> None:
+        """Bound and for plain verifiers, or for signatures and not bound: each is for another audience."""
+        jwk = private("EdDSA").public_jwk()
+        proof = {"cnf": {"jwk": {part: jwk[part] for part in ("kty", "crv", "x")}}}
+        assert refused({**claims(), **proof}, bound=True) == "the token is for another audience"
+        for bound in (True, False):
+            signed = claims(aud="urn:watchword:signed:api")
+            assert refused(signed, bound=bound) == "the token is for another audience"
 
     def test_req_x12_what_is_half_a_proof_is_none(self) -> None:
         """A private key, a key beside another proof, a key that is weak, a bound token as a Basic password."""

@@ -18,12 +18,22 @@ from watchword.jose.jwk import Key, KeySet
 from watchword.protocol.basic import BASIC_USERNAME
 from watchword.protocol.scope import scope_words
 
-__all__ = ["FIRST_PARTY_CLIENT_ID", "MAX_SIZE", "TYP", "AccessToken", "issue", "read", "verify"]
+__all__ = [
+    "FIRST_PARTY_CLIENT_ID",
+    "MAX_SIZE",
+    "TYP",
+    "AccessToken",
+    "issue",
+    "read",
+    "signed_audience",
+    "verify",
+]
 
 TYP: Final = "at+jwt"
 FIRST_PARTY_CLIENT_ID: Final = "cli_first_party"
 MAX_SIZE: Final = 8192
 """Bytes of an encoded token that anybody looks at (BCPbis 2, 3)."""
+_SIGNED: Final = "urn:watchword:signed:"
 _TEXTS: Final = ("iss", "sub", "jti", "client_id")
 _MAX_ACTORS: Final = 8
 _BOUND: Final = "the token is bound to a key whose proof is not supported here"
@@ -70,6 +80,15 @@ class AccessToken(msgspec.Struct, frozen=True, eq=False, gc=False):
         return f"AccessToken(sub={self.sub!r}, client_id={self.client_id!r}, jti={self.jti!r})"
 
 
+def signed_audience(audience: str) -> str:
+    """The ``aud`` of a token for *audience* that is bound to a signing key.
+
+    Anybody may have such a token, and many a library does not look at ``cnf``: whoever cannot ask for the proof must
+    not find his own name in it (RFC 7519 4.1.3).
+    """
+    return _SIGNED + audience
+
+
 def issue(claims: Mapping[str, Any], key: Key) -> str:
     """Sign *claims* as an access token with *key* (RFC 9068 2)."""
     return jws.sign(msgspec.json.encode(claims), key, typ=TYP)
@@ -93,7 +112,7 @@ def verify(
         token: the compact serialization.
         keys: the issuer's keys; one key one algorithm.
         issuer: the ``iss`` demanded, byte by byte.
-        audience: the value ``aud`` must hold.
+        audience: the value ``aud`` must hold; of a token that is bound, its ``signed_audience``.
         algorithms: the allow-list; the token never widens it.
         now: seconds since the epoch.
         leeway: seconds of clock difference forgiven.
@@ -105,8 +124,10 @@ def verify(
     """
     _, payload, key = jws.verify(token, keys, typ=TYP, algorithms=algorithms, max_size=max_size)
     found = read(payload, kid=key.kid)
-    if found.jkt is not None and not bound:
-        raise InvalidToken(_BOUND)
+    if found.jkt is not None:
+        if not bound:
+            raise InvalidToken(_BOUND)
+        audience = signed_audience(audience)
     jwt.check_issuer(found.iss, issuer)
     jwt.check_audience(found.aud, audience)
     jwt.check_times(exp=found.exp, iat=found.iat, nbf=found.nbf, now=now, leeway=leeway)

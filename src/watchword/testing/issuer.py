@@ -218,8 +218,10 @@ class PretendIssuer:
             raise InvalidToken("the credentials are unknown, expired or revoked")
         key, subject, options = found
         members = {n: v for n, v in key.public_jwk().items() if n in ("kty", "crv", "x", "y")}
+        options = {"session_id": credential, "cnf": {"jwk": members}, **options}
         return self.token(
-            subject, **{"audience": audience, "session_id": credential, "cnf": {"jwk": members}, **options}
+            subject,
+            **{**options, "audience": access_token.signed_audience(options.get("audience", audience))},
         )
 
     def revoke(

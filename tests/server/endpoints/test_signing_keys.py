@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import pytest
 
 from tests.server.stage import PASSWORD, Somebody, Stage, call, open_stage, problem
@@ -104,7 +105,11 @@ class TestTrade:
         claims = claims_of(given["access_token"])
         public = KEY.public_jwk()
         assert claims["cnf"] == {"jwk": {part: public[part] for part in ("kty", "crv", "x")}}
-        assert (claims["sub"], claims["sid"], claims["aud"]) == (ada.id, made["id"], "api")
+        assert (claims["sub"], claims["sid"], claims["aud"]) == (
+            ada.id,
+            made["id"],
+            "urn:watchword:signed:api",
+        )
         jwks = (await stage.http.get("/.well-known/jwks.json")).json()
         guard = Guard(stage.settings.issuer, keys=jwks, clock=lambda: stage.clock.at.timestamp())
         with pytest.raises(InvalidToken, match="bound"):
@@ -115,6 +120,33 @@ class TestTrade:
         problem(answer, 401, "invalid_token")
         (listed,) = (await call(stage, ada, "GET", "/auth/signing-keys"))["items"]
         assert listed["last_used_at"] == "2030-01-01T12:00:00Z"
+
+    async def test_attack_a_plain_verifier_does_not_take_it(self, stage: Stage) -> None:
+        """A library that reads no ``cnf`` and checks all else takes the token of a log-in and not this one."""
+        ada = await stage.newcomer()
+        made = await hand_in(stage, ada)
+        jwks = jwt.PyJWKSet.from_dict((await stage.http.get("/.well-known/jwks.json")).json())
+
+        def verified(token: str) -> Any:
+            key = jwks[jwt.get_unverified_header(token)["kid"]]
+            # The clock is the stage's, years ahead of the library's.
+            times = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+            return jwt.decode(token, key, audience="api", issuer=stage.settings.issuer, options=times)
+
+        assert verified(ada.tokens["access_token"])["sub"] == ada.id
+        bound = (await trade(stage, made["id"]))["access_token"]
+        with pytest.raises(jwt.InvalidAudienceError):
+            verified(bound)
+
+    async def test_nobody_s_address_is_in_it(self) -> None:
+        """Whoever knows the key's name may read its token: nothing that settings add of a person is there."""
+        async with open_stage(claims="who=email,login=username,called=name,admin=admin") as stage:
+            ada = await stage.login(await stage.somebody(name="Ada", username="ada"))
+            assert {"who", "login", "called", "admin"} <= set(claims_of(ada.tokens["access_token"]))
+            made = await hand_in(stage, ada)
+            claims = claims_of((await trade(stage, made["id"]))["access_token"])
+            assert claims["admin"] is False
+            assert not {"who", "login", "called"} & set(claims)
 
     async def test_a_scope_is_a_bound(self, stage: Stage) -> None:
         """A key with a scope does what it says and carries no role."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from watchword.errors import InvalidScope
+from watchword.protocol.access_token import signed_audience
 from watchword.protocol.scope import format_scope
 from watchword.server.policies import AccessTokenPolicy
 from watchword.server.store.records import Live, User
@@ -18,6 +19,10 @@ __all__ = ["ADMIN", "Claims"]
 
 ADMIN: Final = "admin"
 """The role that administers: the console, the admin API and the boolean claim ``admin``."""
+
+
+_PERSONAL: Final = frozenset(("email", "username", "name"))
+"""Sources of claims that say who a user is to people, not what he may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,11 @@ class Claims:
             issued_at + int((lifetime or self.policy.lifetime).total_seconds()),
             int(session.expires_at.timestamp()),
         )
-        audience = session.audience
+        audience, mapped = session.audience, self._mapped(user)
+        if session.public_key is not None:
+            # Whoever knows the key's name gets its token: no plain verifier takes it, and nobody's address is in it.
+            audience = tuple(map(signed_audience, audience))
+            mapped = {n: value for n, value in mapped.items() if self.policy.claims[n] not in _PERSONAL}
         claims: dict[str, Any] = {
             "iss": self.policy.issuer,
             "sub": user.id,
@@ -92,8 +101,7 @@ class Claims:
         if session.public_key is not None:
             # Nobody but the holder of that key can do anything with the token (RFC 7800 3.2).
             claims["cnf"] = {"jwk": msgspec.json.decode(session.public_key)}
-        if self.policy.claims:
-            claims.update(self._mapped(user))
+        claims.update(mapped)
         return claims
 
     def overlay(self, user: User, granted: tuple[str, ...]) -> dict[str, Any]:
