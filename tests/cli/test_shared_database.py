@@ -94,7 +94,7 @@ class TestSharedDatabase:
         ("url", "shown"),
         [
             (AWAY, "postgresql://watchword:(hidden)@127.0.0.1:1/watchword"),
-            ("postgresql://w:geh:eim@geheim@h/name", "postgresql://w:(hidden)@h/name"),
+            ("postgresql://w:geh:eim%40geheim@h/name", "postgresql://w:(hidden)@h/name"),
             ("postgresql://w:geheim@a,b:1/name", "postgresql://w:(hidden)@a,b:1/name"),
             ("postgresql://w@h/name?password=geheim&a=b", "postgresql://w@h/name?password=(hidden)&a=b"),
             ("postgresql://w@h/name?sslpassword=geheim", "postgresql://w@h/name?sslpassword=(hidden)"),

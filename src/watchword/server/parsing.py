@@ -48,7 +48,7 @@ _RESERVED = frozenset(
     "iss sub aud exp nbf iat jti client_id sid scope roles auth_time amr acr uv cv cnf act narrowed".split()
 )
 _PASSWORD = re.compile(r"(://[^/@:]*:).+(?=@)|([?&](?:ssl)?password=)[^&]+")
-_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^:@\[\]]*)(?::([0-9]{1,5}))?")
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
 _SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
 
@@ -189,7 +189,8 @@ def parse_database(text: str) -> Path | str:
     except ValueError:  # it would quote what it could not read
         raise ValueError("must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME") from None
     if parts.scheme in ("postgresql", "postgres"):
-        hosts = map(_HOST.fullmatch, parts.netloc.rpartition("@")[2].split(","))
+        # As the driver, which takes what follows the first @ for hosts, and would look a password's rest up.
+        hosts = map(_HOST.fullmatch, parts.netloc.split("@", 1)[-1].split(","))
         if "@" in parts.path or not all(host and int(host[2] or 1) <= 65_535 for host in hosts):
             raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME, its password percent-encoded")
         if len(parts.path) < 2:
