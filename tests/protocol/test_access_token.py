@@ -258,6 +258,7 @@ class TestRead:
     @example({"aud": "api"}, {"nbf", "sid", "scope", "roles", "uv", "cv"})
     @example({"exp": True}, set())
     @example({"sid": None}, set())
+    @example({"sid": "", "nbf": 0}, set())
     @example({"cnf": None}, set())
     @example({"admin": True, "roles": ["admin"]}, set())
     def test_the_quick_reading_is_the_careful_one(self, changes: dict[str, Any], absent: set[str]) -> None:

@@ -153,7 +153,8 @@ async def fail_at(stage: Stage, flow: Flow, at: int) -> int:
 
 async def walk(folder: Path, flow: Flow, points: int) -> int:
     """Play *flow* with a fault at *points* places spread over it; how many places that were."""
-    async with open_stage(database=f"sqlite:///{folder / 'faults.db'}") as stage:
+    place = f"sqlite:///{folder / 'faults.db'}"
+    async with open_stage(database=place, registrations_per_address="0") as stage:
         user, admin = await people(stage)
         with Fault(stage, None) as counted:
             assert (await flow(stage, user, admin)).is_success
