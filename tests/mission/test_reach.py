@@ -106,6 +106,8 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
     server.process.child.wait()
     yield Outage(server, api, good, banned, root)
     api.stop()
+    if server.process.child.poll() is None:  # a test has started it again
+        server.process.stop()
     server.http.close()
 
 
