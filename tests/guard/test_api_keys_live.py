@@ -65,7 +65,7 @@ class TestLive:
         key, key_id, user_id = make(server, "ada@example.com")
 
         def used() -> Session:
-            (found,) = server.do(server.services.api_keys.list(user_id))
+            (found,) = server.do(server.services.user_keys.list(user_id, "api_key"))
             assert isinstance(found, Session)
             return found
 
@@ -83,7 +83,7 @@ class TestLive:
         services, origin = server.services, Origin()
         for number, end in enumerate(
             (
-                lambda key, user: services.api_keys.revoke(key, "x", origin),
+                lambda key, user: services.user_keys.revoke(key, "api_key", "x", origin),
                 lambda key, user: services.users.ban(user, None, None, origin),
                 lambda key, user: services.sessions.end_all(user, "x", origin),
             )

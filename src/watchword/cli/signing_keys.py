@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from watchword.cli.key_options import Terms, keys_of, revoke_key, terms_options
 from watchword.cli.output import json_option, say, show_json, show_table
 from watchword.cli.store import Place, origin, place_options, require_user
 from watchword.errors import InvalidKey, WatchwordError
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from watchword.server.store.records import Session
 
 __all__ = ["signing_key"]
-
-_REASON = "revoked_by_administrator"
 
 
 @click.group()
@@ -51,7 +50,7 @@ def generate(as_json: bool, file: Path, algorithm: str) -> None:
 
 @signing_key.command()
 @click.argument("who", metavar="EMAIL")
-@click.option("--name", required=True, metavar="N", help="What the key is known by.")
+@terms_options
 @click.option(
     "--jwk",
     "source",
@@ -60,41 +59,14 @@ def generate(as_json: bool, file: Path, algorithm: str) -> None:
     type=click.File("rb"),
     help="The public key; - is stdin.",
 )
-@click.option("--scope", "scopes", multiple=True, metavar="S", help="What it may do; may be repeated.")
-@click.option("--audience", metavar="A", help="The API it is for. Default: AUDIENCE.")
-@click.option("--expires-in", metavar="SPAN", help="How long it lives: 30d. Default: API_KEY_TTL.")
 @place_options
-def add(
-    place: Place,
-    as_json: bool,
-    who: str,
-    name: str,
-    source: IO[bytes],
-    scopes: tuple[str, ...],
-    audience: str | None,
-    expires_in: str | None,
-) -> None:
+def add(place: Place, as_json: bool, who: str, source: IO[bytes], terms: Terms) -> None:
     """Take in a user's public key; stdout holds its id alone, which is the keyid of its signatures."""
-    from watchword.server.parsing import parse_span
-
     jwk = _read(source)
-    try:
-        life = None if expires_in is None else parse_span(expires_in)
-    except ValueError as fault:
-        raise click.UsageError(f"--expires-in {fault}") from None
 
     async def act(services: Services) -> Session:
         user = await require_user(services, who)
-        return await services.signing_keys.create(
-            user,
-            name,
-            jwk,
-            version=user.version,
-            audience=audience,
-            scope=" ".join(scopes) if scopes else None,
-            lifetime=life,
-            origin=origin(),
-        )
+        return await services.signing_keys.create(user, jwk, terms(user), origin())
 
     made = place.run(act)
     if as_json:
@@ -111,13 +83,9 @@ def add(
 @place_options
 def list_keys(place: Place, as_json: bool, who: str) -> None:
     """Show a user's keys."""
-
-    async def act(services: Services) -> list[Session]:
-        return list(await services.signing_keys.list((await require_user(services, who)).id))
-
     from watchword.server.endpoints.signing_keys import signing_key_view
 
-    keys = [signing_key_view(one) for one in place.run(act)]
+    keys = [signing_key_view(one) for one in keys_of(place, who, "signing_key")]
     if as_json:
         show_json(keys)
         return
@@ -145,11 +113,7 @@ def list_keys(place: Place, as_json: bool, who: str) -> None:
 @place_options
 def revoke(place: Place, as_json: bool, key_id: str) -> None:
     """End a key; what it signs is refused at once."""
-    place.run(lambda services: services.signing_keys.revoke(key_id, _REASON, origin()))
-    if as_json:
-        show_json({"revoked": key_id})
-    else:
-        say(f"revoked {key_id}")
+    revoke_key(place, as_json, key_id, "signing_key")
 
 
 def _read(source: IO[bytes]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.api_keys import ApiKeyService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.flow import LoginFlow
+from watchword.server.login.keys import UserKeys
 from watchword.server.login.recovery import Recovery
 from watchword.server.login.signing_keys import SigningKeyService
 from watchword.server.login.target import Targets
@@ -71,6 +72,7 @@ class Services:
     login: LoginFlow
     refresh_tokens: RefreshTokenService
     basic_sessions: BasicSessionService
+    user_keys: UserKeys
     api_keys: ApiKeyService
     signing_keys: SigningKeyService
     introspection: Introspection
@@ -258,7 +260,7 @@ def _wire(
     users = UserService(store.users, passwords, notices, settings.registration, token_bytes)
     limits = settings.limits
     targets = Targets(store.apis, store.roles, claims.policy)
-    api_keys = ApiKeyService(
+    user_keys = UserKeys(
         sessions=store.sessions,
         targets=targets,
         events=store.events,
@@ -270,7 +272,6 @@ def _wire(
             if limits.attempts_per_address
             else None,
         ),
-        token_bytes=token_bytes,
     )
     feed = RevocationFeed(
         store.revocations,
@@ -299,8 +300,9 @@ def _wire(
         ),
         refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
         basic_sessions=BasicSessionService(store.sessions, issuance, now, token_bytes),
-        api_keys=api_keys,
-        signing_keys=SigningKeyService(api_keys),
+        user_keys=user_keys,
+        api_keys=ApiKeyService(user_keys, token_bytes),
+        signing_keys=SigningKeyService(user_keys, token_bytes),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),

@@ -13,8 +13,7 @@ from watchword.server.admin.views import (
     UserList,
     admin_user_view,
 )
-from watchword.server.endpoints.api_keys import ApiKeyList, api_key_view
-from watchword.server.endpoints.signing_keys import SigningKeyList, signing_key_view
+from watchword.server.endpoints import api_keys, signing_keys
 from watchword.server.endpoints.views import SessionList, session_view
 from watchword.server.services import Services
 from watchword.server.web.paging import page_of
@@ -121,27 +120,25 @@ async def end_sessions(services: Services, request: Request) -> Response:
 
 async def list_api_keys(services: Services, request: Request) -> Response:
     """``GET /admin/v1/users/{id}/api-keys``: which keys a user has."""
-    user = await services.users.require(request.params["id"])
-    found = await services.api_keys.list(user.id)
-    return json_response(ApiKeyList(items=tuple(api_key_view(key) for key in found)))
+    return await api_keys.list_of(services, (await services.users.require(request.params["id"])).id)
 
 
 async def revoke_api_key(services: Services, request: Request) -> Response:
     """``DELETE /admin/v1/users/{id}/api-keys/{key}``: end a key of a user."""
-    await services.api_keys.revoke(request.params["key"], _REASON, request.origin(), request.params["id"])
+    whose, key = request.params["id"], request.params["key"]
+    await services.user_keys.revoke(key, "api_key", _REASON, request.origin(), whose)
     return EMPTY
 
 
 async def list_signing_keys(services: Services, request: Request) -> Response:
     """``GET /admin/v1/users/{id}/signing-keys``: which keys a user's requests are signed with."""
-    user = await services.users.require(request.params["id"])
-    found = await services.signing_keys.list(user.id)
-    return json_response(SigningKeyList(items=tuple(signing_key_view(key) for key in found)))
+    return await signing_keys.list_of(services, (await services.users.require(request.params["id"])).id)
 
 
 async def revoke_signing_key(services: Services, request: Request) -> Response:
     """``DELETE /admin/v1/users/{id}/signing-keys/{key}``: end a key of a user."""
-    await services.signing_keys.revoke(request.params["key"], _REASON, request.origin(), request.params["id"])
+    whose, key = request.params["id"], request.params["key"]
+    await services.user_keys.revoke(key, "signing_key", _REASON, request.origin(), whose)
     return EMPTY
 
 

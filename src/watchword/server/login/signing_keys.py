@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from watchword.errors import InvalidGrant, InvalidInput, InvalidKey, NotFound
+from watchword.errors import InvalidGrant, InvalidInput, InvalidKey
 from watchword.jose.jwk import Key
-from watchword.server.login.api_keys import ApiKeyService
+from watchword.server.login.keys import REFUSED, KeyTerms, UserKeys
 from watchword.server.store.records import Origin, Session, User
 from watchword.server.tokens.issuance import AccessTokenSet
 from watchword.server.tokens.refresh_token import session_id
@@ -27,32 +26,21 @@ _MAX_ID = 64
 
 @dataclass(frozen=True, slots=True)
 class SigningKeyService:
-    """Takes in, lists, ends and exchanges signing keys. A key is a session of its own kind: what ends sessions ends it.
+    """Takes in signing keys and trades their names.
 
     Its name in signatures is the session's id and not its thumbprint: whoever hands in another one's public key gets
     another name for it, under which nobody signs.
     """
 
-    keys: ApiKeyService
+    keys: UserKeys
+    token_bytes: Callable[[int], bytes] = field(repr=False)
 
-    async def create(
-        self,
-        user: User,
-        name: str,
-        jwk: Mapping[str, Any],
-        *,
-        version: int,
-        audience: str | None = None,
-        scope: str | None = None,
-        lifetime: timedelta | None = None,
-        parent: str | None = None,
-        origin: Origin,
-    ) -> Session:
-        """Take in a public key of *user*; the other arguments are those of an API key.
+    async def create(self, user: User, jwk: Mapping[str, Any], terms: KeyTerms, origin: Origin) -> Session:
+        """Take in a public key of *user*, who has proved himself.
 
         Raises:
             InvalidInput: it is no public key of an algorithm that is taken, or name or lifetime is not valid.
-            InvalidScope, InvalidTarget, Conflict, InvalidCredentials: as for an API key.
+            InvalidScope, InvalidTarget, Conflict, InvalidCredentials: as ``UserKeys.begin``.
         """
         key = _public_key(jwk)
         members = {
@@ -60,32 +48,13 @@ class SigningKeyService:
         }
         return await self.keys.begin(
             user,
-            name,
+            terms,
             kind="signing_key",
-            session_id=session_id(self.keys.token_bytes(16)),
+            session_id=session_id(self.token_bytes(16)),
             secret_digest=urlsafe_b64decode(key.thumbprint() + "="),
             public_key=msgspec.json.encode(members).decode(),
-            version=version,
-            audience=audience,
-            scope=scope,
-            lifetime=lifetime,
-            parent=parent,
             origin=origin,
         )
-
-    async def list(self, user_id: str) -> Sequence[Session]:
-        """The living keys of a user, most recently used first."""
-        return await self.keys.sessions.list(user_id, "signing_key")
-
-    async def revoke(self, keyid: str, reason: str, origin: Origin, user_id: str | None = None) -> None:
-        """End one key, of *user_id* when given; what it signs is refused at once.
-
-        Raises:
-            NotFound: there is no such living key, or it is somebody else's.
-        """
-        ended = await self.keys.sessions.end(keyid, reason, origin, user_id=user_id, kind="signing_key")
-        if ended is None:
-            raise NotFound("there is no such signing key")
 
     async def exchange(
         self, keyid: str, *, audience: str | None = None, scope: str | None = None, origin: Origin
@@ -93,10 +62,10 @@ class SigningKeyService:
         """Trade the name of a key for a short access token that is bound to it; no secret is asked for it.
 
         Raises:
-            InvalidGrant, InvalidTarget, InvalidScope, TooManyRequests: as for an API key.
+            InvalidGrant, InvalidTarget, InvalidScope, TooManyRequests: as ``UserKeys.trade``.
         """
         if len(keyid) > _MAX_ID or not keyid.isascii():
-            raise InvalidGrant("the key is unknown, expired or revoked")
+            raise InvalidGrant(REFUSED)
         return await self.keys.trade(keyid, None, audience=audience, scope=scope, origin=origin)
 
 
