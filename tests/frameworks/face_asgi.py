@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.frameworks.box import BOX
+from tests.frameworks.api import make_guard
 from tests.frameworks.wire import ASGI, Message
-from watchword import Guard, Principal
+from watchword import Principal
 from watchword.frameworks.asgi import protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 
 
 def principal_of(scope: Message) -> Principal | None:

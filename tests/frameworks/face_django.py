@@ -10,17 +10,10 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
 
-from tests.frameworks.box import BOX
-from watchword import Guard
+from tests.frameworks.api import make_guard
 from watchword.frameworks.django import current_principal, protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 
 
 def subject(request: Any) -> JsonResponse:

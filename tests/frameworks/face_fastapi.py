@@ -8,17 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.responses import StreamingResponse
 
-from tests.frameworks.box import BOX
-from watchword import Guard, Principal
+from tests.frameworks.api import make_guard
+from watchword import Principal
 from watchword.frameworks.fastapi import protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 administrator = protect(GUARD, role="admin")
 Caller = Annotated[Principal, Depends(protect(GUARD))]
 Subject = dict[str, str | None]

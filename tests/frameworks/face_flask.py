@@ -7,17 +7,10 @@ from collections.abc import Iterator
 from flask import Blueprint, Flask, Response, stream_with_context
 from flask.views import MethodView
 
-from tests.frameworks.box import BOX
-from watchword import Guard
+from tests.frameworks.api import make_guard
 from watchword.frameworks.flask import current_principal, protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 Subject = dict[str, str | None]
 
 app = Flask(__name__)

@@ -8,17 +8,11 @@ from typing import Any
 from litestar import Controller, Litestar, Request, Router, WebSocket, get, head, post, websocket
 from litestar.response import Stream
 
-from tests.frameworks.box import BOX
-from watchword import Guard, Principal
+from tests.frameworks.api import make_guard
+from watchword import Principal
 from watchword.frameworks.litestar import SecurityScheme, protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 Subject = dict[str, str | None]
 Asked = Request[Principal, Any, Any]
 

@@ -12,17 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from tests.frameworks.box import BOX
-from watchword import Guard
+from tests.frameworks.api import make_guard
 from watchword.frameworks.rest_framework import authentication, permission, protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 
 
 def subject(request: Any) -> Response:

@@ -11,17 +11,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tests.frameworks.box import BOX
-from watchword import Guard
+from tests.frameworks.api import make_guard
 from watchword.frameworks.starlette import protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 
 
 def subject_of(request: Request) -> JSONResponse:

@@ -6,18 +6,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tests.frameworks.box import BOX
+from tests.frameworks.api import make_guard
 from tests.frameworks.wire import WSGI
-from watchword import Guard
 from watchword.frameworks.wsgi import PRINCIPAL, protect
 
-GUARD = Guard(
-    "https://auth.example.com",
-    origin="https://api.example.com",
-    cookie="watchword",
-    cookie_origins=["https://app.example.com"],
-    decryption_keys={"keys": [BOX.private_jwk()]},
-)
+GUARD = make_guard()
 
 
 def view(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

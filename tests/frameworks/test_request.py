@@ -11,23 +11,12 @@ from typing import Any
 import pytest
 
 from tests.frameworks.face_request import LIMIT, load
+from tests.frameworks.faces import FACES
 from tests.frameworks.wire import Request
 from watchword.errors import ConfigurationError, ContentTooLarge, InvalidRequest
 from watchword.frameworks import asgi
 from watchword.guard.request import EnvironRequest, PlainRequest
 
-FACES = (
-    "asgi",
-    "starlette",
-    "fastapi",
-    "litestar",
-    "wsgi",
-    "flask",
-    "django",
-    "django-asgi",
-    "rest_framework",
-    "rest_framework-asgi",
-)
 SENT = Request(
     "POST",
     "/see/%C3%A9/a%2Cb",

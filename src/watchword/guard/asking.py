@@ -55,7 +55,7 @@ class Asking:
     def _start(self) -> None:
         try:
             threading.Thread(target=self._run, name="watchword-guard-asking", daemon=True).start()
-        except RuntimeError:  # no more threads for now: the next caller tries again
+        except RuntimeError:  # no thread is to be had: the next caller tries again
             self._next = None
             raise TemporarilyUnavailable("no thread could be started to ask") from None
         self._busy = True

@@ -173,7 +173,7 @@ class Exchange:
                     name="watchword-guard-exchange",
                     daemon=True,
                 ).start()
-            except RuntimeError:  # no more threads for now: the next caller tries again
+            except RuntimeError:  # no thread is to be had: the next caller tries again
                 del self._flights[name]
                 raise TemporarilyUnavailable("no thread could be started to ask") from None
             return flight

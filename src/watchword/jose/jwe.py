@@ -14,8 +14,9 @@ import msgspec
 
 from watchword.errors import ConfigurationError, InvalidKey, InvalidToken
 from watchword.jose.algorithms import ALGORITHMS
-from watchword.jose.encoding import ALPHABET, decode_part, encode_base64url, parse_json_object
+from watchword.jose.encoding import ALPHABET, decode_part, encode_base64url
 from watchword.jose.header import MAX_KID, is_type, parse_header
+from watchword.jose.jwk import keys_in
 from watchword.jose.material import generate_members, load_material
 
 try:
@@ -118,14 +119,8 @@ def parse_keys(jwks: Mapping[str, Any] | str | bytes) -> dict[str, EncryptionKey
     Raises:
         InvalidKey: the set holds none, or one that must not be used.
     """
-    if isinstance(jwks, str | bytes):
-        raw = jwks.encode("utf-8", "surrogatepass") if isinstance(jwks, str) else jwks
-        jwks = parse_json_object(raw, error=InvalidKey)
-    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    if not isinstance(keys, list | tuple):
-        raise InvalidKey("a JWK Set is an object with an array of keys")
     found: dict[str, EncryptionKey] = {}
-    for key in _parsed(keys):
+    for key in _parsed(keys_in(jwks)):
         if key.kid in found:
             raise InvalidKey("two keys of the set have one kid")
         found[key.kid] = key

@@ -7,7 +7,7 @@ says is refused here, so that nothing later has to think of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Self
 
 import msgspec
@@ -19,7 +19,7 @@ from watchword.jose.header import MAX_KID, Header
 from watchword.jose.material import generate_members, load_material
 from watchword.jose.primitive import Signer, hmac_signer, hmac_verifier, signer, verifier
 
-__all__ = ["Key", "KeySet"]
+__all__ = ["Key", "KeySet", "keys_in"]
 
 _THUMBPRINT_MEMBERS: Final = {
     "EC": ("crv", "kty", "x", "y"),
@@ -210,13 +210,7 @@ class KeySet:
         Raises:
             InvalidKey: the set or one of its keys must not be used.
         """
-        if isinstance(jwks, str | bytes):
-            raw = jwks.encode("utf-8", "surrogatepass") if isinstance(jwks, str) else jwks
-            jwks = parse_json_object(raw, error=InvalidKey)
-        keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
-        if not isinstance(keys, list | tuple):
-            raise InvalidKey("a JWK Set is an object with an array of keys")
-        return cls(Key.parse(jwk) for jwk in keys if _is_ours(jwk))
+        return cls(Key.parse(jwk) for jwk in keys_in(jwks) if _is_ours(jwk))
 
     def get(self, kid: str) -> Key | None:
         """The key of this name."""
@@ -242,6 +236,21 @@ class KeySet:
     def public_jwks(self) -> dict[str, Any]:
         """The set to publish; shared secrets are left out."""
         return {"keys": [key.public_jwk() for key in self if not key.symmetric]}
+
+
+def keys_in(jwks: Mapping[str, Any] | str | bytes) -> Sequence[Any]:
+    """What stands in the array of a JWK Set, of whatever kind (RFC 7517 5).
+
+    Raises:
+        InvalidKey: it is no set.
+    """
+    if isinstance(jwks, str | bytes):
+        raw = jwks.encode("utf-8", "surrogatepass") if isinstance(jwks, str) else jwks
+        jwks = parse_json_object(raw, error=InvalidKey)
+    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
+    if not isinstance(keys, list | tuple):
+        raise InvalidKey("a JWK Set is an object with an array of keys")
+    return keys
 
 
 def _choose(jwk: Mapping[str, Any], asked: str | None) -> Algorithm:
