@@ -1,8 +1,7 @@
 """Passwords: what one must be, how it is hashed, and how many are hashed at once.
 
 Argon2id runs in threads of its own; the queue before them is bounded by time, so that a flood of
-log-ins costs a known amount of memory and the rest is refused at once instead of waiting. Settings
-so cheap that the way to a thread would cost more than the hash are computed where they are asked for.
+log-ins costs a known amount of memory and the rest is refused at once instead of waiting.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -27,9 +26,6 @@ from watchword.server.policies import PasswordPolicy
 __all__ = ["PasswordService", "normalise_password"]
 
 T = TypeVar("T")
-
-_QUICK: Final = 256
-"""KiB, all passes together, of a computation that is over in a tenth of a millisecond: the loop may wait for it."""
 
 
 def normalise_password(password: str) -> str:
@@ -58,8 +54,6 @@ class PasswordService:
     _decoy: str = field(init=False, repr=False)
     _settings: str = field(init=False, repr=False)
     """How a digest made with today's settings begins."""
-    _quick: bool = field(init=False, repr=False)
-    """Whether one made with them is computed at once."""
     _waiting: int = field(init=False, default=0)
     _cost: float = field(init=False, default=0.02)
     """Seconds one computation took lately; how many may wait follows from it."""
@@ -74,7 +68,6 @@ class PasswordService:
         self._decoy = self._hasher.hash("an account that does not exist")
         self._settings = self._decoy.rsplit("$", 2)[0] + "$"
         self._cost = max(perf_counter() - started, 0.0005)
-        self._quick = policy.memory * policy.passes <= _QUICK
 
     @property
     def waiting(self) -> int:
@@ -83,8 +76,7 @@ class PasswordService:
 
     async def hash(self, password: str) -> str:
         """The PHC string of *password*."""
-        text = normalise_password(password)
-        return self._hasher.hash(text) if self._quick else await self._run(lambda: self._hasher.hash(text))
+        return await self._run(lambda: self._hasher.hash(normalise_password(password)))
 
     async def verify(self, digest: str | None, password: str) -> bool:
         """Whether *password* made *digest*; without a digest the same work is done and the answer is False.
@@ -95,10 +87,7 @@ class PasswordService:
         possible = digest is not None and self._fits(password)
         target = digest if digest is not None and possible else self._decoy
         text = normalise_password(password) if possible else "no such account"
-        if self._quick and target.startswith(self._settings):
-            matched = self._verify(target, text)
-        else:
-            matched = await self._run(lambda: self._verify(target, text))
+        matched = await self._run(lambda: self._verify(target, text))
         return matched and possible
 
     def needs_rehash(self, digest: str) -> bool:
