@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx2
 import pytest
@@ -22,13 +22,13 @@ HEAVY = ("uvicorn", "starlette", "jinja2", "argon2", "cryptography", "sqlite3", 
 class Served:
     """A server process, and what it says line by line."""
 
-    def __init__(self, shell: Shell, *arguments: str) -> None:
+    def __init__(self, shell: Shell, *arguments: str, errors: int = subprocess.PIPE) -> None:
         self.child = subprocess.Popen(
             [sys.executable, "-m", "watchword", "serve", "--port", "0", *arguments],
             cwd=shell.folder,
             env=shell.env,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
         )
         self.lines: list[str] = []
@@ -52,9 +52,9 @@ class Served:
 
 
 @contextmanager
-def served(shell: Shell, *arguments: str) -> Iterator[Served]:
-    """A server that ends with the test."""
-    process = Served(shell, *arguments)
+def served(shell: Shell, *arguments: str, errors: int = subprocess.PIPE) -> Iterator[Served]:
+    """A server that ends with the test; its stderr goes to the descriptor *errors*."""
+    process = Served(shell, *arguments, errors=errors)
     try:
         yield process
     finally:
@@ -255,6 +255,21 @@ class TestLog:
         said = {line["event"].partition(":")[0] for line in lines if line["level"] == "warning"}
         assert said >= {"access_token_ttl", "password_hash", "Invalid HTTP request received."}
         assert [line["route"] for line in lines if line["event"] == "request"] == ["/auth/me"]
+
+    def test_a_line_is_one_write(self, shell: Shell) -> None:
+        """Workers share one stderr, unbuffered in most containers; a line written in parts mixes with a neighbour's."""
+        shell.settings |= {"WATCHWORD_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # each write arrives by itself
+        with ours, its, served(shell, errors=its.fileno()) as server:
+            assert httpx2.get(url_of(server.until("listening on")) + "/auth/me").status_code == 401
+            assert server.stop()[0] == 0
+            ours.setblocking(False)
+            writes = []
+            with suppress(BlockingIOError):
+                while True:
+                    writes.append(ours.recv(65536))
+        assert any(b"/auth/me" in write for write in writes)
+        assert all(write.endswith(b"\n") and json.loads(write) for write in writes), writes
 
 
 class TestConfig:

@@ -40,7 +40,7 @@ def make_logger(form: Literal["console", "json"], *, colour: bool = True) -> Any
         else structlog.dev.ConsoleRenderer(colors=colour and sys.stderr.isatty())
     )
     return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.WriteLogger(sys.stderr),  # one write a line: processes share the stream
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
