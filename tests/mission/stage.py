@@ -175,11 +175,11 @@ def start_server(folder: Path, **settings: str) -> Server:
     return Server(process, httpx2.Client(base_url=url, timeout=30))
 
 
-def start_payroll(folder: Path, issuer: str, **settings: str) -> Process:
-    """The example API against *issuer*."""
+def start_payroll(folder: Path, issuer: str, *, port: int | None = None, **settings: str) -> Process:
+    """The example API against *issuer*, on a free port unless one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "payroll.db"
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(PAYROLL_ISSUER=issuer, PAYROLL_DATABASE=str(database), PAYROLL_ORIGIN=url, **settings)
     if not database.exists():

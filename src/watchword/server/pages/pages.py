@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_same_origin", "docs", "index", "openapi", "render", "setup", "setup_form", "static"]
 
-_STATIC: Final = {"watchword.css": "text/css; charset=utf-8"}
+_STATIC: Final = {"watchword.css": "text/css; charset=utf-8", "watchword.svg": "image/svg+xml"}
 
 
 @lru_cache(maxsize=1)
