@@ -21,6 +21,16 @@ find_python() {
     return 1
 }
 
+# missing_packages: those of .ci/packages whose command is not here, one a line
+missing_packages() {
+    local command package
+    while read -r command package; do
+        if ! command -v "$command" >/dev/null && ! compgen -G "$command" >/dev/null; then
+            printf '%s\n' "$package"
+        fi
+    done < <(grep -v '^#' "$top/.ci/packages")
+}
+
 # stamp EXTRA: what the environment was made from; a moved checkout or a changed pyproject.toml gives another
 stamp() { printf '%s %s\n%s\n' "$1" "$top" "$(cat "$top/pyproject.toml")"; }
 

