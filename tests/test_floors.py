@@ -49,8 +49,9 @@ ROOMS: dict[str, set[str]] = {
     "server": set(),  # the package itself: one sentence
     "server.store.records": SERVER_GROUND,  # plain data: any room of the server may name a record
     "server.ephemeral": set(),
+    "server.beside": set(),  # threads for what would hold the loop
     # a database keeps the counters of nodes that share nothing else, and the process that writes those of its workers
-    "server.store": {"server.store.records", "server.ephemeral"},
+    "server.store": {"server.store.records", "server.ephemeral", "server.beside"},
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
     "server.web": {"server.policies"},  # body limits, origins and trusted peers come from the policies
     "server.outbox": {"server.policies"},  # where mail goes, and how patiently
@@ -63,7 +64,7 @@ ROOMS: dict[str, set[str]] = {
     "server.keys": {"server.store", "server.policies"},
     "server.tokens": {"server.store", "server.keys", "server.policies"},
     # a user is told by mail when what opens his account was changed
-    "server.accounts": {"server.store", "server.tokens", "server.policies", "server.outbox"},
+    "server.accounts": {"server.store", "server.tokens", "server.policies", "server.outbox", "server.beside"},
     # the steps
     "server.login": {
         "server.store",  # the last step of a log-in is the intention that opens the session

@@ -6,11 +6,10 @@ log-ins costs a known amount of memory and the rest is refused at once instead o
 
 from __future__ import annotations
 
-import asyncio
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from argon2.low_level import ARGON2_VERSION
 from watchword.errors import InvalidInput, TemporarilyUnavailable
 from watchword.server.accounts.blocklist import is_common
 from watchword.server.accounts.foreign_hashes import is_foreign, verify_foreign
+from watchword.server.beside import Threads
 from watchword.server.policies import PasswordPolicy
 
 __all__ = ["PasswordService", "normalise_password"]
@@ -50,7 +50,7 @@ class PasswordService:
 
     policy: PasswordPolicy
     _hasher: PasswordHasher = field(init=False, repr=False)
-    _pool: ThreadPoolExecutor = field(init=False, repr=False)
+    _threads: Threads = field(init=False, repr=False)
     _decoy: str = field(init=False, repr=False)
     _settings: str = field(init=False, repr=False)
     """How a digest made with today's settings begins."""
@@ -63,7 +63,7 @@ class PasswordService:
         self._hasher = PasswordHasher(
             time_cost=policy.passes, memory_cost=policy.memory, parallelism=policy.lanes
         )
-        self._pool = ThreadPoolExecutor(policy.threads, thread_name_prefix="argon2")
+        self._threads = Threads(policy.threads, "argon2")
         started = perf_counter()
         self._decoy = self._hasher.hash("an account that does not exist")
         self._settings = self._decoy.rsplit("$", 2)[0] + "$"
@@ -162,7 +162,7 @@ class PasswordService:
             raise TemporarilyUnavailable("too many log-ins at once", retry_after=1)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._timed, work)
+            return await self._threads.run(partial(self._timed, work))
         finally:
             self._waiting -= 1
 
@@ -175,4 +175,4 @@ class PasswordService:
 
     def close(self) -> None:
         """Let the threads go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()

@@ -12,12 +12,13 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
+from watchword.server.beside import Threads
 
 __all__ = ["Writer", "is_fault", "unavailable"]
 
@@ -70,9 +71,7 @@ class Writer:
     _waiting: deque[_Asked] = field(default_factory=deque)
     _task: asyncio.Task[None] | None = None
     _closed: bool = False
-    _disk: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
-    )
+    _disk: Threads = field(default_factory=lambda: Threads(1, "sqlite-commit"))
 
     async def run(self, intention: Callable[[sqlite3.Connection], T]) -> T:
         """Carry out *intention* and return its outcome once it is on the disk.
@@ -95,8 +94,8 @@ class Writer:
         self._closed = True
         if self._task is not None:
             await asyncio.shield(self._task)
-        await asyncio.get_running_loop().run_in_executor(self._disk, self.connection.close)
-        self._disk.shutdown()
+        await self._disk.run(self.connection.close)
+        self._disk.close()
 
     async def _work(self) -> None:
         try:
@@ -106,6 +105,7 @@ class Writer:
             self._task = None
 
     async def _batch(self) -> None:
+        await self._gather()
         try:
             await self._begin()
         except sqlite3.Error as error:
@@ -136,6 +136,14 @@ class Writer:
                 asked.future.set_exception(asked.fault)
             else:
                 asked.future.set_result(asked.outcome)
+
+    async def _gather(self) -> None:
+        """Wait while each turn of the loop brings more to do, for a short while: they share what a commit costs."""
+        loop = asyncio.get_running_loop()
+        until, known = loop.time() + _SLICE, 0
+        while known < len(self._waiting) < _BATCH and loop.time() < until:
+            known = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _begin(self) -> None:
         # Waiting for the lock inside SQLite would hold the loop; so it is asked again and again.
@@ -199,7 +207,7 @@ class Writer:
         if self.reconnect is None:
             self.connection.execute("COMMIT")
         else:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self.connection.execute, "COMMIT")
+            await self._disk.run(partial(self.connection.execute, "COMMIT"))
 
     def _mend(self) -> None:
         """Leave no transaction behind; open the file anew where even that fails."""
