@@ -169,6 +169,7 @@ class TestReset:
             "/",
             "/reset",
             "/static/watchword.css",
+            "/static/watchword.svg",
             "#main",
         }
 
