@@ -196,7 +196,7 @@ class KeyRing:
             await self._activate(waiting, origin)
         else:
             await self.keys.schedule(waiting.kid, active_at, origin)
-            await self.reload()
+            await self._follow()
         return Rotation(
             kid=waiting.kid, algorithm=waiting.algorithm, active_at=active_at, retiring=retiring.kid
         )
@@ -218,7 +218,7 @@ class KeyRing:
         )
         if killed is None:
             raise NotFound("there is no such key")
-        await self.reload()
+        await self._follow()
         return killed
 
     async def fresh(self) -> Sequence[SigningKey]:
@@ -261,9 +261,17 @@ class KeyRing:
         ring = (waiting.purpose, waiting.audience)
         successor = await self.maker.make(ring, "next", waiting.algorithm)
         won = await self.keys.activate(waiting.kid, successor, origin)
-        await self.reload()
+        await self._follow()
         if not won and self._require(ring, "active").kid != waiting.kid:
             raise TemporarilyUnavailable("another rotation is under way")
+
+    async def _follow(self) -> None:
+        """Read what was changed just now, if it can be read: a refusal would say that it had not been done.
+
+        Until whoever reads the log reads the keys again, the one that signs is known from when it waited.
+        """
+        with suppress(TemporarilyUnavailable):
+            await self.reload()
 
     async def _replace(self, waiting: SigningKey, algorithm: str, origin: Origin) -> SigningKey:
         ring = (waiting.purpose, waiting.audience)
