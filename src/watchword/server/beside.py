@@ -69,8 +69,12 @@ class Threads:
     def close(self) -> None:
         """Let the threads go when they are done with what they are at; nothing else is begun."""
         self._closed = True
-        for asked in (*self._asked, *self._waiting):
+        for asked in self._asked:
             asked.future.cancel()
+        self._asked.clear()
+        while self._waiting:
+            with suppress(IndexError):  # a thread has taken the last
+                self._waiting.popleft().future.cancel()
         for _ in self._threads:
             self._calls.put(False)
 
