@@ -5,17 +5,21 @@ SQLite itself is told to give up after n steps of its machine, for n from the fi
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 
 from tests.server.stage import PASSWORD, Somebody, Stage, open_stage
+from watchword.jose import jws
 from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio
@@ -96,87 +100,148 @@ async def rotate(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Respon
     return await stage.http.post("/admin/v1/keys/rotate", json={"now": True}, headers=admin.bearer)
 
 
-FLOWS: dict[Flow, tuple[str, int]] = {
-    register: ("user.created", 1),
-    log_in: ("session.opened", 1),
-    refresh: ("", 0),
-    log_out: ("session.ended", 1),
-    change_password: ("user.password_changed", 1),
-    reset_password: ("user.password_reset", 1),
-    ban: ("user.banned", 1),
-    promote: ("user.roles_changed", 1),
-    delete: ("user.deleted", 1),
-    rotate: ("key.activated", 1),
+async def compromise(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    kid = jws.parse(user.tokens["access_token"]).kid
+    return await stage.http.post(f"/admin/v1/keys/{kid}/compromise", headers=admin.bearer)
+
+
+async def revoke(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    body = {"token": user.tokens["access_token"]}
+    return await stage.http.post("/admin/v1/tokens/revoke", json=body, headers=admin.bearer)
+
+
+async def revoke_all(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    return await stage.http.post("/admin/v1/tokens/revoke-all", headers=admin.bearer)
+
+
+async def end_sessions(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    return await stage.http.delete(f"/admin/v1/users/{user.id}/sessions", headers=admin.bearer)
+
+
+async def make_api_key(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    body = {"name": "deploy", "current_password": PASSWORD}
+    return await stage.http.post("/auth/api-keys", json=body, headers=user.bearer)
+
+
+class Effect(NamedTuple):
+    """The audit event of what a flow does, and whether the user's access token dies of it."""
+
+    event: str | None
+    kills: bool = False
+
+
+FLOWS: dict[Flow, Effect] = {
+    register: Effect("user.created"),
+    log_in: Effect("session.opened"),
+    refresh: Effect(None),
+    log_out: Effect("session.ended", kills=True),
+    change_password: Effect("user.password_changed"),
+    reset_password: Effect("user.password_reset", kills=True),
+    ban: Effect("user.banned", kills=True),
+    promote: Effect("user.roles_changed"),
+    delete: Effect("user.deleted", kills=True),
+    rotate: Effect("key.activated"),
+    compromise: Effect("key.compromised", kills=True),
+    revoke: Effect("token.revoked", kills=True),
+    revoke_all: Effect("issuer.braked", kills=True),
+    end_sessions: Effect("user.logged_out_everywhere", kills=True),
+    make_api_key: Effect("api_key.created"),
 }
-"""Flow -> the audit event of its effect, and how many of it there are when it was done once."""
 
 
-async def effects(stage: Stage, type: str) -> int:
-    """How many events of *type* there are, on all pages."""
-    count, cursor = 0, None
-    while type:
-        page = await stage.services.store.events.list(type=type, cursor=cursor, limit=200)
-        count += len(page.items)
-        cursor = page.next
-        if cursor is None:
-            break
-    return count
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Stage]:
+    """The server on the database in *folder*, an hour on: the key that waits was seen long ago, so nobody has to."""
+    async with open_stage(database=f"sqlite:///{folder / 'faults.db'}") as stage:
+        stage.clock.forward(hours=1)
+        yield stage
 
 
-async def people(stage: Stage) -> tuple[Somebody, Somebody]:
-    """An hour later: somebody who has all that a flow may need, and an administrator.
+@dataclass(frozen=True)
+class Scene:
+    """A database on which nothing has failed yet, and who is on it: every attempt gets a copy of its own."""
 
-    The keys that the last attempt retired are gone and the one that waits was seen long ago, so that each
-    attempt takes as many steps as the first, and none has to wait.
-    """
-    stage.clock.forward(hours=1)
-    await stage.services.keys.tick()
-    user, admin = await stage.newcomer(), await stage.administrator()
-    user.tokens["link"] = await stage.services.recovery.link(user.id, Origin())
-    return user, admin
+    flow: Flow
+    folder: Path
+    user: Somebody
+    admin: Somebody
 
+    @classmethod
+    async def set(cls, flow: Flow, folder: Path) -> Scene:
+        """Somebody who has all that a flow may need, and an administrator."""
+        whole = folder / "whole"
+        whole.mkdir()
+        async with opened(whole) as stage:
+            user, admin = await stage.newcomer(), await stage.administrator()
+            user.tokens["link"] = await stage.services.recovery.link(user.id, Origin())
+        return cls(flow, folder, user, admin)
 
-async def fail_at(stage: Stage, flow: Flow, at: int) -> bool:
-    """Play *flow* with a fault at step *at*; whether it came so far."""
-    event, once = FLOWS[flow]
-    user, admin = await people(stage)
-    before = await effects(stage, event)
-    with Fault(stage, at) as fault:
-        answer = await flow(stage, user, admin)
-    assert answer.is_success or answer.status_code == 503, f"step {at}: {answer.status_code} {answer.text}"
-    done = await effects(stage, event) - before
-    assert done == (once if answer.is_success else 0), f"step {at}: {done} effects of {answer.status_code}"
-    assert await stage.services.store.check() == []
-    if answer.status_code == 503:
-        assert "retry-after" in answer.headers
-        again = await flow(stage, user, admin)
-        assert again.is_success, f"step {at}, again: {again.text}"
-        assert await effects(stage, event) - before == once
-        assert await stage.services.store.check() == []
-    return fault.steps >= at
-
-
-async def walk(folder: Path, flow: Flow, points: int) -> int:
-    """Play *flow* with a fault at *points* places spread over it; how many places that were."""
-    place = f"sqlite:///{folder / 'faults.db'}"
-    async with open_stage(database=place, registrations_per_address="0") as stage:
-        user, admin = await people(stage)
-        with Fault(stage, None) as counted:
-            assert (await flow(stage, user, admin)).is_success
+    async def walk(self, points: int) -> int:
+        """Play the flow with a fault at *points* places spread over it; how many places that were."""
+        async with self.copy() as stage:
+            with Fault(stage, None) as counted:
+                assert (await self.play(stage)).is_success
         number, stride = 0, max(1, counted.steps // points)
-        while await fail_at(stage, flow, 1 + number * stride):
+        while await self.fail_at(1 + number * stride):
             number += 1
         return number
+
+    async def fail_at(self, at: int) -> bool:
+        """Play the flow with a fault at step *at*; whether it came so far."""
+        async with self.copy() as stage:
+            before = await self.effects(stage)
+            with Fault(stage, at) as fault:
+                answer = await self.play(stage)
+            told = f"step {at}: {answer.status_code} {answer.text}"
+            assert answer.is_success or answer.status_code == 503, told
+            done = await self.effects(stage) - before
+            assert done == (self.once if answer.is_success else 0), f"{done} effects, {told}"
+            assert await stage.services.store.check() == [], told
+            if answer.status_code == 503:
+                assert "retry-after" in answer.headers
+                again = await self.play(stage)
+                assert again.is_success, f"{told}, again: {again.text}"
+                assert await self.effects(stage) - before == self.once, told
+                assert await stage.services.store.check() == [], told
+            await stage.services.feed.poll()
+            seen = await stage.http.get("/auth/me", headers=self.user.bearer)
+            assert seen.status_code == (401 if FLOWS[self.flow].kills else 200), told
+        return fault.steps >= at
+
+    @asynccontextmanager
+    async def copy(self) -> AsyncIterator[Stage]:
+        with TemporaryDirectory(dir=self.folder) as folder:
+            shutil.copytree(self.folder / "whole", folder, dirs_exist_ok=True)
+            async with opened(Path(folder)) as stage:
+                yield stage
+
+    async def play(self, stage: Stage) -> httpx2.Response:
+        return await self.flow(stage, self.user, self.admin)
+
+    @property
+    def once(self) -> int:
+        """How many events tell of the effect when it was done once."""
+        return 1 if FLOWS[self.flow].event else 0
+
+    async def effects(self, stage: Stage) -> int:
+        """How many events tell of it."""
+        event = FLOWS[self.flow].event
+        return len(await stage.events(event)) if event else 0
 
 
 class TestFaults:
     @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
     async def test_a_flow_is_whole_or_not_at_all(self, tmp_path: Path, flow: Flow) -> None:
         """Wherever the database gives up: success with its one effect, or 503 with none, and then a retry has it."""
-        assert await walk(tmp_path, flow, 20) >= 20
+        assert await (await Scene.set(flow, tmp_path)).walk(20) >= 20
 
     @pytest.mark.long
     @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
-    async def test_at_every_single_step(self, tmp_path: Path, flow: Flow) -> None:
+    async def test_at_every_single_step(
+        self, tmp_path: Path, flow: Flow, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """The same at each step that SQLite takes."""
-        assert await walk(tmp_path, flow, 1_000_000) > 100
+        points = await (await Scene.set(flow, tmp_path)).walk(1_000_000)
+        with capsys.disabled():
+            print(f"\n{flow.__name__}: a fault at each of {points} steps")
+        assert points > 100
