@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,7 @@ ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 """The 64 characters of base64url (RFC 4648 5)."""
 
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_FROM_STANDARD: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"", b"==", b"=")
 _LAST: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 """The last characters whose unused bits are zero, by length mod 4."""
@@ -48,7 +49,7 @@ _decode_base64: Final = msgspec.json.Decoder(bytes).decode
 
 def encode_base64url(data: bytes) -> str:
     """Encode without padding (RFC 7515 2)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    return b2a_base64(data).translate(_FROM_STANDARD, b"=\n").decode()
 
 
 def decode_base64url(text: str | bytes) -> bytes:

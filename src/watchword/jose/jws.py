@@ -12,7 +12,7 @@ from watchword.jose.encoding import ALPHABET, decode_part, encode_base64url
 from watchword.jose.header import Header, is_type, parse_header
 from watchword.jose.jwk import Key, KeySet
 
-__all__ = ["MAX_SIZE", "ParsedJws", "parse", "sign", "verify"]
+__all__ = ["MAX_SIZE", "ParsedJws", "complete", "parse", "sign", "signing_input", "verify"]
 
 MAX_SIZE: Final = 8192
 _BAD: Final = "the signature does not verify"
@@ -37,14 +37,24 @@ def sign(payload: bytes, key: Key, *, typ: str, header: Mapping[str, Any] | None
     Raises:
         InvalidKey: *key* is a public one.
     """
+    signed = signing_input(payload, key, typ=typ, header=header)
+    return complete(signed, key.sign(signed.encode()))
+
+
+def signing_input(payload: bytes, key: Key, *, typ: str, header: Mapping[str, Any] | None = None) -> str:
+    """What *key* is to sign: header and payload, encoded (RFC 7515 5.1 steps 1-5)."""
     if header is None:
         encoded = key.headers.get(typ)
         if encoded is None:
             encoded = key.headers[typ] = _encode_header(key, typ, {})
     else:
         encoded = _encode_header(key, typ, header)
-    signed = f"{encoded}.{encode_base64url(payload)}"
-    return f"{signed}.{encode_base64url(key.sign(signed.encode()))}"
+    return f"{encoded}.{encode_base64url(payload)}"
+
+
+def complete(signed: str, signature: bytes) -> str:
+    """The compact serialization of a ``signing_input`` and its signature (RFC 7515 5.1 step 7)."""
+    return f"{signed}.{encode_base64url(signature)}"
 
 
 def parse(token: str | bytes, *, max_size: int = MAX_SIZE) -> ParsedJws:

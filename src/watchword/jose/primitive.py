@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from watchword.jose.algorithms import Algorithm
 
@@ -41,8 +41,7 @@ def signer(algorithm: Algorithm, key: object) -> Signer:
         scheme, size, sign = ec.ECDSA(algorithm.hash), algorithm.size, key.sign
 
         def sign_ec(message: bytes) -> bytes:
-            r, s = decode_dss_signature(sign(message, scheme))
-            return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+            return _raw(sign(message, scheme), size)
 
         return sign_ec
     if isinstance(key, rsa.RSAPrivateKey):
@@ -55,14 +54,20 @@ def signer(algorithm: Algorithm, key: object) -> Signer:
 
 def hmac_verifier(algorithm: Algorithm, secret: bytes) -> Verifier:
     """The function that checks a MAC, in constant time."""
-    name, digest, compare = algorithm.hash_name, hmac.digest, hmac.compare_digest
-    return lambda signature, message: compare(digest(secret, message, name), signature)
+    mac, compare = hmac_signer(algorithm, secret), hmac.compare_digest
+    return lambda signature, message: compare(mac(message), signature)
 
 
 def hmac_signer(algorithm: Algorithm, secret: bytes) -> Signer:
-    """The function that makes a MAC."""
-    name, digest = algorithm.hash_name, hmac.digest
-    return lambda message: digest(secret, message, name)
+    """The function that makes a MAC (RFC 2104); the key is taken in once."""
+    keyed = HMAC(secret, algorithm.hash).copy
+
+    def mac(message: bytes) -> bytes:
+        state = keyed()
+        state.update(message)
+        return state.finalize()
+
+    return mac
 
 
 def _ec_verifier(algorithm: Algorithm, key: ec.EllipticCurvePublicKey) -> Verifier:
@@ -93,6 +98,14 @@ def _der(r: bytes, s: bytes) -> bytes:
         s = b"\0" + s
     body = b"\x02%c%b\x02%c%b" % (len(r), r, len(s), s)
     return b"\x30%c%b" % (len(body), body) if len(body) < 0x80 else b"\x30\x81%c%b" % (len(body), body)
+
+
+def _raw(der: bytes, size: int) -> bytes:
+    """The two numbers of an ASN.1 signature of ours, each of *size* bytes (RFC 7518 3.4)."""
+    at = 4 if der[1] < 0x80 else 5
+    end = at + der[at - 1]
+    r, s = der[at:end].lstrip(b"\0"), der[end + 2 :].lstrip(b"\0")
+    return r.rjust(size, b"\0") + s.rjust(size, b"\0")
 
 
 def _rsa_verifier(algorithm: Algorithm, key: rsa.RSAPublicKey) -> Verifier:

@@ -91,7 +91,13 @@ def signed_audience(audience: str) -> str:
 
 def issue(claims: Mapping[str, Any], key: Key) -> str:
     """Sign *claims* as an access token with *key* (RFC 9068 2)."""
-    return jws.sign(msgspec.json.encode(claims), key, typ=TYP)
+    signed = signing_input(claims, key)
+    return jws.complete(signed, key.sign(signed.encode()))
+
+
+def signing_input(claims: Mapping[str, Any], key: Key) -> str:
+    """*claims* as what *key* is to sign as an access token (RFC 9068 2.1)."""
+    return jws.signing_input(msgspec.json.encode(claims), key, typ=TYP)
 
 
 def verify(

@@ -11,13 +11,14 @@ Where the account's own count is full, a guess by its other name is simply wrong
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Self
 
 from watchword.errors import TooManyRequests
+from watchword.jose.algorithms import ALGORITHMS
+from watchword.jose.primitive import hmac_signer
 from watchword.server.ephemeral.counters import Binding, Count, Counters, Limit
 from watchword.server.ephemeral.memory import Remembered
 from watchword.server.ephemeral.networks import network_of, wide_network_of
@@ -42,7 +43,7 @@ class Attempts:
         everybody: of all.
         counters: where they are counted.
         sessions: where a user is logged in is a network he knows.
-        key: hides in the counters what was typed for a name, which may be a password.
+        mac: hides in the counters what was typed for a name, which may be a password.
         known: accounts and networks that belong together: a log-in succeeded there.
     """
 
@@ -53,7 +54,7 @@ class Attempts:
     everybody: Limit | None
     counters: Counters
     sessions: Sessions
-    key: bytes = field(repr=False)
+    mac: Callable[[bytes], bytes] = field(repr=False)
     known: Remembered = field(default_factory=Remembered)
 
     @classmethod
@@ -72,7 +73,7 @@ class Attempts:
             everybody=Limit.of("everybody", 30 * each, minute) if each else None,
             counters=counters,
             sessions=sessions,
-            key=key,
+            mac=hmac_signer(ALGORITHMS["HS256"], key),
         )
 
     async def admit(self, account: str | None, origin: Origin, *, name: str = "") -> Attempt:
@@ -88,12 +89,12 @@ class Attempts:
         """
         account = account or f"nobody {network_of(origin.address)}"
         if name:
-            name = hmac.digest(self.key, name.encode("utf-8", "surrogatepass"), "sha256").hex()
+            name = self.mac(name.encode("utf-8", "surrogatepass")).hex()
         attempt = Attempt(self, account, name, origin, _key(account, origin) in self.known)
-        verdict = await self.counters.look(attempt.counts())
+        verdict = await self.counters.look(attempt.counts)
         if verdict.wait and not attempt.familiar and await self.knows(account, origin):
             attempt = Attempt(self, account, name, origin, True)
-            verdict = await self.counters.look(attempt.counts())
+            verdict = await self.counters.look(attempt.counts)
         if verdict.wait:
             raise TooManyRequests(retry_after=verdict.wait)
         return attempt
@@ -114,6 +115,7 @@ class Attempt:
         name: the digest of the name it is tried by; empty: there is none to hide.
         origin: who tries.
         familiar: whether its owner is known to come from there.
+        counts: what it takes from, and what of that stops it, and whether that is told.
     """
 
     attempts: Attempts
@@ -121,9 +123,12 @@ class Attempt:
     name: str
     origin: Origin
     familiar: bool
+    counts: Sequence[Count] = field(init=False, repr=False)
 
-    def counts(self) -> Sequence[Count]:
-        """What it takes from, and what of that stops it, and whether that is told."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", self._counts())
+
+    def _counts(self) -> Sequence[Count]:
         limits, address = self.attempts, self.origin.address
         shown, far = self.name or self.account, _unless(self.familiar, "openly")
         counts: list[tuple[Limit | None, str, Binding, bool]] = [
@@ -149,12 +154,12 @@ class Attempt:
         Raises:
             TooManyRequests: the others have used up what there was.
         """
-        verdict = await self.attempts.counters.settle(self.counts(), matched)
+        verdict = await self.attempts.counters.settle(self.counts, matched)
         # It is looked up after each one that fails, needed or not, so that the time it takes tells nothing.
         known = not (verdict.told or self.familiar) and await self.attempts.knows(self.account, self.origin)
         if known and (verdict.wait or matched):
             familiar = replace(self, familiar=True)
-            verdict = await self.attempts.counters.settle(familiar.counts(), matched)
+            verdict = await self.attempts.counters.settle(familiar.counts, matched)
         if verdict.wait:
             raise TooManyRequests(retry_after=verdict.wait)
         if verdict.told:

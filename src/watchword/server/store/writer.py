@@ -29,6 +29,9 @@ _BATCH: Final = 256
 _SLICE: Final = 0.001
 """Seconds a batch may keep the loop before others get their turn."""
 
+_GATHERING: Final = 0.003
+"""Seconds that a batch may wait while each turn of the loop brings more: a commit takes about as long."""
+
 _LOCK_WAIT: Final = 5.0
 """Seconds to wait for another process that writes, before the caller is told to come again."""
 
@@ -140,7 +143,7 @@ class Writer:
     async def _gather(self) -> None:
         """Wait while each turn of the loop brings more to do, for a short while: they share what a commit costs."""
         loop = asyncio.get_running_loop()
-        until, known = loop.time() + _SLICE, 0
+        until, known = loop.time() + _GATHERING, 0
         while known < len(self._waiting) < _BATCH and loop.time() < until:
             known = len(self._waiting)
             await asyncio.sleep(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from watchword.jose import jws
+from watchword.jose.encoding import encode_base64url
 from watchword.protocol import access_token
 from watchword.protocol.scope import format_scope
 from watchword.server.keys.ring import KeyRing
+from watchword.server.keys.signatures import Signatures
 from watchword.server.store.records import Live
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
@@ -69,6 +71,7 @@ class Issuance:
     ring: KeyRing
     now: Callable[[], datetime]
     token_bytes: Callable[[int], bytes] = field(repr=False)
+    signatures: Signatures = field(default_factory=Signatures, repr=False)
 
     async def token_set(self, live: Live, secret: bytes, *, scope: tuple[str, ...] | None = None) -> TokenSet:
         """Mint an access token and write the session's current refresh token (RFC 9068 2, RFC 6749 5.1).
@@ -101,7 +104,7 @@ class Issuance:
         """
         now = self.now()
         granted = self.claims.scope(live, scope)
-        jti = urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
+        jti = encode_base64url(self.token_bytes(16))
         claims = self.claims.access_token(
             live,
             jti=jti,
@@ -123,7 +126,9 @@ class Issuance:
 
         The issuer could not read it any more, so a token that is for the issuer too stays as it is.
         """
-        token = access_token.issue(claims, await self.ring.signing_key(live.kid))
+        key = await self.ring.signing_key(live.kid)
+        signed = access_token.signing_input(claims, key)
+        token = jws.complete(signed, await self.signatures.of(key, signed.encode()))
         if live.encryption_jwk is None:
             return token
         from watchword.jose.jwe import encrypt

@@ -8,17 +8,18 @@ forges nothing: the row holds only a digest of the secret.
 
 from __future__ import annotations
 
-import hmac
 import struct
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from hmac import compare_digest
 from typing import Final
 
 from watchword.errors import InvalidGrant, InvalidToken
-from watchword.jose.encoding import decode_base64url
+from watchword.jose.algorithms import ALGORITHMS
+from watchword.jose.encoding import decode_base64url, encode_base64url
+from watchword.jose.primitive import Signer, hmac_signer
 from watchword.server.store.records import PresentedRefreshToken
 
 __all__ = ["PREFIX", "RefreshToken", "RefreshTokenCodec", "new_session_id", "secret_digest", "session_id"]
@@ -57,12 +58,17 @@ class RefreshTokenCodec:
     """Writes and reads refresh tokens under numbered MAC keys; the highest number writes."""
 
     mac_keys: Mapping[int, bytes] = field(repr=False)
+    _macs: Mapping[int, Signer] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        macs = {number: hmac_signer(ALGORITHMS["HS256"], key) for number, key in self.mac_keys.items()}
+        object.__setattr__(self, "_macs", macs)
 
     def mint(self, epoch: int, session_id: str, counter: int, secret: bytes) -> str:
         """Write the refresh token of *counter*."""
-        number = max(self.mac_keys)
+        number = max(self._macs)
         body = _BODY.pack(_FORM, number, epoch, _raw(session_id), counter, secret)
-        return PREFIX + _encode(body + _mac(self.mac_keys[number], body))
+        return PREFIX + encode_base64url(body + self._macs[number](body)[:_MAC_SIZE])
 
     def parse(self, text: str) -> RefreshToken:
         """Read a refresh token, without a query.
@@ -78,15 +84,15 @@ class RefreshTokenCodec:
             raise InvalidGrant("this is not a refresh token") from None
         body, mac = raw[: _BODY.size], raw[_BODY.size :]
         form, number, epoch, session, counter, secret = _BODY.unpack(body)
-        key = self.mac_keys.get(number)
-        if form != _FORM or key is None or not hmac.compare_digest(_mac(key, body), mac):
+        made = self._macs.get(number)
+        if form != _FORM or made is None or not compare_digest(made(body)[:_MAC_SIZE], mac):
             raise InvalidGrant("this is not a refresh token")
         return RefreshToken(epoch, session_id(session), counter, secret)
 
 
 def session_id(raw: bytes) -> str:
     """The id of a session from its 16 random bytes."""
-    return "ses_" + _encode(raw)
+    return "ses_" + encode_base64url(raw)
 
 
 def new_session_id(now: datetime, token_bytes: Callable[[int], bytes]) -> str:
@@ -105,11 +111,3 @@ def secret_digest(secret: bytes) -> bytes:
 
 def _raw(session_id: str) -> bytes:
     return decode_base64url(session_id.removeprefix("ses_"))
-
-
-def _encode(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, body, "sha256")[:_MAC_SIZE]

@@ -63,6 +63,7 @@ class Request:
     body: Any = field(default=None, repr=False)
     caller: Any = None
     _fields: dict[bytes, bytes] | None = field(default=None, repr=False)
+    """The fields by name, of a request in which none repeats."""
 
     def header(self, name: str) -> str | None:
         """The one value of a field; ``None`` when it is absent.
@@ -71,22 +72,29 @@ class Request:
             InvalidRequest: it came more than once.
         """
         values = self.header_values(name)
+        if not values:
+            return None
         if len(values) > 1:
             raise InvalidRequest(f"the field {name} came twice")
-        return values[0] if values else None
+        return values[0]
 
     def header_values(self, name: str) -> Sequence[str]:
         """Every value of a field."""
-        raw: Sequence[tuple[bytes, bytes]] = self.scope["headers"]
         fields = self._fields
         if fields is None:
-            fields = self._fields = dict(raw)
+            fields = self._read_fields()
         wanted = name.encode()
-        if len(fields) < len(raw):
-            # Some field repeats, and the dict holds its last value alone.
-            return [value.decode("latin-1") for found, value in raw if found == wanted]
-        value = fields.get(wanted)
-        return () if value is None else (value.decode("latin-1"),)
+        if fields:
+            value = fields.get(wanted)
+            return () if value is None else (value.decode("latin-1"),)
+        return [value.decode("latin-1") for found, value in self.scope["headers"] if found == wanted]
+
+    def _read_fields(self) -> dict[bytes, bytes]:
+        raw: Sequence[tuple[bytes, bytes]] = self.scope["headers"]
+        fields = dict(raw)
+        # Where some field repeats, a dict would hold its last value alone.
+        self._fields = fields if len(fields) == len(raw) else {}
+        return self._fields
 
     def accepts(self, media_type: str) -> bool:
         """Whether the client takes *media_type*; the most specific range counts (RFC 9110 12.5.1)."""

@@ -5,6 +5,7 @@ One statement is one state: what roles and APIs say is never older than the vers
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -164,7 +165,6 @@ def opening_of(row: Row, new: NewSession, origin: Origin, ends: tuple[int, ...],
 
 def _live(session: Session, user: User, client: Row, signs: Row, base: int, scopes: Row) -> Live:
     roles, apis, encryption_jwk = scopes
-    carried = dict([line.split(" ", 1) for line in roles.split("\n")]) if roles else {}
     if user.version < base:
         # After the brake a version below the base is one that no token may bear.
         user = msgspec.structs.replace(user, version=base)
@@ -178,7 +178,7 @@ def _live(session: Session, user: User, client: Row, signs: Row, base: int, scop
             disabled=bool(client[4]),
         ),
         session=session,
-        granted=users.combine(user.roles, carried),
+        granted=_granted(user.roles, roles),
         api_scope=_combine(apis),
         epoch=signs[0],
         kid=signs[1] or "",
@@ -187,6 +187,14 @@ def _live(session: Session, user: User, client: Row, signs: Row, base: int, scop
     )
 
 
+# Many sessions, a handful of roles and APIs: what they come to is worked out once for each text.
+@lru_cache(1024)
+def _granted(roles: tuple[str, ...], carried: str | None) -> tuple[str, ...]:
+    scopes = dict([line.split(" ", 1) for line in carried.split("\n")]) if carried else {}
+    return users.combine(roles, scopes)
+
+
+@lru_cache(1024)
 def _combine(apis: str | None) -> tuple[str, ...]:
     # An API without a list of its own takes any scope.
     scopes = apis.split("\n") if apis else [""]
