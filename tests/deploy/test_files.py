@@ -100,6 +100,7 @@ class TestUnit:
         assert service["DynamicUser"] == service["NoNewPrivileges"] == "yes"
         assert service["ProtectSystem"] == "strict"
         assert service["ExecStart"].endswith("watchword serve")
+        assert service["KillMode"] == "mixed"  # the parent of workers is told first, and tells them
         check_settings(set(re.findall(r"WATCHWORD_\w+", service["Environment"])))
 
     def test_systemd_takes_it(self, tmp_path: Path) -> None:

@@ -175,14 +175,9 @@ def nothing_was_lost(site: Site, crowd: People) -> None:
 def restart_nodes(site: Site, rounds: int) -> People:
     with people(site) as crowd:
         for number in range(rounds):
-            going, staying = site.nodes[number % 2], site.nodes[(number + 1) % 2]
-            site.balancer.backends = [
-                port(staying)
-            ]  # nobody new is sent to who goes; whom it has, it answers
-            assert going.http.get("/readyz").status_code == 200  # so it has taken up all that came before
+            going = site.nodes[number % 2]  # the balancer is not told: whom it sends is answered or refused
             assert going.process.stop() == 0, going.process.log.read_text()
             going.process.start("/readyz")
-            site.balancer.backends = [port(going), port(staying)]
     return crowd
 
 
@@ -243,7 +238,7 @@ class TestNodes:
         assert site.nodes[0].manage("db", "upgrade") == {"applied": []}
 
     def test_r_12_a_rolling_restart_fails_nobody(self, site: Site) -> None:
-        """One node after the other is taken out, ended, begun and put back under load: no request fails."""
+        """One node after the other is ended and begun again under load, and the balancer not told: no request fails."""
         crowd = restart_nodes(site, rounds=2)
         assert set(crowd.statuses) <= {200, 204}
         nothing_was_lost(site, crowd)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from watchword.cli.listener import bind, take_in, turn_away
 from watchword.cli.output import colourless, json_option, plain, show_json, show_table
-from watchword.errors import ConfigurationError, WatchwordError
+from watchword.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -126,27 +127,6 @@ def check_certificate(settings: Settings) -> None:
         )
     except (ssl.SSLError, OSError):
         raise ConfigurationError("tls_cert: it and tls_key are not a PEM certificate and its key") from None
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Take the address, before anything is opened: two servers on one port end here.
-
-    Raises:
-        WatchwordError: somebody has it, or it is not to be had.
-        ConfigurationError: the host is no address of this machine.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError:
-        raise ConfigurationError(f"host: {host} is no address") from None
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as broken:
-        listener.close()
-        raise WatchwordError(f"port: cannot listen on {host}:{port}: {broken.strerror}") from None
-    return listener
 
 
 @dataclass(slots=True)
@@ -276,7 +256,9 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
     """A uvicorn that tells when it is ready, drains without waiting for streams, and lets us exit 0."""
     import uvicorn
 
-    from watchword.server.web.connection import connections
+    from watchword.server.web.connection import Ending, connections
+
+    ending = Ending()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -287,6 +269,11 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Guards hold a stream open for ever; they come back, elsewhere or later.
             services.feed.close()
+            ending.begun = True
+            if process.worker is None:
+                # Of several the parent does it: where one ends alone, the others go on.
+                turn_away(process.listener)
+            await take_in(process.listener)
             await super().shutdown(sockets)
 
         @staticmethod
@@ -296,7 +283,7 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
 
     config = uvicorn.Config(
         app,
-        http=connections(settings.web, app.instant),
+        http=connections(settings.web, app.instant, ending),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from watchword.cli.listener import turn_away
 from watchword.errors import WatchwordError
 
 __all__ = ["Crew", "Worker"]
@@ -177,7 +178,8 @@ class Crew:
             self._signal(signal.SIGQUIT)
             return
         self._stopping = True
-        # While anybody holds it open, strangers are let in whom nobody serves.
+        # Those who hold it, too, take in whoever is connected by now.
+        turn_away(self.listener)
         self.listener.close()
         self._kill_at = time.monotonic() + self.drain + _PATIENCE
         for place in self._places:

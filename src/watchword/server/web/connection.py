@@ -9,6 +9,7 @@ from __future__ import annotations
 from asyncio import Transport
 from asyncio.events import TimerHandle
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, Final, Literal, cast
@@ -26,10 +27,12 @@ from watchword.server.policies import WebPolicy
 from watchword.server.web.errors import error_response
 from watchword.server.web.responses import ANSWER, PROTECTIONS, Field, fields_of, lines_of
 
-__all__ = ["connections"]
+__all__ = ["Ending", "connections"]
 
 _LINGER: Final = 2.0
 """Seconds in which a client that is still sending may fetch its last answer: a close at once would destroy it."""
+_LAST_CALL: Final = 2.0
+"""Seconds in which a client that has connected may send its first request when the server ends."""
 _AT_ONCE: Final = 16
 """Requests of one read that are answered while it is read; behind more of them everybody else would wait."""
 _PIECE: Final = 4096
@@ -38,9 +41,19 @@ _MORE_TO_COME: Final = frozenset((b"content-length", b"transfer-encoding", b"exp
 """Fields of a request whose head may not be all of it, or whose client waits for a word before the rest."""
 
 
-def connections(policy: WebPolicy, instant: Collection[str] = ()) -> type[HttpToolsProtocol]:
+@dataclass(slots=True)
+class Ending:
+    """Whether the server ends, told to all its connections: each answer is the last of its connection."""
+
+    begun: bool = False
+
+
+def connections(
+    policy: WebPolicy, instant: Collection[str] = (), ending: Ending | None = None
+) -> type[HttpToolsProtocol]:
     """What uvicorn makes of each connection under *policy*; *instant* are paths that are answered without waiting."""
-    return cast("type[HttpToolsProtocol]", partial(_Connection, policy, frozenset(instant)))
+    made = partial(_Connection, policy, frozenset(instant), ending or Ending())
+    return cast("type[HttpToolsProtocol]", made)
 
 
 class _Connection(HttpToolsProtocol):
@@ -50,10 +63,13 @@ class _Connection(HttpToolsProtocol):
     touched when a piece of a request comes alone, so that a request in one piece pays nothing for them.
     """
 
-    def __init__(self, policy: WebPolicy, instant: frozenset[str], *args: Any, **more: Any) -> None:
+    def __init__(
+        self, policy: WebPolicy, instant: frozenset[str], ending: Ending, *args: Any, **more: Any
+    ) -> None:
         super().__init__(*args, **more)
         self._policy = policy
         self._instant = instant
+        self._ending = ending
         self._quiet_since: float | None = None
         self._quiet: TimerHandle | None = None
         self._phase: Literal["head", "body", "ready"] = "ready"
@@ -74,6 +90,8 @@ class _Connection(HttpToolsProtocol):
             self._refuse(TemporarilyUnavailable("too many connections"))
         else:
             self._expect("head")
+            if self._ending.begun:
+                self.shutdown()
 
     def data_received(self, data: bytes) -> None:
         if self._kept:
@@ -143,6 +161,8 @@ class _Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Called where a head has just been read and no other request is under way.
         scope = cycle.scope
+        if self._ending.begun:
+            cycle.keep_alive = False
         if (
             scope["path"] in self._instant
             and scope["method"] == "GET"
@@ -191,6 +211,13 @@ class _Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
 
+    def shutdown(self) -> None:
+        """Close, but not before an answer that is owed: what was let in may ask once, what has begun may go on."""
+        if self.cycle is None:
+            self._later(timedelta(seconds=_LAST_CALL), self._close_if_silent)
+        elif self._phase != "head" or not self.cycle.response_complete:
+            super().shutdown()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread = self._later(self._policy.unread, self.transport.abort)
@@ -206,6 +233,10 @@ class _Connection(HttpToolsProtocol):
         for timer in (self._deadline, self._unread, self._quiet):
             if timer is not None:
                 timer.cancel()
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None and not self._received:
+            self.transport.close()
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -1,0 +1,82 @@
+"""The socket that strangers connect to: how it is taken, and how it is given up without one of them being cut off.
+
+The kernel connects strangers before we accept them. Those who are connected but not accepted when the last
+copy of the socket is closed are reset, whatever they have sent. So the kernel is told first to let nobody
+new in; who is in is accepted; and only then the socket is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import select
+import socket
+import struct
+import sys
+from contextlib import suppress
+from typing import Final
+
+from watchword.errors import ConfigurationError, WatchwordError
+
+__all__ = ["bind", "take_in", "turn_away"]
+
+_ON_THEIR_WAY: Final = 0.1
+"""Seconds in which a handshake that has begun comes to its end, over any distance."""
+_TURNS: Final = 10_000
+"""Turns of the loop, each of which accepts one at least: more than any queue holds, and not for ever."""
+
+_SO_ATTACH_FILTER: Final = 26
+_FILTER: Final = (
+    (0x30, 0, 0, 13),  # the flags of the TCP header
+    (0x54, 0, 0, 0x12),  # of them SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone asks for a new connection:
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # whatever else belongs to one that is under way: keep it, whole
+)
+"""What Linux does with each packet for the socket (classic BPF, ``socket(7)``)."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address, before anything is opened: two servers on one port end here.
+
+    Raises:
+        WatchwordError: somebody has it, or it is not to be had.
+        ConfigurationError: the host is no address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise ConfigurationError(f"host: {host} is no address") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as broken:
+        listener.close()
+        raise WatchwordError(f"port: cannot listen on {host}:{port}: {broken.strerror}") from None
+    return listener
+
+
+def turn_away(listener: socket.socket) -> None:
+    """Let the kernel connect nobody new, in whichever process: who asks hears nothing, asks again, and is refused.
+
+    Linux alone can do it. Elsewhere whoever comes between the last look and the close is reset.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _FILTER))
+    with suppress(OSError):
+        listener.setsockopt(
+            socket.SOL_SOCKET,
+            _SO_ATTACH_FILTER,
+            struct.pack("HP", len(_FILTER), ctypes.addressof(program)),
+        )
+
+
+async def take_in(listener: socket.socket) -> None:
+    """Come back when the loop, which accepts, has accepted everybody who was let in."""
+    await asyncio.sleep(_ON_THEIR_WAY)
+    for _ in range(_TURNS):
+        if not select.select([listener], (), (), 0)[0]:
+            return
+        await asyncio.sleep(0)
