@@ -16,8 +16,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from redis.asyncio import Redis
@@ -43,6 +44,8 @@ class Cluster:
     """A PostgreSQL that runs, and room in it."""
 
     url: str
+    places: list[Any] = field(default_factory=list)
+    """Those of ``tests.places`` that nobody uses just now."""
 
     async def place(self) -> str:
         """A place nobody has written to: a schema of its own in one database, which costs less than a database."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.places import lent
 from tests.server.stage import Stage, ground_of, open_stage
 
 
@@ -17,9 +18,13 @@ def kind() -> str:
 
 
 @pytest.fixture
-async def ground(kind: str, request: pytest.FixtureRequest) -> dict[str, str]:
+async def ground(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[dict[str, str]]:
     """The settings of an empty database."""
-    return await ground_of(request, kind)
+    if kind == "sqlite":
+        yield await ground_of(request, kind)
+        return
+    async with lent(request.getfixturevalue("postgres")) as place:
+        yield await ground_of(request, kind, place)
 
 
 @pytest.fixture

@@ -30,11 +30,11 @@ GROUNDS = ("sqlite", "postgres", "postgres+valkey")
 """What a server may stand on: its database, and beside it what counts attempts."""
 
 
-async def ground_of(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
-    """The settings of an empty database of this kind."""
+async def ground_of(request: pytest.FixtureRequest, kind: str, place: str | None = None) -> dict[str, str]:
+    """The settings of an empty database of this kind, at *place* if there is one for it already."""
     if kind == "sqlite":
         return {"database": "sqlite:///:memory:"}
-    found = {"database": await request.getfixturevalue("postgres").place()}
+    found = {"database": place or await request.getfixturevalue("postgres").place()}
     if kind == "postgres+valkey":
         found["redis"] = await request.getfixturevalue("valkey").place()
     return found

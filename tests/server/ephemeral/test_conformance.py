@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Cluster
+from tests.places import lent
 from watchword.server.ephemeral.conformance import CASES, Case, Clock, Exam
 from watchword.server.ephemeral.counters import Counters
 from watchword.server.ephemeral.memory import MemoryCounters
@@ -75,7 +76,7 @@ class Sit:
     async def postgres(self, clock: Clock, opened: AsyncExitStack) -> Sequence[Counters]:
         """Nodes with one PostgreSQL."""
         cluster: Cluster = self.request.getfixturevalue("postgres")
-        place, nodes = await cluster.place(), []
+        place, nodes = await opened.enter_async_context(lent(cluster)), []
         for _ in range(NODES):
             store = await PostgresStore.open(place, monotonic=clock.monotonic)
             opened.push_async_callback(store.close)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.databases import Cluster
+from tests.places import lent
 from watchword.server.store.conformance import CASES, RACES, Case, Clock, Exam
 from watchword.server.store.desk import Desk, bind_desk
 from watchword.server.store.postgres import PostgresStore
@@ -45,7 +46,7 @@ class Sit:
     async def exam(self, rounds: int) -> AsyncIterator[Exam]:
         clock = Clock()
         async with AsyncExitStack() as opened:
-            place = await self.place()
+            place = await self.place(opened)
             stores: list[Store] = []
             for _ in range(2 if self.kind.endswith("+") else 1):
                 store: Store
@@ -70,9 +71,9 @@ class Sit:
         await opened.enter_async_context(Desk.open(writing, listener, patience=5))
         return RemoteStore.open(place, path, now=clock.now, overlay=roles_and_scope)
 
-    async def place(self) -> str:
+    async def place(self, opened: AsyncExitStack) -> str:
         if self.cluster is not None:
-            return await self.cluster.place()
+            return await opened.enter_async_context(lent(self.cluster))
         return ":memory:" if self.kind == "memory" else str(self.folder / "store.db")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.places import lent
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
 from watchword.server.store.opening import open_store
@@ -21,11 +22,12 @@ Tamper = Callable[[str], Awaitable[None]]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path | str]:
     if request.param == "sqlite":
-        return tmp_path / "store.db"
-    place: str = await request.getfixturevalue("postgres").place()
-    return place
+        yield tmp_path / "store.db"
+        return
+    async with lent(request.getfixturevalue("postgres")) as place:
+        yield place
 
 
 @pytest.fixture
