@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from watchword.server import policies
 from watchword.server.app import App, create_app
 from watchword.server.services import Services, open_services
 from watchword.server.settings import Settings
@@ -22,6 +23,7 @@ from watchword.server.store.records import Origin
 ISSUER = "https://auth.example.com"
 PASSWORD = "nine-slow-lanterns"
 SECRET = "the-master-key-of-a-test-is-no-secret"
+MOMENT = timedelta(milliseconds=20)
 
 _numbers = itertools.count(1)
 
@@ -150,10 +152,22 @@ class Stage:
         return list((await self.services.store.events.list(type=type, limit=200)).items)
 
 
+class Brisk(Settings):
+    """What waits by this machine's clock waits a moment: a letter for its first turn, an incident for a new key."""
+
+    @property
+    def mail(self) -> policies.MailPolicy:
+        return replace(super().mail, pause=MOMENT)
+
+    @property
+    def keys(self) -> policies.KeyPolicy:
+        return replace(super().keys, reach=MOMENT)
+
+
 @asynccontextmanager
 async def open_stage(**flags: str) -> AsyncIterator[Stage]:
     """A server of these settings, in memory unless they say otherwise."""
-    settings = Settings.load(
+    settings = Brisk.load(
         {
             "issuer": ISSUER,
             "database": "sqlite:///:memory:",

@@ -284,6 +284,7 @@ class TestSilence:
             await asyncio.wait({jobs, asyncio.ensure_future(told.wait())}, return_when="FIRST_COMPLETED")
         assert told.is_set()
         jobs.cancel()
+        await asyncio.gather(jobs, return_exceptions=True)
 
     async def test_a_busy_store_does_not_put_heartbeats_off(self, backup: Backup) -> None:
         """Commits that revoke nothing come faster than heartbeats are due; they come all the same."""
