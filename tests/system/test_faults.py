@@ -123,6 +123,11 @@ async def make_api_key(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.
     return await stage.http.post("/auth/api-keys", json=body, headers=user.bearer)
 
 
+async def set_up(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    form = {"token": user.tokens["setup"], "email": "first@example.com", "password": OTHER}
+    return await stage.http.post("/setup", data=form)
+
+
 class Effect(NamedTuple):
     """The audit event of what a flow does, and whether the user's access token dies of it."""
 
@@ -146,6 +151,7 @@ FLOWS: dict[Flow, Effect] = {
     revoke_all: Effect("issuer.braked", kills=True),
     end_sessions: Effect("user.logged_out_everywhere", kills=True),
     make_api_key: Effect("api_key.created"),
+    set_up: Effect("user.created"),
 }
 
 
@@ -168,12 +174,14 @@ class Scene:
 
     @classmethod
     async def set(cls, flow: Flow, folder: Path) -> Scene:
-        """Somebody who has all that a flow may need, and an administrator."""
+        """Somebody who has all that a flow may need, and an administrator, but where the flow makes the first."""
         whole = folder / "whole"
         whole.mkdir()
         async with opened(whole) as stage:
-            user, admin = await stage.newcomer(), await stage.administrator()
+            user = await stage.newcomer()
             user.tokens["link"] = await stage.services.recovery.link(user.id, Origin())
+            user.tokens["setup"] = await stage.services.setup.offer()
+            admin = user if flow is set_up else await stage.administrator()
         return cls(flow, folder, user, admin)
 
     async def walk(self, points: int) -> int:

@@ -64,10 +64,13 @@ class SetupService:
             raise EmailTaken
         digest = await self.users.passwords.hash(password)
         # Hashing takes a while, in which another administrator may have been made.
-        if not await self.valid(token) or not await self.one_time.spend(_digest(token), _PURPOSE):
-            raise NotFound("this link is not valid any more")
         new = self.users.take_over(email, digest, roles=_ROLES, name=name)
-        return await self.users.add(new, origin)
+        made = None
+        if await self.valid(token):
+            made = await self.one_time.spend(_digest(token), _PURPOSE, new, origin)
+        if made is None:
+            raise NotFound("this link is not valid any more")
+        return made
 
     async def ensure(self, email: str, password: str) -> User | None:
         """Make the administrator that the environment names; ``None`` where that user exists already.

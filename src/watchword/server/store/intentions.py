@@ -328,9 +328,9 @@ class SqlOneTime:
         """Whether it could be spent."""
         return await self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
 
-    async def spend(self, digest: bytes, purpose: str) -> bool:
-        """Spend."""
-        return await self.engine.write(lambda tx: registry.spend_one_time(tx, digest, purpose))
+    async def spend(self, digest: bytes, purpose: str, user: NewUser, origin: Origin) -> User | None:
+        """Spend for an account."""
+        return await self.engine.write(lambda tx: registry.spend_one_time(tx, digest, purpose, user, origin))
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,8 +261,12 @@ class OneTime(Protocol):
     async def get(self, digest: bytes, purpose: str) -> bool:
         """Whether it could be spent now."""
 
-    async def spend(self, digest: bytes, purpose: str) -> bool:
-        """Spend it; True for exactly one caller."""
+    async def spend(self, digest: bytes, purpose: str, user: NewUser, origin: Origin) -> User | None:
+        """Spend it and add *user*, both or neither; ``None`` for all callers but one.
+
+        Raises:
+            EmailTaken, UsernameTaken, InvalidInput: as for ``Users.add``; it is not spent.
+        """
 
 
 class PasswordResets(Protocol):

@@ -89,11 +89,11 @@ class Exam:
         """The store of any node: races are spread over all of them."""
         return self.stores[number % len(self.stores)]
 
-    async def user(self, *roles: str, **members: Any) -> User:
-        """Somebody new, with these roles beside ``user``."""
+    def new_user(self, *roles: str, **members: Any) -> NewUser:
+        """Somebody about to be added, with these roles beside ``user``."""
         number = next(self._numbers)
         email = members.pop("email", f"user{number}@example.com")
-        user = NewUser(
+        return NewUser(
             id=members.pop("id", f"usr_{number}"),
             email=email,
             email_key=email.casefold(),
@@ -102,7 +102,10 @@ class Exam:
             password_digest=f"digest-{number}",
             **members,
         )
-        return await self.store.users.add(user, ORIGIN)
+
+    async def user(self, *roles: str, **members: Any) -> User:
+        """Somebody new, with these roles beside ``user``."""
+        return await self.store.users.add(self.new_user(*roles, **members), ORIGIN)
 
     def new_session(self, user: User, **members: Any) -> NewSession:
         """A session of *user* about to open."""

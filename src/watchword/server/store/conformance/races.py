@@ -196,8 +196,12 @@ async def a_once_only_thing_has_one_winner(exam: Exam) -> None:
     for number in range(exam.rounds):
         digest = f"digest {number}".encode()
         await exam.store.one_time.add(digest, "setup", None, exam.clock.now() + timedelta(minutes=1))
-        won = await asyncio.gather(*(exam.node(n).one_time.spend(digest, "setup") for n in range(50)))
-        assert sum(won) == 1
+        before = await exam.store.users.count()
+        won = await asyncio.gather(
+            *(exam.node(n).one_time.spend(digest, "setup", exam.new_user(), ORIGIN) for n in range(50))
+        )
+        assert len([user for user in won if user is not None]) == 1
+        assert await exam.store.users.count() == before + 1
 
 
 async def a_fact_has_one_value(exam: Exam) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from watchword.errors import Conflict, InvalidInput
+from watchword.errors import Conflict, EmailTaken, InvalidInput
 from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, refused
 from watchword.server.store.records import Advanced, Api, Live, Opened, Origin, Refused, Role, UserChange
 
@@ -182,13 +182,26 @@ async def a_once_only_thing_is_spent_once(exam: Exam) -> None:
     await things.add(b"two", "reset", "usr_1", until)
     assert await things.get(b"one", "setup")
     assert not await things.get(b"one", "reset")
-    assert not await things.spend(b"one", "reset")
-    assert await things.spend(b"one", "setup")
-    assert not await things.spend(b"one", "setup")
+    ada = exam.new_user()
+    assert await things.spend(b"one", "reset", ada, ORIGIN) is None
+    made = await things.spend(b"one", "setup", ada, ORIGIN)
+    assert made is not None
+    assert await exam.store.users.get(ada.id) == made
+    assert await things.spend(b"one", "setup", exam.new_user(), ORIGIN) is None
     assert not await things.get(b"one", "setup")
     exam.clock.forward(minutes=1)
     assert not await things.get(b"two", "reset")
-    assert not await things.spend(b"two", "reset")
+    assert await things.spend(b"two", "reset", exam.new_user(), ORIGIN) is None
+    assert await exam.store.users.count() == 1
+
+
+async def a_once_only_thing_is_not_spent_for_nothing(exam: Exam) -> None:
+    """Where the account cannot be made, it is whole."""
+    things = exam.store.one_time
+    ada = await exam.user()
+    await things.add(b"one", "setup", None, exam.clock.now() + timedelta(minutes=1))
+    await refused(EmailTaken, things.spend(b"one", "setup", exam.new_user(email=ada.email), ORIGIN))
+    assert await things.spend(b"one", "setup", exam.new_user(), ORIGIN) is not None
 
 
 async def a_newer_one_replaces_an_older(exam: Exam) -> None:
@@ -289,6 +302,7 @@ CASES: Final[tuple[Case, ...]] = (
     a_deleted_api_ends_its_sessions,
     an_api_of_very_many_brakes,
     a_once_only_thing_is_spent_once,
+    a_once_only_thing_is_not_spent_for_nothing,
     a_newer_one_replaces_an_older,
     a_fact_is_written_once,
     events_are_listed_newest_first,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from watchword.errors import Conflict, InvalidInput
-from watchword.server.store.records import Api, FirstPartyClient, Origin, Role
+from watchword.server.store.records import Api, FirstPartyClient, NewUser, Origin, Role, User
 from watchword.server.store.sql import sessions, users
 from watchword.server.store.sql.transaction import Transaction, datetime_of, join, milliseconds, split
 
@@ -221,10 +221,14 @@ async def get_one_time(tx: Transaction, digest: bytes, purpose: str) -> bool:
     return await tx.one(sql, digest, purpose, tx.ms) is not None
 
 
-async def spend_one_time(tx: Transaction, digest: bytes, purpose: str) -> bool:
-    """Spend it: the delete decides who was first."""
+async def spend_one_time(
+    tx: Transaction, digest: bytes, purpose: str, user: NewUser, origin: Origin
+) -> User | None:
+    """Spend it for an account: the delete decides who was first."""
     sql = "DELETE FROM one_time WHERE digest = ? AND purpose = ? AND expires_at > ?"
-    return await tx.run(sql, digest, purpose, tx.ms) == 1
+    if await tx.run(sql, digest, purpose, tx.ms) != 1:
+        return None
+    return await users.add(tx, user, origin)
 
 
 async def put_new(tx: Transaction, name: str, value: str) -> str:
