@@ -38,9 +38,10 @@ _CLIENT_COLUMNS: Final = "c.id, c.name, c.version, c.floor, c.disabled"
 
 
 def _kid(audience: str) -> str:
-    """The key that signs for an audience."""
+    """The key that signs for an audience; both states are named because the index is of both."""
     return (
-        "(SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state = 'active' AND (k.audience = ''"
+        "(SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state IN ('next', 'active')"
+        " AND k.state = 'active' AND (k.audience = ''"
         f" OR instr(' ' || {audience} || ' ', ' ' || k.audience || ' ') > 0) ORDER BY k.audience DESC LIMIT 1)"
     )
 
