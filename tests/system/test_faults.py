@@ -128,6 +128,10 @@ async def set_up(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Respon
     return await stage.http.post("/setup", data=form)
 
 
+async def begin_basic(stage: Stage, user: Somebody, admin: Somebody) -> httpx2.Response:
+    return await stage.http.post("/auth/basic", json={"email": user.email, "password": PASSWORD})
+
+
 class Effect(NamedTuple):
     """The audit event of what a flow does, and whether the user's access token dies of it."""
 
@@ -152,6 +156,7 @@ FLOWS: dict[Flow, Effect] = {
     end_sessions: Effect("user.logged_out_everywhere", kills=True),
     make_api_key: Effect("api_key.created"),
     set_up: Effect("user.created"),
+    begin_basic: Effect("session.opened"),
 }
 
 

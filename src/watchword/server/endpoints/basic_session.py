@@ -20,10 +20,10 @@ async def basic_session(services: Services, request: Request) -> Response:
     body: BasicBody = request.body or BasicBody()
     cookies = cookies_of(request)
     values = cookies.credentials(request)
-    scope = None
     if body.password is not None:
         if values:
             raise InvalidInput("give a bearer token or a password", errors=[("password", "not both")])
+        pair = services.basic_sessions.new()
         result = await services.login.password(
             email=body.email,
             username=body.username,
@@ -31,23 +31,23 @@ async def basic_session(services: Services, request: Request) -> Response:
             audience=body.audience,
             scope=body.scope,
             device=body.device,
+            pair=pair,
             origin=request.origin(),
         )
-        session_id = result.tokens.session_id
-    else:
-        given = [name for name in BasicBody.__struct_fields__ if getattr(body, name) is not None]
-        if given:
-            raise InvalidInput(errors=[(name, "goes together with a password") for name in given])
-        if not values:
-            raise MissingCredentials
-        if cookies.acts(request):
-            # A pair is a text: a script in the page could carry it away, which it cannot do with the cookie.
-            raise AccessDenied("a cookie gives no pair: ask with the password")
-        request.caller = await services.introspection.authenticate(values, audience="first-party")
-        if "act" in request.caller.token.claims:
-            # Somebody else acts with it, and what he was lent he must not make last (RFC 8693 4.1).
-            raise AccessDenied("an exchanged token gives no pair")
-        session_id = request.caller.session.id
-        if request.caller.token.claims.get("narrowed"):
-            scope = request.caller.token.scope
+        return json_response(await services.basic_sessions.write(result.live, pair))
+    given = [name for name in BasicBody.__struct_fields__ if getattr(body, name) is not None]
+    if given:
+        raise InvalidInput(errors=[(name, "goes together with a password") for name in given])
+    if not values:
+        raise MissingCredentials
+    if cookies.acts(request):
+        # A pair is a text: a script in the page could carry it away, which it cannot do with the cookie.
+        raise AccessDenied("a cookie gives no pair: ask with the password")
+    request.caller = await services.introspection.authenticate(values, audience="first-party")
+    token = request.caller.token
+    if "act" in token.claims:
+        # Somebody else acts with it, and what he was lent he must not make last (RFC 8693 4.1).
+        raise AccessDenied("an exchanged token gives no pair")
+    scope = token.scope if token.claims.get("narrowed") else None
+    session_id = request.caller.session.id
     return json_response(await services.basic_sessions.give(session_id, request.origin(), scope=scope))

@@ -20,7 +20,16 @@ from watchword.server.accounts.passwords import PasswordService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.target import Targets
 from watchword.server.policies import SessionPolicy
-from watchword.server.store.records import LoginRecord, NewSession, Opened, Origin, Refused, User
+from watchword.server.store.records import (
+    Live,
+    LoginRecord,
+    NewPair,
+    NewSession,
+    Opened,
+    Origin,
+    Refused,
+    User,
+)
 from watchword.server.store.store import Events, Sessions, Users
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import SECRET_SIZE, new_session_id, secret_digest
@@ -30,10 +39,15 @@ __all__ = ["LoginFlow", "LoginResult"]
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """Who came in, and with which tokens."""
+    """Who came in, with which tokens, and the facts that they rest on."""
 
     tokens: TokenSet
-    user: User
+    live: Live
+
+    @property
+    def user(self) -> User:
+        """Who."""
+        return self.live.user
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +77,10 @@ class LoginFlow:
         audience: str | None = None,
         scope: str | None = None,
         device: str | None = None,
+        pair: NewPair | None = None,
         origin: Origin,
     ) -> LoginResult:
-        """Log in with e-mail or user name and password.
+        """Log in with e-mail or user name and password; the session begins with the Basic *pair*, if there is one.
 
         Raises:
             InvalidCredentials: the two do not belong together.
@@ -99,11 +114,12 @@ class LoginFlow:
             secret_digest=secret_digest(secret),
             apis=tuple(one for one in aud if one == audience != self.issuance.claims.policy.issuer),
             device=device,
+            pair=pair,
         )
         rules = self.session_policy.rules(self.issuance.claims.policy.lifetime)
         match await self.sessions.open(new, rules, origin):
             case Opened(live=live):
-                return LoginResult(await self.issuance.token_set(live, secret), live.user)
+                return LoginResult(await self.issuance.token_set(live, secret), live)
             case Refused(reason="banned"):
                 raise AccountDisabled
             case Refused(reason="api_deleted"):

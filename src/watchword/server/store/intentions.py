@@ -15,6 +15,7 @@ from watchword.server.store.records import (
     LinkLimit,
     Live,
     LoginRecord,
+    NewPair,
     NewSession,
     NewUser,
     Opened,
@@ -168,6 +169,10 @@ class SqlSessions:
 
     async def open(self, new: NewSession, rules: SessionRules, origin: Origin) -> Opened | Refused:
         """Open."""
+        if (pair := new.pair) is not None:
+            return await self.engine.write(
+                lambda tx: basic_pairs.open_with_pair(tx, new, pair, rules, origin)
+            )
         if self.shortcut is not None:
             opened = await self.shortcut.open(new, rules, origin)
             if opened is not None:
@@ -194,9 +199,9 @@ class SqlSessions:
             return await self.shortcut.live(session_id)
         return await self.engine.read(lambda tx: sessions.live(tx, session_id))
 
-    async def give_pair(self, session_id: str, jti: str, life: timedelta, origin: Origin) -> Live | Refused:
+    async def give_pair(self, session_id: str, pair: NewPair, origin: Origin) -> Live | Refused:
         """Write down a Basic pair; the one before dies."""
-        return await self.engine.write(lambda tx: basic_pairs.give_pair(tx, session_id, jti, life, origin))
+        return await self.engine.write(lambda tx: basic_pairs.give_pair(tx, session_id, pair, origin))
 
     async def add_key(self, new: NewSession, life: timedelta, maximum: int, origin: Origin) -> Live | Refused:
         """Begin a key."""

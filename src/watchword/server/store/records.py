@@ -17,6 +17,7 @@ __all__ = [
     "LinkLimit",
     "Live",
     "LoginRecord",
+    "NewPair",
     "NewSession",
     "NewUser",
     "Opened",
@@ -207,6 +208,13 @@ class SessionRules(Record, frozen=True, kw_only=True):
     access_lifetime: timedelta
 
 
+class NewPair(Record, frozen=True, kw_only=True):
+    """A temporary Basic pair about to be given: the token *jti* is its password, for so long at most."""
+
+    jti: str
+    life: timedelta
+
+
 class NewSession(Record, frozen=True, kw_only=True):
     """A session about to open.
 
@@ -218,6 +226,7 @@ class NewSession(Record, frozen=True, kw_only=True):
         apis: those of *audience* that must be there still when it opens; its end is theirs.
         secret_digest: SHA-256 of the 128-bit session secret.
         parent: the session in which it was asked for, which must live still.
+        pair: the Basic pair that it begins with.
     """
 
     id: str
@@ -233,6 +242,7 @@ class NewSession(Record, frozen=True, kw_only=True):
     kind: SessionKind = "login"
     parent: str | None = None
     public_key: str | None = None
+    pair: NewPair | None = None
 
 
 class Live(Record, frozen=True, kw_only=True):

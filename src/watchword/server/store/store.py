@@ -20,6 +20,7 @@ from watchword.server.store.records import (
     LinkLimit,
     Live,
     LoginRecord,
+    NewPair,
     NewSession,
     NewUser,
     Opened,
@@ -143,8 +144,8 @@ class Sessions(Protocol):
     async def live(self, session_id: str) -> Live | Refused:
         """Whether this session is alive now, and every fact a token of it rests on."""
 
-    async def give_pair(self, session_id: str, jti: str, life: timedelta, origin: Origin) -> Live | Refused:
-        """Write down that the token *jti* is the password of this session's Basic pair; the one before dies.
+    async def give_pair(self, session_id: str, pair: NewPair, origin: Origin) -> Live | Refused:
+        """Write down that *pair* is this session's Basic pair; the one before dies.
 
         ``Refused`` with ``crowded``: too many were replaced of late.
         """

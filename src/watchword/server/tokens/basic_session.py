@@ -13,7 +13,7 @@ import msgspec
 
 from watchword.errors import InvalidToken, TooManyRequests
 from watchword.protocol.basic import BASIC_USERNAME, format_basic
-from watchword.server.store.records import Origin, Refused, User
+from watchword.server.store.records import Live, NewPair, Origin, Refused, User
 from watchword.server.store.store import Sessions
 from watchword.server.tokens.issuance import Issuance
 
@@ -46,6 +46,11 @@ class BasicSessionService:
     now: Callable[[], datetime]
     token_bytes: Callable[[int], bytes] = field(repr=False)
 
+    def new(self) -> NewPair:
+        """A pair that is about to be given."""
+        jti = urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
+        return NewPair(jti=jti, life=self.issuance.claims.policy.basic_lifetime)
+
     async def give(
         self, session_id: str, origin: Origin, *, scope: tuple[str, ...] | None = None
     ) -> BasicPair:
@@ -60,24 +65,29 @@ class BasicSessionService:
             InvalidToken: the session is not alive.
             TooManyRequests: it was given too many in a short time; the newest is good.
         """
-        jti = urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
-        life = self.issuance.claims.policy.basic_lifetime
-        live = await self.sessions.give_pair(session_id, jti, life, origin)
+        pair = self.new()
+        live = await self.sessions.give_pair(session_id, pair, origin)
         if isinstance(live, Refused):
             if live.reason == "crowded":
-                raise TooManyRequests("use the pair that was given", retry_after=int(life.total_seconds()))
+                raise TooManyRequests(
+                    "use the pair that was given", retry_after=int(pair.life.total_seconds())
+                )
             raise InvalidToken("the token has been revoked")
+        return await self.write(live, pair, scope=scope)
+
+    async def write(self, live: Live, pair: NewPair, *, scope: tuple[str, ...] | None = None) -> BasicPair:
+        """A pair that the session behind *live* was given just now, as its client shows it."""
         granted = self.issuance.claims.scope(live)
         if scope is not None:
             granted = tuple(word for word in granted if word in scope)
         username = self._username(live.user)
         claims = self.issuance.claims.access_token(
             live,
-            jti=jti,
+            jti=pair.jti,
             now=self.now(),
             scope=granted,
             narrowed=scope is not None,
-            lifetime=life,
+            lifetime=pair.life,
         )
         claims["exp"] = min(claims["exp"], int(live.session.idle_expires_at.timestamp()))
         claims[BASIC_USERNAME] = username

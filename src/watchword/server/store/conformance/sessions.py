@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, secret_of
-from watchword.server.store.records import Live, Opened, Refused
+from watchword.server.store.records import Live, NewPair, Opened, Refused
 
 __all__ = ["CASES"]
 
@@ -234,20 +234,42 @@ async def a_session_shows_no_secret(exam: Exam) -> None:
 
 async def one_basic_pair_lives(exam: Exam) -> None:
     """The next pair kills the one before; a session that replaces too many has to wait; a dead one gets none."""
-    ada = await exam.user()
-    session, life = await exam.session(ada), timedelta(minutes=20)
+    sessions, ada = exam.store.sessions, await exam.user()
+    session = await exam.session(ada)
     for n in range(9):
-        assert isinstance(await exam.store.sessions.give_pair(session, f"pair-{n}", life, ORIGIN), Live)
-    _, entries = await exam.store.revocations.since(0, 100)
-    assert [entry.id for entry in entries if entry.kind == "token"] == [f"pair-{n}" for n in range(8)]
-    crowded = await exam.store.sessions.give_pair(session, "pair-9", life, ORIGIN)
+        assert isinstance(await sessions.give_pair(session, _pair(f"pair-{n}"), ORIGIN), Live)
+    assert await _dead_tokens(exam) == [f"pair-{n}" for n in range(8)]
+    crowded = await sessions.give_pair(session, _pair("pair-9"), ORIGIN)
     assert crowded == Refused(reason="crowded")
     other = await exam.session(ada)
-    assert isinstance(await exam.store.sessions.give_pair(other, "other", life, ORIGIN), Live)
-    assert await exam.store.sessions.end(session, "logged_out", ORIGIN) is not None
-    ended = await exam.store.sessions.give_pair(session, "pair-10", life, ORIGIN)
+    assert isinstance(await sessions.give_pair(other, _pair("other"), ORIGIN), Live)
+    assert await sessions.end(session, "logged_out", ORIGIN) is not None
+    ended = await sessions.give_pair(session, _pair("pair-10"), ORIGIN)
     assert ended == Refused(reason="ended")
-    assert await exam.store.sessions.give_pair("ses_none", "x", life, ORIGIN) == Refused(reason="unknown")
+    assert await sessions.give_pair("ses_none", _pair("x"), ORIGIN) == Refused(reason="unknown")
+
+
+async def a_session_may_begin_with_a_basic_pair(exam: Exam) -> None:
+    """Both are there at once, and the next pair takes the place of that one, too; where one is refused both are."""
+    ada = await exam.user()
+    session = await exam.session(ada, pair=_pair("first"))
+    given = [(event.user_id, event.session_id) for event in await exam.events("basic_pair.given")]
+    assert given == [(ada.id, session)]
+    assert isinstance(await exam.store.sessions.give_pair(session, _pair("second"), ORIGIN), Live)
+    assert await _dead_tokens(exam) == ["first"]
+    await exam.store.users.ban(ada.id, None, None, ORIGIN)
+    asked = exam.new_session(ada, pair=_pair("third"))
+    assert await exam.store.sessions.open(asked, RULES, ORIGIN) == Refused(reason="banned")
+    assert len(await exam.events("basic_pair.given")) == 2
+
+
+def _pair(jti: str) -> NewPair:
+    return NewPair(jti=jti, life=timedelta(minutes=20))
+
+
+async def _dead_tokens(exam: Exam) -> list[str]:
+    _, entries = await exam.store.revocations.since(0, 100)
+    return [entry.id for entry in entries if entry.kind == "token"]
 
 
 CASES: Final[tuple[Case, ...]] = (
@@ -264,5 +286,6 @@ CASES: Final[tuple[Case, ...]] = (
     what_killed_the_user_killed_the_session,
     sessions_long_over_are_swept,
     one_basic_pair_lives,
+    a_session_may_begin_with_a_basic_pair,
     a_session_shows_no_secret,
 )

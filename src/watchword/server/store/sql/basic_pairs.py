@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from watchword.server.store.records import Live, Origin, Refused
+from watchword.server.store.records import Live, NewPair, NewSession, Opened, Origin, Refused, SessionRules
 from watchword.server.store.sql.facts import SELECT_FACTS, live_of, refusal_of
-from watchword.server.store.sql.sessions import LEEWAY
+from watchword.server.store.sql.sessions import LEEWAY, open_session
 from watchword.server.store.sql.transaction import Transaction
 
-__all__ = ["PAIRS_PER_SESSION", "give_pair"]
+__all__ = ["PAIRS_PER_SESSION", "give_pair", "open_with_pair"]
 
 PAIRS_PER_SESSION = 8
 """More replaced pairs than this that could still be tried, and the session has to wait for the next."""
 
 
-async def give_pair(
-    tx: Transaction, session_id: str, jti: str, life: timedelta, origin: Origin
-) -> Live | Refused:
-    """Write down the pair whose password is the token *jti*, and kill the one before."""
+async def open_with_pair(
+    tx: Transaction, new: NewSession, pair: NewPair, rules: SessionRules, origin: Origin
+) -> Opened | Refused:
+    """Open a session together with its first pair: nobody has anything else of it."""
+    opened = await open_session(tx, new, rules, origin)
+    if isinstance(opened, Opened):
+        await give_pair(tx, new.id, pair, origin)
+    return opened
+
+
+async def give_pair(tx: Transaction, session_id: str, pair: NewPair, origin: Origin) -> Live | Refused:
+    """Write the pair down, and kill the one before."""
     await tx.hold_user_of(session_id)
     row = await tx.one(SELECT_FACTS, session_id)
     if row is None:
@@ -37,11 +43,11 @@ async def give_pair(
         # Each entry weighs on every guard; a session that needs so many pairs has one that is good.
         if said is not None and said[0] >= PAIRS_PER_SESSION:
             return Refused(reason="crowded")
-    until = min(tx.ms + int(life.total_seconds() * 1000), row[14], row[15])
+    until = min(tx.ms + int(pair.life.total_seconds() * 1000), row[14], row[15])
     await tx.run(
         "UPDATE sessions SET basic_jti = ?1, basic_expires_at = ?2,"
         " token_expires_at = CASE WHEN token_expires_at > ?2 THEN token_expires_at ELSE ?2 END WHERE id = ?3",
-        jti, until, session_id,
+        pair.jti, until, session_id,
     )  # fmt: skip
     await tx.record("basic_pair.given", origin, user_id=row[1], session_id=session_id, client_id=row[2])
     live = live_of(row, tx.ms)
