@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from tests.fuzz.of_guard import GUARD
+from tests.fuzz.of_operator import OPERATOR
+from tests.fuzz.of_server import SERVER
+from tests.fuzz.parser import Parser, latin
 from tests.jose.forge import ISSUER, NOW, claims, header, private, public, text, token
 from watchword import Guard
 from watchword.jose import jws
@@ -23,22 +26,6 @@ from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.protocol.scope import parse_scope
 from watchword.protocol.signature import RequestSigner, parse_signature
 from watchword.server.tokens.refresh_token import RefreshTokenCodec, session_id
-
-
-@dataclass(frozen=True)
-class Parser:
-    """One reader: it may return, or raise an error of ours.
-
-    Attributes:
-        call: what reads an input.
-        seeds: inputs that are good, or nearly.
-        often: of a hundred inputs how many it must read without an error at least, so that it is seen inside.
-    """
-
-    call: Callable[[bytes], object]
-    seeds: tuple[bytes, ...]
-    often: int = 1
-
 
 MAC, EC, BOX = private("HS256"), private("ES256"), EncryptionKey.generate()
 HEADER = {"alg": "HS256", "typ": "at+jwt", "kid": MAC.kid}
@@ -57,7 +44,7 @@ API_KEY = ApiKey(bytes(range(16)), bytes(range(16))).text()
 SIGNED = RequestSigner(private("EdDSA"), "ses_1", now=lambda: NOW, token_bytes=bytes).sign(
     "GET", "https://api.example.com/me"
 )
-GUARD = Guard(ISSUER, keys=public("HS256"), clock=lambda: NOW)
+OFFLINE = Guard(ISSUER, keys=public("HS256"), clock=lambda: NOW)
 LONG = b'a=(%s);created=1;keyid="k";nonce="12345678";tag="watchword"'
 """A signature with as much in it as is read, to be filled."""
 JWKS = json.dumps({"keys": [private(name).public_jwk() for name in ("ES256", "EdDSA", "RS256")]}).encode()
@@ -74,7 +61,7 @@ def _signed(header_or_not: bool) -> Callable[[bytes], object]:
 
     def call(given: bytes) -> object:
         made = token(given, text(CLAIMS), key=MAC) if header_or_not else token(HEADER, given, key=MAC)
-        return GUARD.verify(made)
+        return OFFLINE.verify(made)
 
     return call
 
@@ -105,25 +92,23 @@ def _box(given: bytes) -> object:
     return EncryptionKey.parse(members)
 
 
-def _latin(call: Callable[[str], object]) -> Callable[[bytes], object]:
-    return lambda given: call(given.decode("latin-1"))
-
-
 PARSERS: dict[str, Parser] = {
     "decode_base64url": Parser(decode_base64url, tuple(part.encode() for part in TOKEN.split(".")), 10),
     "parse_json": Parser(
         parse_json, (text(HEADER), text(CLAIMS), JWKS, b'[1.5e3,-0,"\\u00e9",null,{"a":[[]]}]'), 10
     ),
     "jws.parse": Parser(jws.parse, (TOKEN.encode(), OTHER.encode()), 5),
-    "jws.parse of a text": Parser(_latin(jws.parse), (TOKEN.encode(), OTHER.encode()), 5),
+    "jws.parse of a text": Parser(latin(jws.parse), (TOKEN.encode(), OTHER.encode()), 5),
     "access_token.verify": Parser(_verify, (TOKEN.encode(), OTHER.encode()), 3),
     "a signed header": Parser(_signed(True), (text(HEADER),), 5),
     "signed claims": Parser(_signed(False), (text(CLAIMS), text(claims())), 10),
     "Guard.authenticate": Parser(
-        GUARD.authenticate, (b"Bearer " + TOKEN.encode(), b"Basic " + b64encode(b"usr:" + TOKEN.encode())), 3
+        OFFLINE.authenticate,
+        (b"Bearer " + TOKEN.encode(), b"Basic " + b64encode(b"usr:" + TOKEN.encode())),
+        3,
     ),
     "jwe.decrypt": Parser(
-        _latin(lambda given: decrypt(given, {BOX.kid: BOX})), (encrypt(TOKEN, BOX, typ="at+jwt").encode(),), 1
+        latin(lambda given: decrypt(given, {BOX.kid: BOX})), (encrypt(TOKEN, BOX, typ="at+jwt").encode(),), 1
     ),
     "EncryptionKey.parse": Parser(_box, (text(BOX.private_jwk()), text(BOX.public_jwk())), 3),
     "parse_authorization": Parser(
@@ -132,7 +117,7 @@ PARSERS: dict[str, Parser] = {
         10,
     ),
     "parse_basic": Parser(
-        _latin(parse_basic), (b64encode("ada:grün".encode()), b64encode(b"a:" + b"x" * 300)), 3
+        latin(parse_basic), (b64encode("ada:grün".encode()), b64encode(b"a:" + b"x" * 300)), 3
     ),
     "holds_token": Parser(holds_token, (b"a=1&b=%20", b"access_token=x", b"%61ccess_token=x;c"), 50),
     "revocation_list.parse": Parser(_feed, (revocation_list.sign(FEED, EC).encode(),), 1),
@@ -145,9 +130,9 @@ PARSERS: dict[str, Parser] = {
         (text(EC.public_jwk()), text(private("EdDSA").public_jwk()), text(MAC.private_jwk())),
         5,
     ),
-    "refresh token": Parser(_latin(CODEC.parse), (REFRESH.encode(),), 3),
+    "refresh token": Parser(latin(CODEC.parse), (REFRESH.encode(),), 3),
     "parse_api_key": Parser(
-        _latin(parse_api_key), (API_KEY.encode(), ApiKey(bytes(16), bytes(16)).text().encode()), 3
+        latin(parse_api_key), (API_KEY.encode(), ApiKey(bytes(16), bytes(16)).text().encode()), 3
     ),
     "parse_signature": Parser(
         lambda given: parse_signature([given.decode("latin-1")], [SIGNED["Signature"]]),
@@ -167,10 +152,13 @@ PARSERS: dict[str, Parser] = {
         ),
         3,
     ),
-    "parse_scope": Parser(_latin(parse_scope), (b"a b c", b"salaries:read payments:write"), 10),
+    "parse_scope": Parser(latin(parse_scope), (b"a b c", b"salaries:read payments:write"), 10),
     "check_issuer_url": Parser(
-        _latin(check_issuer_url),
+        latin(check_issuer_url),
         (b"https://auth.example.com", b"http://[::1]:8000", b"https://a.example:8443/x"),
         5,
     ),
+    **GUARD,
+    **SERVER,
+    **OPERATOR,
 }

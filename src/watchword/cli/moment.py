@@ -33,13 +33,14 @@ def parse_until(text: str, now: datetime) -> datetime:
         return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        passed = moment.tzinfo is not None and moment.astimezone(UTC) <= now
+    except (ValueError, OverflowError):  # a zone may carry the last of days beyond the calendar
         raise click.UsageError(
             f"{text!r} is neither a span like 7d nor a time like 2030-12-31T00:00:00Z"
         ) from None
     if moment.tzinfo is None:
         raise click.UsageError(f"{text!r} names no zone: write 2030-12-31T00:00:00Z")
-    if moment <= now:
+    if passed:
         raise click.UsageError(f"{text!r} has passed")
     return moment.astimezone(UTC)
 

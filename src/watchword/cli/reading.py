@@ -9,6 +9,7 @@ import binascii
 import json
 import re
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -145,9 +146,11 @@ def _read_part(part: str, name: str, findings: list[Finding]) -> dict[str, Any] 
     twice: list[str] = []
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [key for key, _ in found]
-        twice.extend(sorted({key for key in names if names.count(key) > 1}))
-        return dict(found)
+        members = dict(found)
+        if len(members) < len(found):
+            counted = Counter(key for key, _ in found)
+            twice.extend(sorted(key for key, count in counted.items() if count > 1))
+        return members
 
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=pairs)

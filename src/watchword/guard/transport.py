@@ -8,23 +8,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
+from watchword.guard.event_stream import Event, read_events
 from watchword.protocol.metadata import is_loopback
 
-__all__ = ["Event", "Transport"]
+__all__ = ["Transport"]
 
 _CHUNK: Final = 65536
 _AGENT: Final = "watchword-guard"
-
-
-class Event(NamedTuple):
-    """One server-sent event."""
-
-    id: str | None
-    data: str
 
 
 class Transport:
@@ -90,7 +84,7 @@ class Transport:
             response = _send(connection, url, headers | ({"Last-Event-ID": last_id} if last_id else {}))
             if (response.getheader("Content-Type") or "").split(";")[0].strip() != "text/event-stream":
                 raise TemporarilyUnavailable(f"{url} is not a stream of events")
-            yield from _read_events(response, limit, self._patience)
+            yield from read_events(response.read1, limit=limit, patience=self._patience)
         except (OSError, HTTPException, ValueError) as broken:
             raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
         finally:
@@ -162,49 +156,6 @@ def _send(connection: HTTPConnection, url: str, headers: Mapping[str, str]) -> H
         # A redirect, too: who may move the issuer's documents is the issuer's metadata, nobody on the way.
         raise TemporarilyUnavailable(f"{url} answered {response.status}")
     return response
-
-
-def _read_events(response: HTTPResponse, limit: int, patience: float) -> Iterator[Event]:
-    lines: list[str] = []
-    rest = bytearray()
-    size = 0
-    deadline = time.monotonic() + patience
-    while chunk := response.read1(_CHUNK):
-        searched = len(rest)
-        rest += chunk
-        size += len(chunk)
-        if size > limit:
-            raise TemporarilyUnavailable(f"an event of more than {limit} bytes")
-        start = 0
-        while (end := rest.find(b"\n", max(searched, start))) >= 0:
-            line = rest[start:end].rstrip(b"\r").decode("utf-8")
-            start = end + 1
-            if line:
-                lines.append(line)
-                continue
-            event = _event(lines)
-            lines, size = [], len(rest) - start
-            if event is not None:
-                yield event
-                deadline = time.monotonic() + patience
-        del rest[:start]
-        if time.monotonic() > deadline:
-            raise TemporarilyUnavailable("the stream says nothing of worth")
-
-
-def _event(lines: list[str]) -> Event | None:
-    event_id, name = None, ""
-    data: list[str] = []
-    for line in lines:
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "data":
-            data.append(value)
-        elif field == "event":
-            name = value
-        elif field == "id" and "\0" not in value and value.isascii() and value.isprintable():
-            event_id = value
-    return Event(event_id, "\n".join(data)) if data and name == "revocations" else None
 
 
 def _reason(broken: BaseException) -> str:

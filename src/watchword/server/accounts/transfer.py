@@ -21,7 +21,7 @@ from watchword.server.accounts.users import UserService
 from watchword.server.store.records import NewUser, Origin, User
 from watchword.server.store.store import Roles
 
-__all__ = ["ImportReport", "TransferService"]
+__all__ = ["ImportReport", "TransferService", "members_of"]
 
 _BATCH = 200
 
@@ -104,7 +104,7 @@ class TransferService:
         if row.fault is not None:
             return row.fault
         try:
-            new = self.users.take_over(**_members(row.members))
+            new = self.users.take_over(**members_of(row.members))
             if await self.users.find_by_email(new.email) is not None:
                 return ""
             if rehearsal is None:
@@ -158,7 +158,7 @@ def _shown(user: User, with_hashes: bool) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _members(found: Mapping[str, Any]) -> dict[str, Any]:
+def members_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """The members of one row with their types checked, as ``take_over`` asks for them.
 
     Raises:
