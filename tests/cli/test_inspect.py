@@ -212,11 +212,12 @@ class TestWords:
             '{"a":NaN}',
             "[" * 20_000,
             '{"a":1,"a":2}',
+            '{"a":"\\ud800","\\udfff":1}',
             "\ufeff{}",
         ],
     )
     def test_attack_a15_a_hostile_payload_is_a_finding(self, shell: Shell, payload: str) -> None:
-        """Never an exception: numbers beyond JSON, depth without end, names twice."""
+        """Never an exception: numbers beyond JSON, depth without end, names twice, half characters."""
         token = f"{part({'alg': 'ES256'})}.{part(payload.encode())}.{part(bytes(64))}"
         done = shell.run("token", "inspect", "-", "--json", given=token)
         assert done.exit_code == 1

@@ -133,6 +133,7 @@ class TestAnswers:
             ("user list --nonsense", "No such option"),
             ("session revoke", "give one of ID and --user EMAIL"),
             ("user ban ada@example.com --until yesterday", "is neither a span like 7d nor a time"),
+            ("user ban ada@example.com --until 9999-12-31T23:59:59-23:59", "nor a time"),
             ("user ban ada@example.com --until 2001-01-01T00:00:00Z", "has passed"),
             ("user create bob@example.com", "nobody to ask for a password"),
             ("user show \udcff\udcfe", "an argument is not UTF-8"),

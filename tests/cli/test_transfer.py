@@ -98,6 +98,10 @@ class TestFiles:
         (shell.folder / "export.json").write_text("[]")
         said = shell.refused("user", "import", "export.json", "--firebase-parameters", "parameters.json")
         assert said == "parameters.json: Expected `int`, got `str` - at `$.rounds`"
+        (shell.folder / "parameters.json").write_text('{"x":' + "[" * 3000)
+        assert shell.refused(
+            "user", "import", "export.json", "--firebase-parameters", "parameters.json"
+        ).startswith("parameters.json: ")
 
     def test_keycloak(self, shell: Shell) -> None:
         """Its export, PBKDF2 and Argon2 hashes; what has another shape is refused and not a crash."""

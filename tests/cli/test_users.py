@@ -72,6 +72,12 @@ class TestCreate:
         said = shell.refused("user", "create", "ada@example.com", "--password-stdin", given="\n", code=2)
         assert said == "Error: the password is empty"
 
+    def test_a_password_file_in_another_code(self, shell: Shell) -> None:
+        """A line says so, and no part of the password."""
+        (shell.folder / "latin").write_bytes("gr\xfcne-laternen".encode("latin-1"))
+        said = shell.refused("user", "create", "a@example.com", "--password-file", "latin")
+        assert said == "the input is not UTF-8"
+
     def test_two_sources_are_wrong_use(self, shell: Shell) -> None:
         """Which of the two would it be?"""
         (shell.folder / "password").write_text(PASSWORD)

@@ -10,7 +10,8 @@ __all__ = ["mutate"]
 MORSELS = (
     b"", b"\0", b"\xff", b"\xef\xbb\xbf", b".", b"..", b"...", b"=", b"==", b" ", b"\r\n", b"\t", b",",
     b", Bearer x", b"Basic ",
-    b'"', b"\\", b"\\u0000", b"\\ud800", b"\\u0061", b"{", b"}", b"[", b"]", b"[" * 40, b'{"a":' * 20,
+    b'"', b"\\", b"\\u0000", b"\\ud800", b"\\u0061", b"{", b"}", b"[", b"]", b"[" * 40, b"[" * 3000,
+    b'{"a":' * 20, b'{"a":' * 1500,
     b":", b"null", b"true",
     b"NaN", b"Infinity", b"1e400", b"-0", b"9" * 25, b"0.1", b'"alg":"none",', b'"kid":[],',
     b'"crit":["x"],', b'"exp":"1",',

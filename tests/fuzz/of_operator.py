@@ -135,7 +135,7 @@ def _toml(given: bytes) -> object:
 
 def _inspect(given: str) -> object:
     """A token read aloud for a person, with a key set, a secret or nothing."""
-    return [read_token(given, trust, NOW) for trust in TRUSTS]
+    return read_token(given, TRUSTS[len(given) % len(TRUSTS)], NOW)
 
 
 def _trust(given: bytes) -> object:

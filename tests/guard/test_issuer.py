@@ -393,6 +393,14 @@ class TestSnapshot:
         with pytest.raises(ConfigurationError, match="others may write"):
             Guard(issuer.url, snapshot=path)
 
+    @pytest.mark.parametrize("line", [b"{", b'{"issuer":"\xff"}', b'{"x":' + b"[" * 3000])
+    def test_a_file_that_is_no_snapshot_stops_the_start(self, tmp_path: Path, line: bytes) -> None:
+        """Torn, in another code, or as deep as no snapshot is."""
+        path = tmp_path / "guard.snapshot"
+        path.write_bytes(line)
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            Guard("https://auth.example.com", snapshot=path)
+
     def test_a_file_of_another_user_stops_the_start(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

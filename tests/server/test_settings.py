@@ -170,6 +170,7 @@ class TestRefusals:
             ("smtp_security", "ssl"),
             ("mail_from", "no-reply@example.com"),
             ("mail_from", "nobody"),
+            ("mail_from", "(" * 3000),
             ("mail_from", "a@example.com, b@example.com"),
             ("mail_from", "a@example.com\r\nBcc: b@example.com"),
             ("password_reset_ttl", "59s"),
@@ -250,9 +251,11 @@ class TestRefusals:
 
     def test_a_file_that_is_no_toml_stops_the_start(self, tmp_path: Path) -> None:
         """A broken file is not an empty one."""
-        (tmp_path / "watchword.toml").write_text("port = = 1\n")
-        with pytest.raises(ConfigurationError, match=r"watchword\.toml"):
-            Settings.load({}, {}, tmp_path)
+        numbers = (f"port = {base}{'9' * 5000}" for base in ("", "0x"))
+        for line in ("port = = 1", f"audience = {'[' * 3000}", *numbers):
+            (tmp_path / "watchword.toml").write_text(line + "\n")
+            with pytest.raises(ConfigurationError, match=r"watchword\.toml"):
+                Settings.load({}, {}, tmp_path)
 
     def test_a_secret_file_that_is_not_there_stops_the_start(self, tmp_path: Path) -> None:
         """The line names the variable, not the path's content."""

@@ -107,6 +107,8 @@ class Table(click.Group):
             raise Failure(told or fault.description) from None
         except WatchwordError as fault:
             raise Failure(fault.description) from None
+        except UnicodeDecodeError:
+            raise Failure("the input is not UTF-8") from None
         except ModuleNotFoundError as missing:
             extra = _EXTRAS.get((missing.name or "").partition(".")[0])
             if extra is None:

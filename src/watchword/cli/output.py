@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +17,11 @@ __all__ = ["colourless", "json_option", "plain", "say", "show_json", "show_recor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_SURROGATES: Final = range(0xD800, 0xE000)
+"""Alone they are no characters, and no output takes them."""
 _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
     code: f"\\u{code:04x}"
-    for code in (0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    for code in (0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A), *_SURROGATES)
 }
 
 _JSON: Final = {code: f"\\u{code:04x}" for code in _CONTROL if code > 126}
@@ -48,7 +51,10 @@ def show_json(value: Any, *, indent: bool | None = None) -> None:
     """Print *value* (structs, dataclasses, dicts, times) as JSON: indented on a terminal, else one line."""
     import msgspec
 
-    encoded = msgspec.json.encode(value)
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can say by an escape alone
+        encoded = json.dumps(msgspec.to_builtins(value)).encode()
     if sys.stdout.isatty() if indent is None else indent:
         encoded = msgspec.json.format(encoded, indent=2)
     # JSON itself escapes the control characters below 32 and leaves the others, which move a cursor as well.

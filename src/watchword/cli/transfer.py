@@ -109,5 +109,5 @@ def _firebase(path: Path) -> FirebaseHash:
 
     try:
         return msgspec.json.decode(path.read_bytes(), type=FirebaseHash)
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, RecursionError) as fault:
         raise InvalidInput(f"{path.name}: {fault}") from None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +21,10 @@ from watchword.errors import ConfigurationError
 from watchword.protocol.revocation_list import Received, RevocationList
 
 __all__ = ["Kept", "Read", "SnapshotFile"]
+
+
+_MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading a line may raise."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +79,7 @@ class SnapshotFile:
                 kept = msgspec.json.decode(file.readline(), type=Read)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as broken:
+        except (OSError, *_MALFORMED) as broken:
             raise ConfigurationError(f"snapshot: {self.path} cannot be read: {broken}") from None
         if kept.message.iss != self.issuer:
             raise ConfigurationError(f"snapshot: {self.path} belongs to {kept.message.iss}")
@@ -117,7 +121,7 @@ class SnapshotFile:
         try:
             with self.path.open("rb") as file:
                 return msgspec.json.decode(file.readline(65536), type=_Head)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, *_MALFORMED):
             return None
 
     @contextmanager

@@ -175,9 +175,10 @@ def parse_cookie_name(text: str) -> str:
 
 def parse_mailbox(text: str) -> str:
     """One e-mail address, with a name before it or without (RFC 5322 3.4)."""
-    name, address = parseaddr(text)
+    # The reader of the standard library goes a step deeper at each bracket.
+    name, address = parseaddr(text if len(text) <= 320 else "")
     local, at, domain = address.partition("@")
-    if not text.isprintable() or "@" in domain or not (local and at and domain) or len(text) > 320:
+    if not text.isprintable() or "@" in domain or not (local and at and domain):
         raise ValueError("must be one e-mail address, like no-reply@example.com")
     return f"{name} <{address}>" if name else address
 

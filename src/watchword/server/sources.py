@@ -58,7 +58,7 @@ def read_toml(path: Path, names: Collection[str]) -> dict[str, str]:
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
+    except (OSError, ValueError, RecursionError) as broken:
         raise ConfigurationError(f"{path.name}: cannot be read: {broken}") from None
     texts = {}
     for name, value in found.items():
@@ -75,6 +75,6 @@ def _toml_text(name: str, value: Any) -> str:
         return ",".join(value)
     if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return ",".join(f"{key}={item}" for key, item in value.items())
-    if isinstance(value, str | int):
+    if isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63):
         return str(value)
     raise ConfigurationError(f"{name}: must be a text, a number, a list or a table of texts (from {FILE})")
