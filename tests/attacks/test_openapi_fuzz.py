@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -104,6 +104,10 @@ class TestOpenApi:
 
     @pytest.mark.long
     @pytest.mark.parametrize("mode", GenerationMode)
-    def test_the_same_for_long(self, target: Target, mode: GenerationMode) -> None:
+    def test_the_same_for_long(
+        self, target: Target, mode: GenerationMode, record_property: Callable[[str, object], None]
+    ) -> None:
         """Two hundred requests for each operation."""
-        assert target.walk(mode, 200) > 3_000
+        sent = target.walk(mode, 200)
+        record_property("requests", sent)
+        assert sent > 3_000
