@@ -9,13 +9,13 @@ checksum, offline, that it is one. A slip of the pen is refused without a query,
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 from zlib import crc32
 
 from watchword.errors import InvalidGrant
+from watchword.jose.encoding import encode_base64url
 
 __all__ = ["PATTERN", "PREFIX", "SECRET_SIZE", "ApiKey", "is_api_key", "parse_api_key"]
 
@@ -48,7 +48,7 @@ class ApiKey:
     @property
     def session_id(self) -> str:
         """The id of its session, which is its own."""
-        return "ses_" + urlsafe_b64encode(self.session).rstrip(b"=").decode()
+        return "ses_" + encode_base64url(self.session)
 
     @property
     def secret_digest(self) -> bytes:

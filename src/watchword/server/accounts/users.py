@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +9,7 @@ from datetime import datetime
 from msgspec import UNSET, UnsetType
 
 from watchword.errors import AccessDenied, InvalidCredentials, InvalidInput, NotFound
+from watchword.jose.encoding import encode_base64url
 from watchword.server.accounts.address import email_key, normalise_email, normalise_name, normalise_username
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.outbox.notices import Notices
@@ -254,7 +254,7 @@ class UserService:
         self.notices.password_changed(changed)
 
     def _new_id(self) -> str:
-        return "usr_" + urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
+        return "usr_" + encode_base64url(self.token_bytes(16))
 
 
 def _found(user: User | None) -> User:

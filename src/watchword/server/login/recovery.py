@@ -5,13 +5,13 @@ Who asks for a mail learns nothing: whether there is an account is looked up aft
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
 from watchword.errors import InvalidResetToken, MailNotConfigured, NotFound
+from watchword.jose.encoding import encode_base64url
 from watchword.server.accounts.address import normalise_email
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.ephemeral.counters import Turnstile
@@ -111,7 +111,7 @@ class Recovery:
         self.notices.password_changed(user)
 
     def _new_token(self) -> str:
-        return urlsafe_b64encode(self.token_bytes(32)).rstrip(b"=").decode()
+        return encode_base64url(self.token_bytes(32))
 
     def _link(self, token: str) -> str:
         return f"{self.policy.page or self.issuer + '/reset'}?token={token}"

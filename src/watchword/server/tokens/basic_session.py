@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Final
 import msgspec
 
 from watchword.errors import InvalidToken, TooManyRequests
+from watchword.jose.encoding import encode_base64url
 from watchword.protocol.basic import BASIC_USERNAME, format_basic
 from watchword.server.store.records import Live, NewPair, Origin, Refused, User
 from watchword.server.store.store import Sessions
@@ -48,7 +48,7 @@ class BasicSessionService:
 
     def new(self) -> NewPair:
         """A pair that is about to be given."""
-        jti = urlsafe_b64encode(self.token_bytes(16)).rstrip(b"=").decode()
+        jti = encode_base64url(self.token_bytes(16))
         return NewPair(jti=jti, life=self.issuance.claims.policy.basic_lifetime)
 
     async def give(
