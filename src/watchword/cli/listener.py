@@ -7,7 +7,6 @@ new in; who is in is accepted; and only then the socket is closed.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import select
 import socket
@@ -75,8 +74,10 @@ def turn_away(listener: socket.socket) -> None:
 
 async def take_in(listener: socket.socket) -> None:
     """Come back when the loop, which accepts, has accepted everybody who was let in."""
-    await asyncio.sleep(_ON_THEIR_WAY)
+    from asyncio import sleep  # here, as help needs none of it
+
+    await sleep(_ON_THEIR_WAY)
     for _ in range(_TURNS):
         if not select.select([listener], (), (), 0)[0]:
             return
-        await asyncio.sleep(0)
+        await sleep(0)
