@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.guard.stage import until
-from tests.mission.stage import Server, start_server
+from tests.mission.stage import Server, User, start_server
+from tests.system.writing import writers
 from watchword import Guard
 from watchword.errors import InvalidToken
+from watchword.server.parsing import parse_database
+from watchword.server.restoration import back_up
 
 
 @pytest.fixture
@@ -27,43 +28,20 @@ def server(tmp_path: Path) -> Iterator[Server]:
     assert running.process.stop() == 0, running.process.log.read_text()
 
 
-@contextmanager
-def writers(server: Server, count: int) -> Iterator[list[int]]:
-    """Threads that refresh one session each, as fast as they are answered; yields what they were answered."""
-    statuses: list[int] = []
-    done = threading.Event()
-
-    def refresh() -> None:
-        tokens = server.newcomer().tokens
-        with httpx2.Client(base_url=server.url, timeout=30) as http:
-            while not done.is_set():
-                answer = http.post("/auth/token", json={"refresh_token": tokens["refresh_token"]})
-                statuses.append(answer.status_code)
-                if answer.status_code == 200:
-                    tokens = answer.json()
-
-    threads = [threading.Thread(target=refresh) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        while len(statuses) < 100:
-            done.wait(0.01)
-        yield statuses
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join(60)
-
-
 class TestBackup:
     def test_it_is_whole_although_everybody_writes(self, server: Server, tmp_path: Path) -> None:
         """A copy made under load passes every rule of the data, is its owner's alone, and nobody was refused."""
         user = server.register()
         target = tmp_path / "copy.db"
-        with writers(server, 4) as statuses:
+
+        def make() -> None:
+            target.unlink(missing_ok=True)
             report = server.manage("db", "backup", str(target))
-        assert report == {"file": str(target), "bytes": target.stat().st_size, "problems": []}
-        assert set(statuses) == {200}
+            assert report == {"file": str(target), "bytes": target.stat().st_size, "problems": []}
+
+        with writers(server) as writing:
+            writing.under_load(make)
+        assert set(writing.statuses) == {200}
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
         assert list(tmp_path.glob("*copy.db*")) == [target]
         kept = server.manage("user", "show", user.email, "--database", f"sqlite:///{target}")
@@ -82,41 +60,60 @@ class TestBackupUnderLoad:
     def test_r_19_r_20_what_was_copied_under_load_is_whole_and_wakes_nobody(
         self, tmp_path: Path, database: dict[str, str]
     ) -> None:
-        """A hundred writes and more around it, on either database: the copy restores, and whoever was out stays out."""
+        """A hundred writes a second and more while it is made: the copy restores, and whoever was out stays out."""
         server = start_server(
             tmp_path / "server",
             WATCHWORD_PASSWORD_HASH="test",
             WATCHWORD_REGISTRATIONS_PER_ADDRESS="0",
             **database,
         )
-        kept, left_before, left_after = (server.newcomer() for _ in range(3))
+        kept, left_after = server.newcomer(), server.newcomer()
         copy = tmp_path / "copy.db"
-        server.http.post("/auth/logout", headers=left_before.bearer)
         guard = Guard(server.url)
         guard.verify(kept.tokens["access_token"])
-        with writers(server, 4) as statuses:
-            assert server.manage("db", "backup", str(copy))["problems"] == []
+        place = parse_database(
+            database.get("WATCHWORD_DATABASE", f"sqlite:///{server.data_dir}/watchword.db")
+        )
+        left_before: list[User] = []
+        with writers(server) as writing:
+
+            def make() -> None:
+                copy.unlink(missing_ok=True)
+                left_before[:] = writing.left
+                assert asyncio.run(back_up(place, copy, progress=writing.go_on)) == []
+
+            writing.under_load(make)
+            assert len(left_before) < len(writing.left)
             server.http.post("/auth/logout", headers=left_after.bearer)
-            before = len(statuses)
+            before = len(writing.statuses)
             done = server.manage("db", "restore", str(copy), "--keep-sessions")
         # Who refreshed while the database was put back was answered before, refused after, or told to come again.
-        assert set(statuses[:before]) == {200}
-        assert set(statuses) <= {200, 401, 503}
+        assert set(writing.statuses[:before]) == {200}
+        assert set(writing.statuses) <= {200, 401, 503}
+        left = [*writing.left, left_after]
         try:
             until(lambda: guard.health()["epoch"] == done["epoch"])
-            for user in (left_before, left_after, kept):
+            for user in (*left, kept):
                 assert server.http.get("/auth/me", headers=user.bearer).status_code == 401
                 with pytest.raises(InvalidToken):
                     guard.verify(user.tokens["access_token"])
-            again = {"refresh_token": left_before.tokens["refresh_token"]}
-            assert server.http.post("/auth/token", json=again).status_code == 401
+            assert refreshed(server, left_before) == {401}
             # Whose log-out came after the copy is asked for: his session is there, for sessions were kept.
-            for user in (kept, left_after):
-                again = {"refresh_token": user.tokens["refresh_token"]}
-                assert server.http.post("/auth/token", json=again).status_code == 200
+            assert refreshed(server, [kept, left_after]) == {200}
+            assert server.manage("db", "check") == {"ok": True, "problems": []}
+            done = server.manage("db", "restore", str(copy))
+            until(lambda: guard.health()["epoch"] == done["epoch"])
+            assert refreshed(server, [*left, kept]) == {401}
+            assert server.manage("db", "check") == {"ok": True, "problems": []}
         finally:
             guard.close()
         assert server.process.stop() == 0, server.process.log.read_text()
+
+
+def refreshed(server: Server, users: list[User]) -> set[int]:
+    """What each of them is answered who refreshes."""
+    bodies = [{"refresh_token": user.tokens["refresh_token"]} for user in users]
+    return {server.http.post("/auth/token", json=body).status_code for body in bodies}
 
 
 class TestRestore:

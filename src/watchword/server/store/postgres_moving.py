@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import postgres_schema
 from watchword.server.store.moving import BATCH, MARK, TABLES, Table
 from watchword.server.store.postgres_connection import FAULTS, connect, unreachable
@@ -23,6 +24,14 @@ _COLUMNS: Final = (
 )
 _WAKE: Final = "UPDATE head SET epoch = epoch"
 """Tells the nodes to read the log again; the trigger is on updates."""
+_LAST: Final = ("signing_keys", "revocations", "head")
+_LOCK: Final = "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE".format(
+    ", ".join((*(table.name for table in TABLES if table.name not in _LAST), *_LAST))
+)
+"""In the order in which intentions lock, so that those under way end while we wait for the next table."""
+_TRIES: Final = 50
+_WAIT: Final = 0.2
+"""Seconds a table is waited for: PostgreSQL looks for deadlocks after a second, and ends one of the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +119,14 @@ async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIte
 
     Raises:
         ConfigurationError: it cannot be reached, or is not empty.
+        TemporarilyUnavailable: somebody writes and does not let go.
     """
     try:
         connection = await connect(url)
         try:
             await postgres_schema.apply(connection, now)
             async with connection.transaction():
-                await connection.execute("LOCK TABLE head IN ACCESS EXCLUSIVE MODE")
+                await _hold(connection)
                 if not replace and await connection.fetchval("SELECT EXISTS (SELECT 1 FROM users)"):
                     raise ConfigurationError("the database has users already, and nothing is overwritten")
                 for table in reversed(TABLES):
@@ -127,6 +137,21 @@ async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIte
             await connection.close()
     except FAULTS as broken:
         raise unreachable(broken) from None
+
+
+async def _hold(connection: asyncpg.Connection) -> None:
+    """Let nobody else read or write until the transaction ends; who has one table and waits for another goes first."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{round(_WAIT * 1000)}ms'")
+    for _ in range(_TRIES):
+        try:
+            async with connection.transaction():
+                await connection.execute(_LOCK)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            await asyncio.sleep(_WAIT)
+        else:
+            await connection.execute("SET LOCAL lock_timeout = DEFAULT")
+            return
+    raise TemporarilyUnavailable("the database is written to and cannot be replaced now")
 
 
 def _storable(value: Any, truth: bool) -> Any:
