@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -282,3 +283,28 @@ class TestTogether:
         added = await Exam((stores[0],), Clock(stores[0].now())).user()
         assert abs(added.created_at - datetime.now(UTC)) < timedelta(hours=1)
         await asyncio.gather(*(store.close() for store in stores))
+
+
+class TestReplaced:
+    @pytest.mark.parametrize("order", [("users", "head"), ("head", "users")])
+    async def test_whoever_has_a_lock_and_needs_another_goes_first(
+        self, server: databases.Server, tmp_path: Path, order: tuple[str, str]
+    ) -> None:
+        """The data is put back beside a transaction that locks in either order: no deadlock ends one of the two."""
+        url, copy = await server.cluster.place(), tmp_path / "copy.db"
+        store = await opening.open_store(url)
+        await store.close()
+        operator, writer = await asyncpg.connect(url), await asyncpg.connect(url)
+        try:
+            await opening.move_all(url, copy, progress=lambda *_: None, at_rest=False)
+            async with writer.transaction():
+                await writer.execute(f"LOCK TABLE {order[0]} IN ROW EXCLUSIVE MODE")
+                putting_back = asyncio.create_task(
+                    opening.move_all(copy, url, progress=lambda *_: None, at_rest=False, replace=True)
+                )
+                await waits(operator)
+                await writer.execute(f"LOCK TABLE {order[1]} IN ROW EXCLUSIVE MODE")
+            await putting_back
+        finally:
+            await operator.close()
+            await writer.close()
