@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.model.planted import FAULTS
 from tests.server.stage import GROUNDS
 from watchword.server.ephemeral import conformance as counters
 from watchword.server.store import conformance as store
@@ -20,6 +21,7 @@ MODULES = {
     # sessions: log-in, refresh, log-out, kills, pairs, limits
     "tests/server/endpoints/test_login.py": GROUNDS,
     "tests/server/endpoints/test_account.py": GROUNDS,
+    "tests/server/endpoints/test_api_keys.py": GROUNDS,
     "tests/server/endpoints/test_basic_session.py": GROUNDS,
     "tests/server/login/test_attempts.py": GROUNDS,
     "tests/server/tokens/test_deaths.py": GROUNDS,
@@ -90,10 +92,17 @@ class TestGrounds:
         assert {"test_no_token_outlives_its_death", "test_a_restored_backup_pardons_nobody"} <= model.keys()
         assert set(NODES) <= model["test_nodes_share_what_it_stands_on"]
         assert set(GROUNDS) <= model["test_a_seed_plays_the_same_again"]
+        planted = collected["tests/model/test_planted.py"]["test_a_planted_fault_is_found"]
+        assert {*GROUNDS, *map(str, FAULTS)} <= planted
 
     def test_nothing_of_them_is_skipped(self) -> None:
         """No mark and no call stands in these files that would leave a test out."""
-        for path in (*MODULES, "tests/model/test_model.py", "tests/databases.py"):
+        for path in (
+            *MODULES,
+            "tests/model/test_model.py",
+            "tests/model/test_planted.py",
+            "tests/databases.py",
+        ):
             text = (TOP / path).read_text()
             found = [word for word in ("pytest.skip", "mark.skip", "importorskip", "xfail") if word in text]
             assert found == [], path

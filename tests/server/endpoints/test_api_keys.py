@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import PASSWORD, Somebody, Stage, call, open_stage, problem
+from tests.server.stage import PASSWORD, Somebody, Stage, call, each_ground, open_stage, problem
 from watchword import Guard, InvalidToken
 from watchword.protocol import access_token
 from watchword.protocol.api_key import ApiKey, parse_api_key
 from watchword.server.store.records import Live, Origin
 
 pytestmark = pytest.mark.anyio
+kind = each_ground
 
 
 async def make(stage: Stage, somebody: Somebody, status: int = 201, **members: Any) -> Any:
@@ -150,9 +151,11 @@ class TestCreate:
         assert fault["error"] == error
         assert (await call(stage, ada, "GET", "/auth/api-keys"))["items"] == []
 
-    async def test_its_life_and_number_are_settings(self) -> None:
+    async def test_its_life_and_number_are_settings(self, ground: dict[str, str]) -> None:
         """``API_KEY_TTL``, ``API_KEY_MAX_TTL``, ``MAX_API_KEYS_PER_USER``: one too many is 409, and evicts nobody."""
-        async with open_stage(api_key_ttl="1d", api_key_max_ttl="2d", max_api_keys_per_user="2") as stage:
+        async with open_stage(
+            api_key_ttl="1d", api_key_max_ttl="2d", max_api_keys_per_user="2", **ground
+        ) as stage:
             ada = await stage.newcomer()
             first = await make(stage, ada)
             assert first["expires_at"] == "2030-01-02T12:00:00Z"
@@ -199,9 +202,9 @@ class TestExchange:
         await stage.services.store.roles.set("clerk", ("see",), Origin())
         assert (await trade(stage, key))["scope"] == "see"
 
-    async def test_an_admin_s_key_with_a_scope_is_no_admin(self) -> None:
+    async def test_an_admin_s_key_with_a_scope_is_no_admin(self, ground: dict[str, str]) -> None:
         """Neither by role nor by a claim drawn from roles; without a scope it is all that its user is."""
-        async with open_stage(claims="admin=admin,role=role,who=email") as stage:
+        async with open_stage(claims="admin=admin,role=role,who=email", **ground) as stage:
             root = await stage.login(await stage.somebody("admin"))
             guard = await guard_of(stage)
             scoped = await trade(stage, (await make(stage, root, scope="profile"))["key"])
@@ -313,9 +316,9 @@ class TestEnd:
 
 
 class TestGuesses:
-    async def test_made_up_keys_are_counted_by_address(self) -> None:
+    async def test_made_up_keys_are_counted_by_address(self, ground: dict[str, str]) -> None:
         """Beyond the limit 429 with a wait, for that address; a good key from there is traded all the same."""
-        async with open_stage(login_attempts_per_address="5") as stage:
+        async with open_stage(login_attempts_per_address="5", **ground) as stage:
             key = (await make(stage, await stage.newcomer()))["key"]
             for number in range(5):
                 await trade(stage, ApiKey(bytes([number]) * 16, bytes(16)).text(), 401)
@@ -326,15 +329,15 @@ class TestGuesses:
             await trade(stage, key)
             await trade(stage, wrong, 401, "198.51.100.9")
 
-    async def test_a_slip_of_the_pen_costs_nothing(self) -> None:
+    async def test_a_slip_of_the_pen_costs_nothing(self, ground: dict[str, str]) -> None:
         """A text whose checksum is wrong is no guess: it is refused unread and not counted."""
-        async with open_stage(login_attempts_per_address="5") as stage:
+        async with open_stage(login_attempts_per_address="5", **ground) as stage:
             for _ in range(20):
                 await trade(stage, "wwk_" + "0" * 49, 401)
 
-    async def test_a_key_that_is_over_is_told_so_and_written_down(self) -> None:
+    async def test_a_key_that_is_over_is_told_so_and_written_down(self, ground: dict[str, str]) -> None:
         """Its holder hears 401 however often he comes, never 429; the log says so, and not without end."""
-        async with open_stage(login_attempts_per_address="5") as stage:
+        async with open_stage(login_attempts_per_address="5", **ground) as stage:
             ada = await stage.newcomer()
             made = await make(stage, ada)
             await call(stage, ada, "DELETE", f"/auth/api-keys/{made['id']}", 204)
