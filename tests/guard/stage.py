@@ -116,7 +116,7 @@ class PretendIssuer:
     down: set[str] = field(default_factory=set)
     """Paths that answer 503."""
     raw: dict[str, bytes] = field(default_factory=dict)
-    """Paths that answer with these bytes and hang up."""
+    """Paths that answer with these bytes and hang up; every other answers a POST with nothing."""
     asked: Counter[str] = field(default_factory=Counter)
     listeners: list[queue.Queue[str | None]] = field(default_factory=list)
     began: list[int] = field(default_factory=list)
@@ -204,6 +204,11 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
                 self.stream(int(dict(parse_qsl(query)).get("after", 0)))
             else:
                 self.send_error(404)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.wfile.write(issuer.raw.get(self.path, b""))
+            self.close_connection = True
 
         def answer(self, body: bytes) -> None:
             self.send_response(200)

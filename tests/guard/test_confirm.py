@@ -23,6 +23,7 @@ from tests.guard.stage import (
     until,
 )
 from watchword import Guard, InvalidToken, TemporarilyUnavailable
+from watchword.guard.issuer import Issuer
 
 
 @pytest.fixture
@@ -43,6 +44,20 @@ def guard(issuer: PretendIssuer) -> Iterator[Guard]:
 
 def token(issuer: PretendIssuer) -> str:
     return mint(time.time(), TOKEN_KEY, issuer=issuer.url)
+
+
+def feed_of(issuer: PretendIssuer) -> Issuer:
+    """What a guard hears *issuer* by, without the guard."""
+    return Issuer.create(
+        issuer.url,
+        "api",
+        secrets=None,
+        feed_secret=None,
+        max_staleness=60,
+        patience=2,
+        snapshot=None,
+        clock=time.time,
+    )
 
 
 def confirming(guard: Guard, count: int) -> list[threading.Thread]:
@@ -119,6 +134,19 @@ class TestConfirm:
         with pytest.raises(InvalidToken):
             guard.verify(text)
         assert guard.health()["entries"] == 10
+
+    def test_attack_a30_an_answer_of_an_older_epoch_is_no_answer(
+        self, issuer: PretendIssuer, guard: Guard
+    ) -> None:
+        """It answers this very question, and says less than was known."""
+        issuer.epoch = 2
+        guard.confirm()
+        issuer.epoch = 1
+        before = issuer.questions
+        with pytest.raises(TemporarilyUnavailable) as refusal:
+            guard.confirm()
+        assert issuer.questions == before + 1
+        assert "less than it has said before" in str(refusal.value.__cause__)
 
     def test_it_needs_no_clock(self, issuer: PretendIssuer, guard: Guard) -> None:
         """The issuer's clock is behind: its news looks old, its answer is young all the same."""
@@ -216,6 +244,26 @@ class TestConfirm:
         guard = Guard("https://auth.example.com", keys={"keys": [TOKEN_KEY.public_jwk()]})
         guard.confirm()
         assert guard.health()["state"] == "offline"
+
+
+class TestFirst:
+    def test_a_question_before_all_else_brings_the_keys(self, issuer: PretendIssuer) -> None:
+        """Whoever asks has what it takes to verify, whether or not the thread has got so far."""
+        feed = feed_of(issuer)
+        feed.confirm().result(10)
+        assert list(feed.view.keys) == [TOKEN_KEY.kid]
+        feed.close()
+
+    def test_a_closed_feed_is_waited_for_by_nobody(self, issuer: PretendIssuer) -> None:
+        """It begins no thread any more, so there is no answer to come."""
+        feed = feed_of(issuer)
+        feed.close()
+        feed.start()
+        waiter = threading.Thread(target=feed.wait, args=(600,), daemon=True)
+        waiter.start()
+        waiter.join(15)
+        assert not waiter.is_alive()
+        assert not issuer.asked
 
 
 class TestFirstKeys:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.guard.stage import run
 from watchword import InvalidToken, TemporarilyUnavailable
 from watchword.errors import TooManyRequests
 from watchword.guard.exchange import Exchange, token_in
@@ -123,6 +124,40 @@ class TestTrade:
             exchange.wait("api_key", str(number))
         assert len(exchange) <= 10
 
+    def test_what_is_in_use_stays(self, desk: Desk) -> None:
+        """However many come once and never again."""
+        exchange = desk.exchange(maximum=2)
+        token = exchange.wait("api_key", "used")
+        for other in ("one", "two", "three"):
+            exchange.wait("api_key", other)
+            assert exchange.token("api_key", "used") == token
+
+    def test_a_thread_that_cannot_be_had_is_asked_for_again(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process at its limit refuses meanwhile, and nobody waits for a thread that never ran."""
+
+        def full(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        exchange = desk.exchange()
+        with monkeypatch.context() as limit:
+            limit.setattr(threading.Thread, "start", full)
+            with pytest.raises(TemporarilyUnavailable, match="no thread"):
+                exchange.wait("api_key", "one")
+        assert exchange.wait("api_key", "one")
+
+    def test_without_a_loop_none_is_imported(self) -> None:
+        """A program that waits for its trade pays for no asyncio; a token that tells no times is not renewed."""
+        program = (
+            "import sys\n"
+            "from watchword.guard.exchange import Exchange\n"
+            "exchange = Exchange(lambda kind, credential: 'a token')\n"
+            "exchange.wait('api_key', 'one')\n"
+            "print(exchange.token('api_key', 'one'), 'asyncio' in sys.modules)\n"
+        )
+        assert run(program) == "a token False"
+
 
 class TestRenewal:
     def test_near_its_end_it_is_renewed_meanwhile(self, desk: Desk) -> None:
@@ -179,6 +214,17 @@ class TestRefusal:
         assert exchange.token("api_key", "a") is None
         exchange.wait("api_key", "a")
 
+    def test_refusals_have_a_bound(self, desk: Desk) -> None:
+        """The newest are remembered; a flood of slips takes no more room than good credentials do."""
+        desk.fault = InvalidToken("unknown")
+        exchange = desk.exchange(maximum=2)
+        for slip in ("one", "two", "three"):
+            with pytest.raises(InvalidToken):
+                exchange.wait("api_key", slip)
+        assert exchange.token("api_key", "one") is None
+        with pytest.raises(InvalidToken):
+            exchange.token("api_key", "three")
+
     def test_what_was_good_is_told_as_every_dead_token(self, desk: Desk) -> None:
         """Revoked while it was known: the words of a revoked token, then and later."""
         exchange = desk.exchange()
@@ -227,6 +273,23 @@ class TestLoop:
             return await waiting
 
         assert asyncio.run(play()) == exchange.token("api_key", "a")
+
+    def test_patience_has_an_end(self, desk: Desk) -> None:
+        """In a loop and in a thread; the answer that comes later is there for the next."""
+        desk.open.clear()
+        exchange = desk.exchange()
+
+        async def play() -> list[object]:
+            beside = asyncio.to_thread(exchange.wait, "api_key", "one")
+            return await asyncio.gather(exchange.wait_async("api_key", "one"), beside, return_exceptions=True)
+
+        refusals = asyncio.run(play())
+        assert [(type(refusal), str(refusal)) for refusal in refusals] == [
+            (TemporarilyUnavailable, "the issuer does not answer")
+        ] * 2
+        desk.open.set()
+        assert exchange.wait("api_key", "one")
+        assert desk.asked == ["one"]
 
     def test_one_who_goes_takes_it_from_nobody(self, desk: Desk) -> None:
         """A client that hangs up cancels its own wait alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -91,6 +92,15 @@ class TestVerify:
         clock = Clock()
         assert offline(clock).verify(mint(clock.wall).encode()).subject == "usr_ada"
 
+    def test_a_text_of_another_class_is_text(self) -> None:
+        """Frameworks mark texts by a class of their own."""
+
+        class Marked(str):
+            __slots__ = ()
+
+        clock = Clock()
+        assert offline(clock).verify(Marked(mint(clock.wall))).subject == "usr_ada"
+
     def test_attack_a02_the_public_key_is_no_secret(self) -> None:
         """A public key's text signs nothing: the guard of an asymmetric set has no HMAC at all."""
         clock = Clock()
@@ -137,6 +147,16 @@ class TestCache:
         for token in tokens * 2:
             guard.verify(token)
             assert guard.health()["cached"] <= 10
+
+    def test_what_is_in_use_stays(self) -> None:
+        """A token of the older half is taken from memory, and is of the younger half from then on."""
+        clock = Clock()
+        guard = offline(clock, cache_size=4)
+        used, *others = (mint(clock.wall, jti=f"token-{number}") for number in range(5))
+        first = guard.verify(used)
+        for other in others:
+            guard.verify(other)
+            assert guard.verify(used) is first
 
     def test_bad_tokens_are_not_remembered(self) -> None:
         """A stranger fills nothing."""
@@ -279,6 +299,8 @@ class TestConstruction:
             (ISSUER, {"keys": "{"}),
             (ISSUER, {"secrets": "short"}),
             (ISSUER, {"secrets": []}),
+            (ISSUER, {"feed_secret": "café"}),
+            (ISSUER, {"feed_secret": "two\nlines"}),
             (ISSUER, {"cookie": ""}),
             (ISSUER, {"cookie": "two words"}),
             (ISSUER, {"cookie": "a=b"}),
@@ -316,6 +338,7 @@ class TestConstruction:
         guard = offline(Clock())
         guard.check_fresh(0)
         guard.refresh()
+        asyncio.run(guard.confirm_async())
         guard.close()
         assert guard.health()["state"] == "offline"
         assert guard.health()["kids"] == [TOKEN_KEY.kid]
@@ -329,9 +352,11 @@ class TestImport:
     def test_importing_watchword_is_light(self) -> None:
         """No server, no framework, no HTTP: an API that verifies offline pays for none of them."""
         program = (
-            "import sys, watchword\n"
+            "import sys\n"
+            "before = set(sys.modules)\n"  # what measures a test may have imported one itself
+            "import watchword\n"
             "heavy = ('watchword.server', 'watchword.cli', 'watchword.frameworks', 'starlette', 'fastapi', 'httpx',\n"
             "         'httpx2', 'anyio', 'asyncio', 'http.client', 'ssl', 'argon2', 'sqlite3', 'click')\n"
-            "print([name for name in heavy if name in sys.modules])\n"
+            "print([name for name in heavy if name in sys.modules.keys() - before])\n"
         )
         assert run(program) == "[]"

@@ -150,6 +150,17 @@ class TestReach:
         until(lambda: guard.health()["sequence"] == 2)
         assert not passes(guard, text)
 
+    def test_a_new_epoch_is_fetched_whole(self, issuer: PretendIssuer, guard: Guard) -> None:
+        """An issuer put back from a backup counts anew: what its new log says is known, and the old kills stay."""
+        for number in (1, 2, 3):
+            issuer.revoke("session", f"ses_{number}")
+        guard.refresh()
+        issuer.log = [kill(number, "session", f"ses_{number + 3}") for number in (1, 2, 3, 4)]
+        issuer.epoch = 2
+        guard.refresh()
+        health = guard.health()
+        assert (health["epoch"], health["sequence"], health["entries"]) == (2, 4, 7)
+
 
 class TestKeys:
     def test_attack_a11_strangers_kids_cost_no_fetch(self, issuer: PretendIssuer, guard: Guard) -> None:
@@ -193,6 +204,15 @@ class TestKeys:
         issuer.log.clear()
         until(lambda: guard.health()["alarms"] > 0)
         assert passes(guard, text)
+
+    def test_a_key_announced_and_not_published_costs_no_fetch(
+        self, issuer: PretendIssuer, guard: Guard
+    ) -> None:
+        """The key set is asked for when its turn comes."""
+        issuer.kids = (TOKEN_KEY.kid, OTHER_KEY.kid)
+        guard.refresh()
+        assert issuer.asked["/.well-known/jwks.json"] == 1
+        assert passes(guard, token(issuer))
 
 
 class TestRefusals:
@@ -247,8 +267,9 @@ class TestRefusals:
     def test_tls_that_is_none(self, issuer: PretendIssuer) -> None:
         """An https issuer that answers in the clear is not listened to."""
         guard = Guard(issuer.url.replace("http:", "https:"))
-        with pytest.raises(TemporarilyUnavailable, match="SSL"):
-            guard.refresh()
+        for _ in range(2):
+            with pytest.raises(TemporarilyUnavailable, match="SSL"):
+                guard.refresh()
         assert not issuer.asked
 
     def test_a_page_in_place_of_the_stream(self, issuer: PretendIssuer, guard: Guard) -> None:
@@ -321,6 +342,41 @@ class TestSilence:
         with pytest.raises(InvalidToken):
             guard.verify("junk")
         assert guard.health()["state"] == "cold"
+        guard.close()
+
+    def test_a_stream_that_says_nothing_is_asked_for_less_and_less(
+        self, issuer: PretendIssuer, guard: Guard
+    ) -> None:
+        """It ends at once, again and again; what happens is asked for in its place."""
+        issuer.raw["/revocations/stream"] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        text = token(issuer)
+        guard.verify(text)
+        until(lambda: issuer.asked["/revocations/stream"] > 1)
+        issuer.log.append(kill(1, "session", "ses_1"))
+        until(lambda: not passes(guard, text))
+
+    @pytest.mark.parametrize("name", ["watchword-guard", "watchword-guard-asking"])
+    def test_what_nobody_foresaw_ends_no_thread(self, issuer: PretendIssuer, name: str) -> None:
+        """A clock that fails once, in a thread that nobody waits for: the guard says so and goes on."""
+        faults = [OSError("no such device")]
+
+        def clock() -> float:
+            if faults and threading.current_thread().name == name:
+                raise faults.pop()
+            return time.time()
+
+        guard = Guard(issuer.url, clock=clock)
+        text = token(issuer)
+        guard.verify(text)
+        if name == "watchword-guard":
+            until(lambda: not faults)
+        else:
+            with pytest.raises(TemporarilyUnavailable) as refusal:
+                guard.confirm()
+            assert "OSError: no such device" in str(refusal.value.__cause__)
+        until(lambda: issuer.listeners)
+        issuer.revoke("session", "ses_1")
+        until(lambda: not passes(guard, text))
         guard.close()
 
 

@@ -202,6 +202,48 @@ class TestKeys:
         ear.hear(kids=(TOKEN_KEY.kid, secret.kid, OTHER_KEY.kid), sequence=1)
         assert list(ear.view.keys) == [TOKEN_KEY.kid]
 
+    @pytest.mark.parametrize(
+        "jwk",
+        [
+            {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
+            {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+            {"kty": "ML-DSA"},
+        ],
+    )
+    def test_a_key_of_no_use_here_is_passed_over(self, ear: Ear, jwk: dict[str, Any]) -> None:
+        """It lives and is another API's; it is not asked for again and again."""
+        token = ear.token()
+        ear.hear(kill(1, "key", keys=({**jwk, "kid": "strange"},)), kids=("strange", TOKEN_KEY.kid))
+        assert not ear.known.lacks_keys
+        assert token().subject == "usr_ada"
+
+    def test_keys_that_live_no_more_are_forgotten(self, ear: Ear) -> None:
+        """Years of rotations leave the live ones alone, in memory and in the file."""
+        token, last = ear.token(), Key.generate("ES256")
+        gone = [{**OTHER_KEY.public_jwk(), "kid": f"gone-{number}"} for number in range(200)]
+        strange = [{"kty": "ML-DSA", "kid": f"strange-{number}"} for number in range(100)]
+        keys = (*gone, *strange, last.public_jwk())
+        ear.hear(kill(1, "key", keys=keys[:150]), kids=(TOKEN_KEY.kid, last.kid))
+        assert len(ear.known.published) == 151
+        ear.hear(kill(2, "key", keys=keys[150:]), kids=(TOKEN_KEY.kid, last.kid), after=1)
+        ear.hear(kill(3, "key", keys=keys[-1:]), kids=(TOKEN_KEY.kid, last.kid), after=2)
+        assert ear.known.published.keys() == {TOKEN_KEY.kid, last.kid}
+        assert ear.verifier.verify(mint(ear.clock.wall, last)).subject == token().subject
+
+    @pytest.mark.parametrize(
+        ("audience", "number"), [("other", 7), ("api", -1), ("api", True), ("api", "1"), ("api", None)]
+    )
+    def test_a_derived_key_that_no_root_gives_is_anothers(self, audience: str, number: Any) -> None:
+        """Another audience has secrets of its own, and its keys are announced to everybody; a number is one."""
+        ear = Ear(roots=RootSecrets.parse(b"o" * 32, issuer=ISSUER, audience="api"))
+        stranger = derive(b"o" * 32, issuer=ISSUER, audience=audience, number=number)
+        ear.hear(
+            kill(1, "key", keys=({"kty": "oct", "kid": stranger.kid, "n": number},)), kids=(stranger.kid,)
+        )
+        assert not ear.known.lacks_keys
+        with pytest.raises(TemporarilyUnavailable):
+            ear.verifier.verify(mint(ear.clock.wall, stranger))
+
     def test_derived_secrets_rotate_by_their_number(self) -> None:
         """The feed says which numbers live; the secret never travels."""
         roots = (b"o" * 32, b"n" * 32)
@@ -262,6 +304,13 @@ class TestOverlay:
         assert (found.roles, found.scope, found.is_admin) == (("user",), ("read",), False)
         assert "role" not in found.claims
         assert found.claims["admin"] is False
+
+    def test_a_claim_that_a_lesser_token_has_not_is_not_put_in(self, ear: Ear) -> None:
+        """What was left out when it was made stays out."""
+        token = ear.token(narrowed=True, roles=None)
+        ear.hear(self.overlay(ADMIN))
+        assert token().roles == ()
+        assert not token().claims.keys() & {"roles", "role", "admin"}
 
     def test_a_newer_token_speaks_for_itself(self, ear: Ear) -> None:
         """It was made from the version the overlay describes, or a later one."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.guard.stage import run
+from tests.guard.stage import mint, run
 from tests.protocol.signed import ORIGIN
 from watchword import Guard, InvalidToken, MissingCredentials, TemporarilyUnavailable
 from watchword.errors import ConfigurationError, InvalidRequest
 from watchword.guard.replay import Once
 from watchword.guard.request import PlainRequest
+from watchword.guard.signed import key_in
 from watchword.protocol.signature import RequestSigner
 from watchword.testing import PretendIssuer
 
@@ -49,6 +50,11 @@ class TestGuard:
             "ses_signing",
             True,
         )
+
+    def test_its_cookies_are_read_as_a_framework_s(self) -> None:
+        """By name, all of them."""
+        plain = PlainRequest("GET", ORIGIN + "/me", (("Cookie", "seat=7; row=2"), ("cookie", "seat=8")))
+        assert plain.cookies("seat") == ["7", "8"]
 
     def test_several_looks_at_one_request_are_one(self, issuer: PretendIssuer, guard: Guard) -> None:
         """A protection of the application and one of the route see the same request; its copy is a replay."""
@@ -102,6 +108,12 @@ class TestGuard:
         header = issuer.headers("usr_bob")["Authorization"]
         with pytest.raises(InvalidRequest, match="twice"):
             guard.authenticate(header, request(issuer.signer("usr_ada")))
+
+    @pytest.mark.parametrize("cnf", [None, "jwk", {"jkt": "x" * 43}, {"jwk": {"kty": "EC"}}])
+    def test_a_token_that_names_no_key_verifies_nothing(self, cnf: object) -> None:
+        """What the issuer gave for a key is bound to that key, or it is of no use here."""
+        with pytest.raises(InvalidToken, match="not known"):
+            key_in(mint(1_900_000_000, cnf=cnf))
 
     def test_a_guard_that_does_not_know_its_origin_takes_none(self, issuer: PretendIssuer) -> None:
         """Without a name of its own there is nothing that a signature could be compared with."""

@@ -44,6 +44,15 @@ class TestParse:
         assert found is not None
         assert (found.label, found.keyid, found.covered) == ("sig", "ses_1", {"@method", "@target-uri"})
 
+    def test_of_a_parameter_twice_the_last_counts(self) -> None:
+        """As every reader of structured fields has it (RFC 9651 3.1.2); the same member twice does not come in."""
+        ours = Draft().sign(KEY, "ses_1", NOW)
+        found = parse_signature([ours["Signature-Input"] + ';keyid="ses_2"'], [ours["Signature"]])
+        assert found is not None
+        assert found.keyid == "ses_2"
+        with pytest.raises(InvalidRequest, match="twice"):
+            parse_signature([ours["Signature-Input"]] * 2, [ours["Signature"]])
+
     @pytest.mark.parametrize(
         "text",
         [

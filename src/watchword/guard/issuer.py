@@ -279,8 +279,6 @@ class Issuer:
             body = self._fetch(f"{url}?after={after}" if after else url)
             if self._accept(body) == "gap":
                 self._accept(self._fetch(url))
-            if self._knowledge.lacks_keys:
-                self._read_keys()
         self._error = None
         self._tend()
 

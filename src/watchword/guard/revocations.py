@@ -114,8 +114,7 @@ class Table:
                     )
             case "issuer":
                 self.base = max(self.base, entry.below)
-            case "key":
-                pass  # live kids come with every message, public keys go to the issuer's key set
+        # Keys are not kept here: live kids come with every message, public keys go to the issuer's key set.
 
     def sweep(self) -> int:
         """Forget the entries that no token is left for; returns how many."""
