@@ -10,12 +10,13 @@ import pytest
 
 from tests.server.hearing import Hearing
 from tests.server.stage import ISSUER, Somebody, Stage, call, each_ground, open_stage, problem
-from watchword.errors import ConfigurationError, InvalidToken
+from watchword.errors import ConfigurationError, InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.jose.jwk import KeySet
 from watchword.protocol import revocation_list
 from watchword.protocol.metadata import REVOCATIONS_JWKS
 from watchword.server.settings import Settings
+from watchword.server.store.records import Live
 
 pytestmark = pytest.mark.anyio
 kind = each_ground
@@ -69,6 +70,22 @@ async def let_it_act(stage: Stage) -> None:
     """The publication is over."""
     stage.clock.forward(seconds=60)
     await stage.services.keys.tick()
+
+
+class TestDeath:
+    async def test_a_key_that_died_since_it_was_named_signs_nothing(
+        self, stage: Stage, root: Somebody
+    ) -> None:
+        """Between the statement that named it and the signature: 503, and whoever asks again gets another key's."""
+        ada = await stage.newcomer()
+        live = await stage.services.store.sessions.live(ada.tokens["session_id"])
+        assert isinstance(live, Live)
+        await call(stage, root, "POST", f"{V1}/keys/{live.kid}/compromise")
+        with pytest.raises(TemporarilyUnavailable):
+            await stage.services.basic_sessions.write(live, stage.services.basic_sessions.new())
+        again = await stage.http.post("/auth/token", json={"refresh_token": ada.tokens["refresh_token"]})
+        assert again.status_code == 200
+        assert jws.parse(again.json()["access_token"]).kid != live.kid
 
 
 class TestSchedule:

@@ -132,18 +132,21 @@ class KeyRing:
         """The key that signs the feed now."""
         return self._feed[0]
 
+    async def find(self, kid: str) -> Key | None:
+        """The private key *kid*, unless there is none or it is compromised."""
+        if kid not in self._private:
+            await self.reload()
+        return self._private.get(kid)
+
     async def signing_key(self, kid: str) -> Key:
         """The private key *kid*, which the issuing statement named as the active one.
 
         Raises:
-            ServerError: there is none; the store named a key that it does not have.
+            TemporarilyUnavailable: it was compromised, or all were replaced by a restore, since the statement.
         """
-        key = self._private.get(kid)
+        key = await self.find(kid)
         if key is None:
-            await self.reload()
-            key = self._private.get(kid)
-        if key is None:
-            raise ServerError("the active signing key is not in the ring")
+            raise TemporarilyUnavailable("the keys were replaced just now")
         return key
 
     async def list(self, purpose: Purpose = "token") -> Sequence[SigningKey]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from watchword.errors import InvalidToken, ServerError
+from watchword.errors import InvalidToken
 from watchword.jose import jws
 from watchword.jose.jwk import KeySet
 from watchword.protocol import access_token
@@ -48,10 +48,9 @@ class Withdrawal:
         kid = jws.parse(text, max_size=access_token.MAX_SIZE).kid
         if kid is None:
             raise InvalidToken("the token does not name its key")
-        try:
-            key = await self.ring.signing_key(kid)
-        except ServerError:
-            raise InvalidToken("the signing key is not known") from None
+        key = await self.ring.find(kid)
+        if key is None:
+            raise InvalidToken("the signing key is not known")
         _, payload, _ = jws.verify(
             text,
             KeySet((key,)),
