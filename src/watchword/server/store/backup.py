@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -66,26 +67,35 @@ def copy(source: Path, target: Path, progress: Progress) -> None:
         reading.backup(writing, pages=_PAGES, progress=_told(progress))
 
 
-def overwrite(source: Path, target: Path, progress: Progress) -> None:
+def overwrite(
+    source: Path,
+    target: Path,
+    progress: Progress,
+    *,
+    patience: float = _PATIENCE,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
     """Put the contents of *source* in the place of those of *target*, in one transaction, beside its readers.
+
+    Args:
+        source, target: files of databases.
+        progress: told the pages that are done.
+        patience: seconds that whoever writes to *target* is waited for.
+        monotonic: seconds, by the clock nobody sets.
 
     Raises:
         TemporarilyUnavailable: somebody writes and does not let go; nothing was changed.
         ConfigurationError: one of the two cannot be used; nothing was changed.
     """
     try:
-        with closing(_connect(source)) as reading, closing(_connect(target)) as writing:
-            reading.backup(writing, pages=_PAGES, progress=_told(progress))
-    except sqlite3.OperationalError as broken:
-        if broken.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise TemporarilyUnavailable("the database is written to and cannot be replaced now") from None
-        raise ConfigurationError(f"the database cannot be replaced: {broken}") from None
+        with closing(_connect(source)) as reading, closing(_connect(target, patience)) as writing:
+            reading.backup(writing, pages=_PAGES, progress=_patient(_told(progress), patience, monotonic))
     except sqlite3.Error as broken:
         raise ConfigurationError(f"the database cannot be replaced: {broken}") from None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
+def _connect(path: Path, patience: float = _PATIENCE) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=patience)
 
 
 def _begin(part: Path, target: Path) -> None:
@@ -106,6 +116,23 @@ def _settle(part: Path, target: Path) -> None:
 def _told(progress: Progress) -> Callable[[int, int, int], None]:
     def tell(_: int, remaining: int, total: int) -> None:
         progress(total - remaining, total)
+
+    return tell
+
+
+def _patient(
+    progress: Callable[[int, int, int], None], patience: float, monotonic: Callable[[], float]
+) -> Callable[[int, int, int], None]:
+    # ``backup`` itself tries a locked database for ever; it calls this after every try, and ends with what this raises.
+    moved_at = monotonic()
+
+    def tell(status: int, remaining: int, total: int) -> None:
+        nonlocal moved_at
+        progress(status, remaining, total)
+        if status not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            moved_at = monotonic()
+        elif monotonic() - moved_at >= patience:
+            raise TemporarilyUnavailable("the database is written to and cannot be replaced now")
 
     return tell
 
