@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import threading
@@ -329,6 +330,9 @@ class TestSilence:
             guard.verify(text)
         with pytest.raises(TemporarilyUnavailable):
             guard.authenticate(f"Bearer {text}")
+        told = "too old" if on_stale == "reject" else "did not answer"
+        with pytest.raises(TemporarilyUnavailable, match=told):
+            asyncio.run(guard.authenticate_async(f"Bearer {text}"))
 
     def test_a_cold_guard_answers_503(self) -> None:
         """Nobody was ever reached: the wait is bounded, and later uses do not wait at all."""

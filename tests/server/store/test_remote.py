@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from watchword.errors import ConfigurationError, TemporarilyUnavailable, WatchwordError
+from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable, WatchwordError
 from watchword.server.store.conformance import Clock
 from watchword.server.store.desk import Desk, bind_desk
 from watchword.server.store.remote import RemoteStore
 from watchword.server.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def divided(folder: Path) -> AsyncIterator[RemoteStore]:
+    """A store that reads, with somebody at the desk who writes."""
+    now, file = Clock().now, folder / "store.db"
+    writing = await SqliteStore.open(file, now=now)
+    listener, path = bind_desk(folder)
+    store = RemoteStore.open(file, path, now=now, overlay=lambda user, granted: {})
+    try:
+        with listener:
+            async with Desk.open(writing, listener, patience=0):
+                yield store
+    finally:
+        await store.close()
+        await writing.close()
 
 
 class TestRemoteStore:
@@ -38,6 +57,39 @@ class TestRemoteStore:
             await store.close()
             await writing.close()
             listener.close()
+
+    async def test_what_nobody_foresaw_is_told_without_its_words(self, tmp_path: Path) -> None:
+        """The other side learns that it was a fault of the server; the line goes on."""
+        async with divided(tmp_path) as store:
+            with pytest.raises(ServerError) as fault:
+                await store.events.sweep(Clock().now(), 2**63)
+            assert "int" not in str(fault.value)
+            assert await store.meta.put_new("name", "first") == "first"
+
+    async def test_closed_it_asks_nobody(self, tmp_path: Path) -> None:
+        """Whoever comes later is told to come again."""
+        async with divided(tmp_path) as store:
+            await store.close()
+            with pytest.raises(TemporarilyUnavailable, match="closed"):
+                await store.meta.put_new("name", "lost")
+
+    async def test_where_a_system_does_not_say_who_speaks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The file's mode has said it."""
+        monkeypatch.delattr(socket, "SO_PEERCRED")
+        async with divided(tmp_path) as store:
+            assert await store.meta.put_new("name", "first") == "first"
+
+    async def test_what_it_reads_with_never_writes(self, tmp_path: Path) -> None:
+        """And a file that is none is refused before anybody asks."""
+        async with divided(tmp_path) as store:
+            with pytest.raises(ServerError, match="only reads"):
+                await store.local.meta.put_new("name", "lost")
+            assert await store.meta.get("name") is None
+        for place in (tmp_path, tmp_path / "nowhere" / "store.db"):
+            with pytest.raises(ConfigurationError, match="cannot open"):
+                SqliteStore.reading(place, now=Clock().now, overlay=lambda user, granted: {})
 
 
 class TestDesk:

@@ -69,7 +69,7 @@ class RefreshTokenService:
                 if reason == "store_rolled_back":
                     await self.feed.went_back(presented.epoch)
                 raise InvalidGrant("the refresh token was already used; its session has been ended")
-            case Refused():
+            case _:
                 raise InvalidGrant("the refresh token is expired or revoked")
 
     async def give_up(self, refresh_token: str, origin: Origin) -> tuple[str, str | None]:
