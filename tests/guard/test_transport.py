@@ -35,6 +35,7 @@ class TestBounds:
         [
             (b": I live\n\n", "nothing of worth"),
             (b"data: no name\n\n", "nothing of worth"),
+            (b"event: revocations\ndata: \xff\n\n", "no UTF-8"),
             (b"event: revocations\ndata: half an event\n", "nothing of worth"),
             (b"event: revocations\ndata: " + b"x" * 100 + b"\n\n", "an event of more than 50 bytes"),
         ],
