@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import islice
 
 import click
 
@@ -97,10 +98,16 @@ SETTINGS = (
 )  # fmt: skip
 
 
+_ROWS = 200
+
+
 def _users(suffix: str, given: bytes) -> object:
-    """The users of a file as far as they are taken; at least one must be."""
+    """The first users of a file as far as they are taken; at least one must be.
+
+    A file is read row by row and may have millions: what is bounded is what a few of them cost.
+    """
     found, fault = [], InvalidInput("no user")
-    for row in read_rows(scratch(f"users.{suffix}", given), firebase=FIREBASE):
+    for row in islice(read_rows(scratch(f"users.{suffix}", given), firebase=FIREBASE), _ROWS):
         try:
             members = members_of(row.members)
             found.append((normalise_email(members["email"]), row.line))

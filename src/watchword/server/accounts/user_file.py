@@ -104,7 +104,9 @@ def _csv_row(line: int, texts: dict[str, str]) -> Row:
             members[name] = _BOOLEANS.get(texts[name].lower())
             if members[name] is None:
                 return Row(line, fault=f"{name} is neither true nor false")
-    if any("\udc80" <= letter <= "\udcff" for text in texts.values() for letter in text):
+    try:
+        "".join(texts.values()).encode()
+    except UnicodeEncodeError:
         return Row(line, fault="is not UTF-8")
     return Row(line, members)
 
