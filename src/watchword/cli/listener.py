@@ -7,11 +7,13 @@ new in; who is in is accepted; and only then the socket is closed.
 
 from __future__ import annotations
 
-import ctypes
 import select
 import socket
 import struct
 import sys
+import time
+from array import array
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -21,8 +23,10 @@ __all__ = ["bind", "take_in", "turn_away"]
 
 _ON_THEIR_WAY: Final = 0.1
 """Seconds in which a handshake that has begun comes to its end, over any distance."""
-_TURNS: Final = 10_000
-"""Turns of the loop, each of which accepts one at least: more than any queue holds, and not for ever."""
+_PATIENCE: Final = 5.0
+"""Seconds after which whoever still comes is left out: where the kernel goes on letting them in, they do not end."""
+_EMPTY: Final = 3
+"""Turns of the loop in which nobody waited: what one turn accepts, another makes a connection of."""
 
 _SO_ATTACH_FILTER: Final = 26
 _FILTER: Final = (
@@ -63,21 +67,31 @@ def turn_away(listener: socket.socket) -> None:
     """
     if sys.platform != "linux":
         return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _FILTER))
+    program = array("B", b"".join(struct.pack("HBBI", *step) for step in _FILTER))
     with suppress(OSError):
         listener.setsockopt(
             socket.SOL_SOCKET,
             _SO_ATTACH_FILTER,
-            struct.pack("HP", len(_FILTER), ctypes.addressof(program)),
+            struct.pack("HP", len(_FILTER), program.buffer_info()[0]),
         )
 
 
-async def take_in(listener: socket.socket) -> None:
-    """Come back when the loop, which accepts, has accepted everybody who was let in."""
+async def take_in(listener: socket.socket, hurried: Callable[[], bool], *, handshake: float = 0) -> None:
+    """Come back when the loop, which accepts, has accepted everybody who was let in.
+
+    Args:
+        listener: where they come.
+        hurried: whether nobody wants to wait any more.
+        handshake: seconds in which a TLS handshake may end that has begun: nobody hears of it before.
+    """
     from asyncio import sleep  # here, as help needs none of it
 
+    begun, empty = time.monotonic(), 0
     await sleep(_ON_THEIR_WAY)
-    for _ in range(_TURNS):
-        if not select.select([listener], (), (), 0)[0]:
-            return
+    while empty < _EMPTY and not hurried() and time.monotonic() - begun < _PATIENCE:
+        empty = 0 if select.select([listener], (), (), 0)[0] else empty + 1
         await sleep(0)
+    for _ in range(round(handshake / _ON_THEIR_WAY)):
+        if hurried():
+            return
+        await sleep(_ON_THEIR_WAY)

@@ -198,6 +198,7 @@ class Process:
 
         def orphaned() -> None:
             loop.remove_reader(life)
+            turn_away(self.listener)
             self.drain()
 
         loop.add_reader(life, orphaned)
@@ -256,7 +257,7 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
     """A uvicorn that tells when it is ready, drains without waiting for streams, and lets us exit 0."""
     import uvicorn
 
-    from watchword.server.web.connection import Ending, connections
+    from watchword.server.web.connection import LAST_CALL, Ending, connections
 
     ending = Ending()
 
@@ -273,7 +274,8 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
             if process.worker is None:
                 # Of several the parent does it: where one ends alone, the others go on.
                 turn_away(process.listener)
-            await take_in(process.listener)
+            handshake = LAST_CALL if config.is_ssl else 0
+            await take_in(process.listener, lambda: self.force_exit, handshake=handshake)
             await super().shutdown(sockets)
 
         @staticmethod

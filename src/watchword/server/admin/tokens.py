@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from watchword.errors import InvalidInput, InvalidToken, TemporarilyUnavailable
+from watchword.errors import InvalidInput, InvalidToken, WatchwordError
 from watchword.server.admin.views import RevokeBody, RevokedView
 from watchword.server.services import Services
 from watchword.server.web.request import Request
@@ -37,5 +37,5 @@ async def _tell(services: Services) -> None:
 
     Otherwise whoever follows the log tells them as soon as it can be read again.
     """
-    with suppress(TemporarilyUnavailable):
+    with suppress(WatchwordError):
         await services.feed.poll()

@@ -143,7 +143,10 @@ class KeyRing:
 
         Raises:
             TemporarilyUnavailable: it was compromised, or all were replaced by a restore, since the statement.
+            ServerError: the statement found none.
         """
+        if not kid:
+            raise ServerError("the store has no key that signs")
         key = await self.find(kid)
         if key is None:
             raise TemporarilyUnavailable("the keys were replaced just now")

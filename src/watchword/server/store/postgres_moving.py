@@ -32,6 +32,8 @@ _LOCK: Final = "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE".format(
 _TRIES: Final = 50
 _WAIT: Final = 0.2
 """Seconds a table is waited for: PostgreSQL looks for deadlocks after a second, and ends one of the two."""
+_LONG_WAIT: Final = 1.5
+"""Seconds of every fourth try: only who has waited for a second makes PostgreSQL call off its own vacuum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,9 @@ async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIte
 
 async def _hold(connection: asyncpg.Connection) -> None:
     """Let nobody else read or write until the transaction ends; who has one table and waits for another goes first."""
-    await connection.execute(f"SET LOCAL lock_timeout = '{round(_WAIT * 1000)}ms'")
-    for _ in range(_TRIES):
+    for number in range(_TRIES):
+        wait = _LONG_WAIT if number % 4 == 3 else _WAIT
+        await connection.execute(f"SET LOCAL lock_timeout = '{round(wait * 1000)}ms'")
         try:
             async with connection.transaction():
                 await connection.execute(_LOCK)

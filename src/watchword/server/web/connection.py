@@ -27,12 +27,14 @@ from watchword.server.policies import WebPolicy
 from watchword.server.web.errors import error_response
 from watchword.server.web.responses import ANSWER, PROTECTIONS, Field, fields_of, lines_of
 
-__all__ = ["Ending", "connections"]
+__all__ = ["LAST_CALL", "Ending", "connections"]
 
 _LINGER: Final = 2.0
 """Seconds in which a client that is still sending may fetch its last answer: a close at once would destroy it."""
-_LAST_CALL: Final = 2.0
+LAST_CALL: Final = 2.0
 """Seconds in which a client that has connected may send its first request when the server ends."""
+_ON_ITS_WAY: Final = 0.2
+"""Seconds in which the next request of an idle connection may arrive then: unread, it would make of a close a reset."""
 _AT_ONCE: Final = 16
 """Requests of one read that are answered while it is read; behind more of them everybody else would wait."""
 _PIECE: Final = 4096
@@ -214,9 +216,11 @@ class _Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close, but not before an answer that is owed: what was let in may ask once, what has begun may go on."""
         if self.cycle is None:
-            self._later(timedelta(seconds=_LAST_CALL), self._close_if_silent)
-        elif self._phase != "head" or not self.cycle.response_complete:
+            self._later(timedelta(seconds=LAST_CALL), self._close_if_silent)
+        elif not self.cycle.response_complete:
             super().shutdown()
+        elif self._phase != "head":
+            self._later(timedelta(seconds=_ON_ITS_WAY), partial(self._close_if_idle, self.cycle))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -233,6 +237,10 @@ class _Connection(HttpToolsProtocol):
         for timer in (self._deadline, self._unread, self._quiet):
             if timer is not None:
                 timer.cancel()
+
+    def _close_if_idle(self, last: RequestResponseCycle) -> None:
+        if self.cycle is last and self._phase != "head":
+            self.transport.close()
 
     def _close_if_silent(self) -> None:
         if self.cycle is None and not self._received:
