@@ -136,7 +136,9 @@ class TestDrain:
         assert child.wait(30) == 0, server.process.log.read_text()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other kernel is told so")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux lets a program filter what comes for its socket"
+)
 class TestTurnAway:
     def test_who_is_in_is_accepted_and_nobody_else_gets_in(self) -> None:
         """One connected before, one asked after: the first is there to be accepted, the other is refused, not reset."""

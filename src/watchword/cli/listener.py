@@ -22,7 +22,7 @@ from watchword.errors import ConfigurationError, WatchwordError
 __all__ = ["bind", "take_in", "turn_away"]
 
 _ON_THEIR_WAY: Final = 0.1
-"""Seconds in which a handshake that has begun comes to its end, over any distance."""
+"""Seconds in which a TCP handshake that has begun comes to its end, over most distances."""
 _PATIENCE: Final = 5.0
 """Seconds after which whoever still comes is left out: where the kernel goes on letting them in, they do not end."""
 _EMPTY: Final = 3
