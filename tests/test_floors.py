@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import tree_of
+
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 LONGEST_FILE = 400
 HOMELESS = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
@@ -165,7 +167,7 @@ def room_of(module: str) -> str:
 
 def imports_of(module: str) -> Iterator[str]:
     """Every module that *module* names in an import, wherever it stands: type-only and late ones too."""
-    for node in ast.walk(ast.parse(FILES[module].read_text("utf-8"))):
+    for node in ast.walk(tree_of(FILES[module])):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

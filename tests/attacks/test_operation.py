@@ -15,6 +15,7 @@ import pytest
 
 from tests.mission.stage import TOP, environment
 from tests.server.stage import ISSUER, Stage, call, open_stage
+from tests.sources import tree_of
 from tests.test_floors import FILES, imports_of
 from watchword.errors import ConfigurationError
 
@@ -167,7 +168,7 @@ class TestAssertions:
         for module, file in FILES.items():
             if ".conformance" in module:
                 continue
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            for node in ast.walk(tree_of(file)):
                 assert not isinstance(node, ast.Assert) or harmless(node.test), f"{module}:{node.lineno}"
 
 
