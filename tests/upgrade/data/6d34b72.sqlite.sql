@@ -1,0 +1,198 @@
+BEGIN TRANSACTION;
+CREATE TABLE apis (
+  audience TEXT PRIMARY KEY,
+  scope TEXT NOT NULL,
+  built_in INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+, encryption_jwk TEXT);
+INSERT INTO "apis" VALUES('api','',1,1893499200000,NULL);
+INSERT INTO "apis" VALUES('billing','bills:read',0,1893499200000,NULL);
+CREATE TABLE clients (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  floor INTEGER NOT NULL,
+  disabled INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+);
+INSERT INTO "clients" VALUES('cli_first_party','First-party log-ins',1893499200000,0,0,1893499200000);
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  user_id TEXT,
+  session_id TEXT,
+  client_id TEXT,
+  address TEXT,
+  user_agent TEXT,
+  detail TEXT NOT NULL
+);
+INSERT INTO "events" VALUES(1,1893499200000,'api.added','system',NULL,NULL,NULL,NULL,NULL,'{"audience":"api","scope":[]}');
+INSERT INTO "events" VALUES(2,1893499200000,'key.added','system',NULL,NULL,NULL,NULL,NULL,'{"kid":"P_ZOP6cdUtZxWzbYAkYUjtPkv2BaCDAIlghuC7G23oI","purpose":"token","state":"active"}');
+INSERT INTO "events" VALUES(3,1893499200000,'key.added','system',NULL,NULL,NULL,NULL,NULL,'{"kid":"pGK_yDhCHRahxXEeqjgp-EsuHhRKG1y-NM3ab6R5PHI","purpose":"token","state":"next"}');
+INSERT INTO "events" VALUES(4,1893499200000,'key.added','system',NULL,NULL,NULL,NULL,NULL,'{"kid":"6hXjVF9upQdA5vgyKTvK1L7y0CacbSfvUrStUhmkJpk","purpose":"feed","state":"active"}');
+INSERT INTO "events" VALUES(5,1893499200000,'key.added','system',NULL,NULL,NULL,NULL,NULL,'{"kid":"CaOfjQU_GFzg7cJKJdQYgA0e9o0Aqntg3kqaKHOBP9o","purpose":"feed","state":"next"}');
+INSERT INTO "events" VALUES(6,1893499200000,'user.created','system','usr_sCUX5v36l2wL1w-3lfA9Hg',NULL,NULL,NULL,NULL,'{"roles":["user","admin"]}');
+INSERT INTO "events" VALUES(7,1893499200000,'session.opened','anonymous','usr_sCUX5v36l2wL1w-3lfA9Hg','ses_AbjdWOIAQyHiC2Ufq5OyCw','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(8,1893499200000,'user.created','system','usr_5eHdRoF7X693xTIgvYvumw',NULL,NULL,NULL,NULL,'{"roles":["user"]}');
+INSERT INTO "events" VALUES(9,1893499200000,'session.opened','anonymous','usr_5eHdRoF7X693xTIgvYvumw','ses_AbjdWOIA5LnhgOa0pOZ_1A','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(10,1893499200000,'user.created','system','usr_KofZTStw0vmrMTU4IZPl5A',NULL,NULL,NULL,NULL,'{"roles":["user"]}');
+INSERT INTO "events" VALUES(11,1893499200000,'session.opened','anonymous','usr_KofZTStw0vmrMTU4IZPl5A','ses_AbjdWOIAe7FLql2ZsTcBkQ','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(12,1893499200000,'user.created','system','usr_tPHxzn9ECRpanLs0TyEehg',NULL,NULL,NULL,NULL,'{"roles":["user"]}');
+INSERT INTO "events" VALUES(13,1893499200000,'session.opened','anonymous','usr_tPHxzn9ECRpanLs0TyEehg','ses_AbjdWOIAXc-lBFtnVa7cDw','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(14,1893499200000,'user.updated','usr_sCUX5v36l2wL1w-3lfA9Hg','usr_5eHdRoF7X693xTIgvYvumw','ses_AbjdWOIAQyHiC2Ufq5OyCw',NULL,'192.0.2.1','python-httpx2/2.16.2','{"members":["name"]}');
+INSERT INTO "events" VALUES(15,1893499200000,'api.added','usr_sCUX5v36l2wL1w-3lfA9Hg',NULL,'ses_AbjdWOIAQyHiC2Ufq5OyCw',NULL,'192.0.2.1','python-httpx2/2.16.2','{"audience":"billing","scope":["bills:read"]}');
+INSERT INTO "events" VALUES(16,1893499200000,'session.opened','anonymous','usr_5eHdRoF7X693xTIgvYvumw','ses_AbjdWOIAvGFAOvyU6EzHNw','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(17,1893499200000,'session.opened','anonymous','usr_5eHdRoF7X693xTIgvYvumw','ses_AbjdWOIARqtlK4FeaMJf7w','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(18,1893499200000,'session.ended','usr_5eHdRoF7X693xTIgvYvumw','usr_5eHdRoF7X693xTIgvYvumw','ses_AbjdWOIARqtlK4FeaMJf7w',NULL,'192.0.2.1','python-httpx2/2.16.2','{"reason":"logged_out"}');
+INSERT INTO "events" VALUES(19,1893499200000,'api_key.created','usr_5eHdRoF7X693xTIgvYvumw','usr_5eHdRoF7X693xTIgvYvumw','ses_vz8Zjg-5xzRmxElg5G8iXg','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{"name":"nightly","until":"2030-04-01T12:00:00+00:00"}');
+INSERT INTO "events" VALUES(20,1893499200000,'signing_key.created','usr_5eHdRoF7X693xTIgvYvumw','usr_5eHdRoF7X693xTIgvYvumw','ses_3Lrqrus0cDGegIOG84_oEw','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{"name":"nightly","until":"2030-04-01T12:00:00+00:00"}');
+INSERT INTO "events" VALUES(21,1893499200000,'basic_pair.given','usr_5eHdRoF7X693xTIgvYvumw','usr_5eHdRoF7X693xTIgvYvumw','ses_AbjdWOIA5LnhgOa0pOZ_1A','cli_first_party','192.0.2.1','python-httpx2/2.16.2','{}');
+INSERT INTO "events" VALUES(22,1893499200000,'user.banned','usr_sCUX5v36l2wL1w-3lfA9Hg','usr_KofZTStw0vmrMTU4IZPl5A','ses_AbjdWOIAQyHiC2Ufq5OyCw',NULL,'192.0.2.1','python-httpx2/2.16.2','{"reason":"spam"}');
+INSERT INTO "events" VALUES(23,1893499200000,'user.roles_changed','usr_sCUX5v36l2wL1w-3lfA9Hg','usr_tPHxzn9ECRpanLs0TyEehg','ses_AbjdWOIAQyHiC2Ufq5OyCw',NULL,'192.0.2.1','python-httpx2/2.16.2','{"from":["user"],"to":["user","admin"]}');
+CREATE TABLE head (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  epoch INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  base INTEGER NOT NULL,
+  longest_life INTEGER NOT NULL,       -- milliseconds
+  lower_life INTEGER,                  -- what longest_life falls to ...
+  lower_at INTEGER                     -- ... once tokens of the old length are gone
+, oldest_epoch INTEGER NOT NULL DEFAULT 0);
+INSERT INTO "head" VALUES(1,1893499200000,7,0,1200000,NULL,NULL,0);
+CREATE TABLE meta (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+);
+INSERT INTO "meta" VALUES('secret_check','8b1db9c14d2b457b3673bf3d2d03f5b388b16f28ba46acbc70bddcd5b745738b');
+CREATE TABLE one_time (
+  digest BLOB PRIMARY KEY,
+  purpose TEXT NOT NULL,
+  subject TEXT,
+  expires_at INTEGER NOT NULL
+);
+CREATE TABLE password_resets (
+  user_id TEXT PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+  digest BLOB UNIQUE,                  -- NULL: spent, or dead
+  expires_at INTEGER NOT NULL,
+  full_at INTEGER NOT NULL             -- when as many may be sent as ever
+);
+CREATE TABLE revocations (
+  sequence INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  owner TEXT,                          -- what many of them fold into: the session of a token, the user of a session
+  body TEXT NOT NULL,                  -- the entry as it stands on the wire
+  expires_at INTEGER NOT NULL          -- 0: never
+);
+INSERT INTO "revocations" VALUES(4,'key','',NULL,'{"sequence":4,"kind":"key","at":1893499200,"keys":[{"kty":"EC","crv":"P-256","x":"oeV75f5R5ev-E18jJnKxF6YHQJpKwFvsjcW93dlVypo","y":"Tz1dot4IuKcyIWXlSb4NJFpY6A8s69liXUgzwreE6LQ","kid":"P_ZOP6cdUtZxWzbYAkYUjtPkv2BaCDAIlghuC7G23oI","alg":"ES256","use":"sig"},{"kty":"EC","crv":"P-256","x":"MYVP2dKLIIFrDr0MkObLIUqR4evPavEYRhbIbbIDK9I","y":"pgok-qeOU7tG6OWFZav3G9h_pDQEkHvpQKh4zeQQz_U","kid":"pGK_yDhCHRahxXEeqjgp-EsuHhRKG1y-NM3ab6R5PHI","alg":"ES256","use":"sig"}]}',0);
+INSERT INTO "revocations" VALUES(5,'session','ses_AbjdWOIARqtlK4FeaMJf7w','usr_5eHdRoF7X693xTIgvYvumw','{"sequence":5,"kind":"session","id":"ses_AbjdWOIARqtlK4FeaMJf7w","at":1893499200,"exp":1893500700}',1893500700000);
+INSERT INTO "revocations" VALUES(6,'user','usr_KofZTStw0vmrMTU4IZPl5A',NULL,'{"sequence":6,"kind":"user","id":"usr_KofZTStw0vmrMTU4IZPl5A","below":1893499200001,"at":1893499200,"exp":1893500700}',1893500700000);
+INSERT INTO "revocations" VALUES(7,'claims','usr_tPHxzn9ECRpanLs0TyEehg',NULL,'{"sequence":7,"kind":"claims","id":"usr_tPHxzn9ECRpanLs0TyEehg","below":1893499200001,"at":1893499200,"exp":1893500700,"claims":{"roles":["user","admin"],"scope":"profile email"},"clients":["cli_first_party"]}',1893500700000);
+CREATE TABLE roles (
+  name TEXT PRIMARY KEY,
+  scope TEXT NOT NULL,
+  built_in INTEGER NOT NULL
+);
+INSERT INTO "roles" VALUES('user','profile email',1);
+INSERT INTO "roles" VALUES('admin','profile email',1);
+CREATE TABLE schema_migrations (number INTEGER PRIMARY KEY, word TEXT NOT NULL, applied_at BIGINT NOT NULL);
+INSERT INTO "schema_migrations" VALUES(1,'start',1893499200000);
+INSERT INTO "schema_migrations" VALUES(2,'epoch',1893499200000);
+INSERT INTO "schema_migrations" VALUES(3,'search',1893499200000);
+INSERT INTO "schema_migrations" VALUES(4,'basic_pair',1893499200000);
+INSERT INTO "schema_migrations" VALUES(5,'api_key',1893499200000);
+INSERT INTO "schema_migrations" VALUES(6,'password_reset',1893499200000);
+INSERT INTO "schema_migrations" VALUES(7,'counters',1893499200000);
+INSERT INTO "schema_migrations" VALUES(8,'signing_key',1893499200000);
+INSERT INTO "schema_migrations" VALUES(9,'encryption',1893499200000);
+CREATE TABLE sessions (
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  client_id TEXT NOT NULL REFERENCES clients (id),
+  version INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  counter INTEGER NOT NULL,
+  secret_digest BLOB NOT NULL,
+  audience TEXT NOT NULL,
+  scope TEXT,                          -- NULL: all that the roles carry
+  amr TEXT NOT NULL,
+  auth_time INTEGER NOT NULL,
+  device TEXT,
+  address TEXT,
+  user_agent TEXT,
+  created_at INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  idle_expires_at INTEGER NOT NULL,
+  token_expires_at INTEGER NOT NULL,   -- when its newest access token is over
+  spent_1 INTEGER,                     -- when the counter before the current one was first spent ...
+  spent_2 INTEGER,
+  spent_3 INTEGER,
+  spent_4 INTEGER,                     -- ... and the three before that
+  spent_address TEXT,
+  ended_at INTEGER,
+  end_reason TEXT
+, basic_jti TEXT, basic_expires_at INTEGER, kind TEXT NOT NULL DEFAULT 'login', public_key TEXT);
+INSERT INTO "sessions" VALUES(1,'ses_AbjdWOIAQyHiC2Ufq5OyCw','usr_sCUX5v36l2wL1w-3lfA9Hg','cli_first_party',1893499200000,1893499200000,0,X'CD306732B892F91E74604FA0A5B1D2620B0857A4E057714EB9319863FE730795','https://auth.example.com',NULL,'pwd',1893499200000,NULL,'192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1909051200000,1896091200000,1893499800000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'login',NULL);
+INSERT INTO "sessions" VALUES(2,'ses_AbjdWOIA5LnhgOa0pOZ_1A','usr_5eHdRoF7X693xTIgvYvumw','cli_first_party',1893499200000,1893499200000,0,X'60FE93CB5B03FF4A2E800C56F238A86EAE2D221255ADDBC0CD592F790640688C','https://auth.example.com api',NULL,'pwd',1893499200000,NULL,'192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1909051200000,1896091200000,1893500400000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'ekCM-k4hhaEsQS5x6BYMFg',1893500400000,'login',NULL);
+INSERT INTO "sessions" VALUES(3,'ses_AbjdWOIAe7FLql2ZsTcBkQ','usr_KofZTStw0vmrMTU4IZPl5A','cli_first_party',1893499200000,1893499200000,0,X'3CECC5034F4E154C77E42BCF90127924878C7CCB152D3C226383AA8EAFE72E2F','https://auth.example.com api',NULL,'pwd',1893499200000,NULL,'192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1909051200000,1896091200000,1893499800000,NULL,NULL,NULL,NULL,NULL,1893499200000,'banned',NULL,NULL,'login',NULL);
+INSERT INTO "sessions" VALUES(4,'ses_AbjdWOIAXc-lBFtnVa7cDw','usr_tPHxzn9ECRpanLs0TyEehg','cli_first_party',1893499200000,1893499200000,0,X'C87F4AC4B323F1333350A0CE3AC777D8E851C94216E3EBDEE2A456007AF4AA0B','https://auth.example.com api',NULL,'pwd',1893499200000,NULL,'192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1909051200000,1896091200000,1893499800000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'login',NULL);
+INSERT INTO "sessions" VALUES(5,'ses_AbjdWOIAvGFAOvyU6EzHNw','usr_5eHdRoF7X693xTIgvYvumw','cli_first_party',1893499200000,1893499200000,1,X'606B82EE8DF87A0EAFD5B06048E0E79647B7D17A550D3139AC5DF62395C3660A','https://auth.example.com api',NULL,'pwd',1893499200000,NULL,'192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1909051200000,1896091200000,1893499800000,1893499200000,NULL,NULL,NULL,'192.0.2.1',NULL,NULL,NULL,NULL,'login',NULL);
+INSERT INTO "sessions" VALUES(6,'ses_AbjdWOIARqtlK4FeaMJf7w','usr_5eHdRoF7X693xTIgvYvumw','cli_first_party',1893499200000,1893499200000,0,X'CADCCD75F756A5287D8144F8A3C9E18DDFD4CC4F61AFF60274E3D4E699E6A5EC','https://auth.example.com api',NULL,'pwd',1893499200000,NULL,'192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1909051200000,1896091200000,1893499800000,NULL,NULL,NULL,NULL,NULL,1893499200000,'logged_out',NULL,NULL,'login',NULL);
+INSERT INTO "sessions" VALUES(7,'ses_vz8Zjg-5xzRmxElg5G8iXg','usr_5eHdRoF7X693xTIgvYvumw','cli_first_party',1893499200000,1893499200000,0,X'EDE09060D24A3A3429C2D2E6405F44723963E2DD9E91C89402C41C1E8121AB2D','api',NULL,'api_key',1893499200000,'nightly','192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1901275200000,1901275200000,1893499200000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'api_key',NULL);
+INSERT INTO "sessions" VALUES(8,'ses_3Lrqrus0cDGegIOG84_oEw','usr_5eHdRoF7X693xTIgvYvumw','cli_first_party',1893499200000,1893499200000,0,X'E07206DCC5FECCE8DCA0E70896656E845DFF0EA08AAC762A5061DFA15A2FCD19','api',NULL,'signing_key',1893499200000,'nightly','192.0.2.1','python-httpx2/2.16.2',1893499200000,1893499200000,1901275200000,1901275200000,1893499200000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'signing_key','{"kty":"OKP","crv":"Ed25519","x":"79Bi02SwB-YVIIdq70NMnAckC0Esz1yRRJANiUfUU58"}');
+CREATE TABLE signing_keys (
+  kid TEXT PRIMARY KEY,
+  purpose TEXT NOT NULL CHECK (purpose IN ('token', 'feed')),
+  algorithm TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('next', 'active', 'retired', 'compromised')),
+  public_jwk TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  active_at INTEGER,
+  retired_at INTEGER,
+  gone_at INTEGER
+, audience TEXT NOT NULL DEFAULT '');
+INSERT INTO "signing_keys" VALUES('P_ZOP6cdUtZxWzbYAkYUjtPkv2BaCDAIlghuC7G23oI','token','ES256','active','{"kty":"EC","crv":"P-256","x":"oeV75f5R5ev-E18jJnKxF6YHQJpKwFvsjcW93dlVypo","y":"Tz1dot4IuKcyIWXlSb4NJFpY6A8s69liXUgzwreE6LQ","kid":"P_ZOP6cdUtZxWzbYAkYUjtPkv2BaCDAIlghuC7G23oI","alg":"ES256","use":"sig"}',X'D28D62506123F0672D84D486E7B4FEA5C66110B6477525E99707971BE8924807C2D7A90373490ECA22AE3D93409C0ACA4A125282ADDEFA15349E17069290CD6240F5F3FC61DAD9A78F8EA613A5B8DE089C733DF0EC03528C0D59B112E9CFBD46D5F3E7FE593AE3241012D156FB130372CCDCF75A65388DAB6C38020F120FF52119E0A1683D1B1F1648E6318575D10B35F2A33237ADB26ED633A8E32BF839FFF4FD9777F237BC0EBE707947066E2F4E89333548543834047F336FDA4CDCE06644CF8389825BB4F9F3B0870E37E764B1F80644A955EFAA38ADCF58B348157B10F31838D54B48980880C212EAC920632540C58F378FD7FCBE7D02B330C1A1BAF899B716327A43A9EA39A232B0AC5A21828BF8C70B33BC9BC9C3F637',1893499200000,1893499200000,NULL,NULL,'');
+INSERT INTO "signing_keys" VALUES('pGK_yDhCHRahxXEeqjgp-EsuHhRKG1y-NM3ab6R5PHI','token','ES256','next','{"kty":"EC","crv":"P-256","x":"MYVP2dKLIIFrDr0MkObLIUqR4evPavEYRhbIbbIDK9I","y":"pgok-qeOU7tG6OWFZav3G9h_pDQEkHvpQKh4zeQQz_U","kid":"pGK_yDhCHRahxXEeqjgp-EsuHhRKG1y-NM3ab6R5PHI","alg":"ES256","use":"sig"}',X'21DA501A22D52EC79C3A6C5DE799E184883CE9B021A02135D3F232AD93D3B5DB70D379FD3939194B91B1604365EC89BFF30724A9365D19FC6827CC18D7DE7E4C8E381ACA2417A50867411E67B015630CF807A23DAC7D7E3270B52D4A728A830687B4FBCAD4CACBA03A7A1646F35AD161296CD4A1028DA4CC21DFB1310CE96F7CE679439EC903D39CA01C649222C9DAEC14E9648A217B333E6CBCB84457501211973EC39D78E1E16B3CF1B64220AA53FA4FF05EDF11079BE242B9DEC989E512228EE97F2C4AF9A5900BF4710BD5BAB5E8FA1B29196D27D87C8C622C18CF81D32B3AB6829082F7C814E920160CF25DD10FBF6D41B62BFB07F3C9AF89FC0B603A4BCA5912384A0ACCCCCF0FDE6C7CFB058512591CC2CC980BC2E07C',1893499200000,NULL,NULL,NULL,'');
+INSERT INTO "signing_keys" VALUES('6hXjVF9upQdA5vgyKTvK1L7y0CacbSfvUrStUhmkJpk','feed','ES256','active','{"kty":"EC","crv":"P-256","x":"qi6Dls_sb-ucdZvegEjAgH3PjXY3bpQzEIY3sk-zyws","y":"vMn3JprEbviyRpSQvyPRfXsVFMuh1mcS__N9jjG66-I","kid":"6hXjVF9upQdA5vgyKTvK1L7y0CacbSfvUrStUhmkJpk","alg":"ES256","use":"sig"}',X'0E7AC0AD946FEC897D0DB32798C2B9C6607FF07BC2BF187B00ADEB5751E145E3C230A444723CBA9044B2F4B7E627BB745D76EAB8E4933840CAE413E19F7C48F1CDE2527BD0C6111BA891B34869BB1F692BDBFCB08297735A6ABEE1FF5BA4735DCFFDD91F5EED97D6AA6E4A9AA456A44312141203D3E8ED683825510F277C16AA47E36FB81F3A846ED3FFB6F398968A6865CE102BCBD8BD87CB76492B647C16A230F65F84AD65AE8000E26B10884468986A6BBF4E6105D9B0F59A33D2FEE4FE968E137EE5BAAC12FEFC1D4F9AC124C4BFAB1C9AF8831AEECA4173FA8B5536D30629986D8CB4C1FAB9137A12FE73003CD9CFDE40FDB2AB92C5BEB3620B84FEFAA30AF525AE55E047894694B9D78516EB2B557BA8E4714B18ECAB4C',1893499200000,1893499200000,NULL,NULL,'');
+INSERT INTO "signing_keys" VALUES('CaOfjQU_GFzg7cJKJdQYgA0e9o0Aqntg3kqaKHOBP9o','feed','ES256','next','{"kty":"EC","crv":"P-256","x":"pTRJxnMckf2UWWdWVsZ1gogKqgXMrB0uAlgtFHdZinc","y":"AZhWJ9yds3coOUGJ8KN99_Ayk_9e3zXNCNEEESj-xGc","kid":"CaOfjQU_GFzg7cJKJdQYgA0e9o0Aqntg3kqaKHOBP9o","alg":"ES256","use":"sig"}',X'79AC1C50E8820A0B73188E04D2B92016B346A11E64C6B110EE82BC855893DEA5F2DE51893556D4CC12EF4F49FB4C5F2A90043F25582E263ADE01FF0C07CF145102A866E7890410249E9F9C4022BFFD89BEB2992166FEA680C304D82126270BB4E91EEE6A497993BBD2AC71F17E695EF4F0F379F8054E4492711621A378E01B200E763AEEEA85C8CFCD4CE892F312A17E658AC80517BAD37072A3E788371204E6886211807D17EE9B8421FCE71C3CCD974F85ABC3FBF2809265093F9BCC95C3CBF8C1AA95BDA0D0297BD01DC2394BC2E3A638134DF742075426A7F67C91A803184EAB8EDF6D5A6CBCAB55F6215F72F187483C49C9612861D01A6861E9B434B156E686839DA6C4110896AB6D20941AF6CF78BF559A3F539BBD460B',1893499200000,NULL,NULL,NULL,'');
+CREATE TABLE users (
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  email TEXT NOT NULL,
+  email_key TEXT NOT NULL UNIQUE,
+  username TEXT,
+  username_key TEXT UNIQUE,
+  name TEXT,
+  roles TEXT NOT NULL,
+  password_digest TEXT,
+  email_verified INTEGER NOT NULL,
+  banned INTEGER NOT NULL,
+  ban_reason TEXT,
+  banned_until INTEGER,
+  version INTEGER NOT NULL,
+  floor INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  last_login_at INTEGER
+, name_key TEXT);
+INSERT INTO "users" VALUES(1,'usr_sCUX5v36l2wL1w-3lfA9Hg','user1@example.com','user1@example.com',NULL,NULL,NULL,'user admin','$argon2id$v=19$m=8,t=1,p=1$mL13K+BXuRRMAzuZ8rWEYQ$SHpS+yRL8nJV+Cf6/TFKw3vPCBiGKgDAuVbt/h2M+EM',0,0,NULL,NULL,1893499200000,0,1893499200000,1893499200000,1893499200000,NULL);
+INSERT INTO "users" VALUES(2,'usr_5eHdRoF7X693xTIgvYvumw','user2@example.com','user2@example.com',NULL,NULL,'Ada Lovelace','user','$argon2id$v=19$m=8,t=1,p=1$jPWZdPKPLfTXjpR1s9GnPg$8pI/q/2KtZaWoKdi5YfqxXxTC8t6bmMa47PtYkDGizE',0,0,NULL,NULL,1893499200000,0,1893499200000,1893499200000,1893499200000,'ada lovelace');
+INSERT INTO "users" VALUES(3,'usr_KofZTStw0vmrMTU4IZPl5A','user3@example.com','user3@example.com',NULL,NULL,NULL,'user','$argon2id$v=19$m=8,t=1,p=1$0yrWHhn4K5NomSCrN6RGEw$xFqvUxNkE3p7JDDfIvRFrtxVIjHPjYK0NvJEICbDkug',0,1,'spam',NULL,1893499200001,1893499200001,1893499200000,1893499200000,1893499200000,NULL);
+INSERT INTO "users" VALUES(4,'usr_tPHxzn9ECRpanLs0TyEehg','user4@example.com','user4@example.com',NULL,NULL,NULL,'user admin','$argon2id$v=19$m=8,t=1,p=1$dcjErwUHzROi/HpWx4PkNA$iGVne/1BB3TsccMw7z67QRACknKj7gjMtlPBemvhEPI',0,0,NULL,NULL,1893499200001,0,1893499200000,1893499200000,1893499200000,NULL);
+CREATE INDEX sessions_of_user ON sessions (user_id) WHERE ended_at IS NULL;
+CREATE INDEX revocations_of_id ON revocations (id) WHERE id <> '';
+CREATE INDEX revocations_of_owner ON revocations (owner) WHERE owner IS NOT NULL;
+CREATE INDEX revocations_by_end ON revocations (expires_at) WHERE expires_at > 0;
+CREATE INDEX events_of_user ON events (user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX events_of_type ON events (type, id);
+CREATE UNIQUE INDEX signing_keys_one ON signing_keys (purpose, audience, state) WHERE state IN ('next', 'active');
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('events',23);
+INSERT INTO "sqlite_sequence" VALUES('users',4);
+INSERT INTO "sqlite_sequence" VALUES('sessions',8);
+COMMIT;
