@@ -292,7 +292,8 @@ class TestExport:
         assert bring_in(shell, "\n".join(map(json.dumps, rows)), "people.jsonl")["added"] == 4
         first = shell.ok("user", "export", "--with-password-hashes").stdout
         assert [json.loads(line) for line in first.splitlines()] == [
-            {"email_verified": False, **row} for row in rows
+            {"email_verified": False, "created_at": json.loads(line)["created_at"], **row}
+            for row, line in zip(rows, first.splitlines(), strict=True)
         ]
         (shell.folder / "moved.jsonl").write_text(first)
         shell.ok("user", "import", "moved.jsonl", "--data-dir", "other")
@@ -314,3 +315,171 @@ class TestExport:
             "ada@example.com",
             "bob@example.com",
         ]
+
+
+class TestForms:
+    """A JSON file is read in the form that it has, and nothing that closes an account gets lost."""
+
+    ROWS = (
+        {
+            "email": "ada@example.com",
+            "name": "Ada",
+            "username": "Ada",
+            "roles": ["user", "admin"],
+            "password_hash": HASH,
+            "email_verified": True,
+            "created_at": "2019-05-04T03:02:01Z",
+        },
+        {
+            "email": "eve@example.com",
+            "roles": [],
+            "email_verified": False,
+            "created_at": "2020-01-01T00:00:00Z",
+            "banned": True,
+            "ban_reason": "left us",
+            "banned_until": "2199-12-31T00:00:00Z",
+        },
+    )
+
+    @pytest.mark.parametrize("name", ["all.json", "all.jsonl"])
+    def test_f_b01_every_export_is_an_import(self, shell: Shell, name: str) -> None:
+        """Both forms of our export carry every member to another server, which exports the same."""
+        options = ["--with-password-hashes", *(["--json"] if name == "all.json" else [])]
+        assert bring_in(shell, json.dumps(self.ROWS), "start.json")["added"] == 2
+        first = shell.ok("user", "export", *options).stdout
+        assert [json.loads(line) for line in first.splitlines()] in ([list(self.ROWS)], list(self.ROWS))
+        report = bring_in(shell, first, name, "--data-dir", "other")
+        assert report == {"added": 2, "present": 0, "refused": [], "dry_run": False}
+        assert shell.ok("user", "export", *options, "--data-dir", "other").stdout == first
+
+    def test_f_b01_a_list_without_a_mark_of_another_program(self, shell: Shell) -> None:
+        """It is ours: a ban holds, a mark at the beginning of the file is none, an unknown member refuses its row."""
+        rows = [
+            {"email": "a@example.com", "banned": True},
+            {"email": "b@example.com", "banned_until": "2199-12-31T00:00:00Z"},
+            {"email": "c@example.com", "firstName": "Cleo", "emailVerified": True},
+            "nonsense",
+        ]
+        report = bring_in(shell, "\ufeff" + json.dumps(rows), "people.json")
+        assert report["added"] == 2
+        assert [fault["line"] for fault in report["refused"]] == [3, 4]
+        assert report["refused"][0]["reason"] == (
+            "firstName is not a member of a user; emailVerified is not a member of a user"
+        )
+        assert [user["banned"] for user in users(shell).values()] == [True, True]
+
+    CLOSED: tuple[tuple[str, Any], ...] = (
+        ("disabled", True),
+        ("enabled", False),
+        ("is_active", False),
+        ("isActive", "f"),
+        ("blocked", True),
+        ("locked_until", "2199-12-31T00:00:00Z"),
+        ("deleted_at", "2024-01-01T00:00:00Z"),
+        ("suspended", 1),
+        ("archived", "yes"),
+        ("status", "blocked"),
+        ("banExpires", 4102444800),
+        ("ban_reason", "left us"),
+    )
+
+    @pytest.mark.parametrize("form", ["csv", "jsonl", "json", "firebase", "keycloak", "claims", "attributes"])
+    def test_f_b01_what_closes_an_account_is_never_passed_over(self, shell: Shell, form: str) -> None:
+        """In every form of a file: the row is refused or the user banned, and nobody comes in active."""
+        shell.ok("db", "upgrade")
+        for number, (member, value) in enumerate(self.CLOSED):
+            if member == "status" and form in ("claims", "attributes"):
+                continue  # a word for much else; it is named among what is left out
+            email = f"ada{number}@example.com"
+            user: dict[str, Any] = {"email": email, member: value}
+            name = "people.json"
+            match form:
+                case "csv":
+                    given, name = f"email,{member}\n{email},{value}\n", "people.csv"
+                case "jsonl":
+                    given, name = json.dumps(user), "people.jsonl"
+                case "json":
+                    given = json.dumps([user])
+                case "firebase":
+                    given = json.dumps({"users": [{"localId": "a", **user}]})
+                case "claims":
+                    claims = json.dumps({member: value})
+                    given = json.dumps(
+                        {"users": [{"localId": "a", "email": email, "customAttributes": claims}]}
+                    )
+                case "keycloak":
+                    given = json.dumps([{"username": "ada", "enabled": True, **user}])
+                case _:
+                    attributes = {member: [value]}
+                    given = json.dumps(
+                        [{"username": "ada", "enabled": True, "email": email, "attributes": attributes}]
+                    )
+            (shell.folder / name).write_text(given)
+            done = shell.run("user", "import", name)
+            found = users(shell).get(email)
+            assert (done.exit_code != 0) == (found is None), member
+            assert found is None or found["banned"] is True, member
+
+    def test_f_b01_what_is_left_out_is_named(self, shell: Shell) -> None:
+        """Members that aren't carried over are told with their count instead of "0 refused"."""
+        more = {
+            "realmRoles": ["boss"],
+            "groups": ["/staff"],
+            "attributes": {},
+            "credentials": [{"type": "otp"}],
+        }
+        people = [
+            {
+                "username": "ada",
+                "enabled": True,
+                "email": "ada@example.com",
+                "createdTimestamp": 1556938921000,
+                **more,
+            },
+            {
+                "username": "bob",
+                "enabled": False,
+                "email": "bob@example.com",
+                "groups": ["/staff"],
+                "totp": False,
+            },
+            {"username": "eve", "enabled": "false", "email": "eve@example.com"},
+        ]
+        (shell.folder / "people.json").write_text(json.dumps(people[:2]))
+        shell.ok("db", "upgrade")
+        done = shell.ok("user", "import", "people.json", "--dry-run")
+        assert done.stdout == "2 would be added, 2 of them without all they had, 0 already there\n"
+        assert done.stderr.splitlines() == [
+            "left out: credentials.otp of 1 user",
+            "left out: groups of 2 users",
+            "left out: realmRoles of 1 user",
+        ]
+        report = bring_in(shell, json.dumps(people), "people.json")
+        assert (report["incomplete"], report["left_out"]) == (
+            2,
+            {"credentials.otp": 1, "groups": 2, "realmRoles": 1},
+        )
+        assert report["refused"] == [{"line": 3, "reason": "enabled is not true or false"}]
+        found = users(shell)
+        assert found["ada@example.com"]["created_at"] == "2019-05-04T03:02:01Z"
+        assert found["bob@example.com"]["banned"] is True
+
+    def test_f_b01_users_who_exist_keep_what_they_are(self, shell: Shell) -> None:
+        """No import lifts a ban or sets one: a row that would ban somebody who exists is refused, by a dry run too."""
+        shell.create("ada@example.com", "--role", "admin")
+        shell.create("bob@example.com")
+        shell.ok("user", "ban", "bob@example.com")
+        rows = [
+            {"email": "ada@example.com", "banned": True},
+            {"email": "bob@example.com", "roles": ["user", "admin"]},
+            {"email": "carl@example.com"},
+            {"email": "carl@example.com", "banned": True},
+        ]
+        before = users(shell)
+        for options in (["--dry-run"], []):
+            report = bring_in(shell, json.dumps(rows), "people.json", *options)
+            assert (report["added"], report["present"]) == (1, 1)
+            assert [fault["line"] for fault in report["refused"]] == [1, 4]
+        after = users(shell)
+        assert {email: after[email] for email in before} == before
+        assert after["carl@example.com"]["banned"] is False

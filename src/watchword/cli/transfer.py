@@ -34,8 +34,9 @@ def bring_in(
 ) -> None:
     """Take users over with the password hashes they have.
 
-    FILE is .csv with a header line, .jsonl, or a Firebase or Keycloak .json export. It can be run
-    again: accounts that exist stay as they are. Exit 1 when a row was refused; the others are in.
+    FILE is .csv with a header line, .jsonl, or .json: what user export writes, or a Firebase or
+    Keycloak export. It can be run again: accounts that exist stay as they are. Members of another
+    program that can't be carried over are named. Exit 1 when a row was refused; the others are in.
     """
     from watchword.server.accounts.transfer import ImportReport, TransferService
     from watchword.server.accounts.user_file import count_rows, read_rows
@@ -69,12 +70,22 @@ def bring_in(
 def _tell(report: ImportReport, *, dry_run: bool, as_json: bool) -> None:
     refused = [{"line": line, "reason": reason} for line, reason in sorted(report.refused)]
     if as_json:
-        show_json({"added": report.added, "present": report.present, "refused": refused, "dry_run": dry_run})
+        found = {"added": report.added, "present": report.present, "refused": refused, "dry_run": dry_run}
+        if report.incomplete:
+            found |= {"incomplete": report.incomplete, "left_out": dict(sorted(report.left_out.items()))}
+        show_json(found)
         return
     for fault in refused:
         say(f"line {fault['line']}: {fault['reason']}")
     verb = "would be added" if dry_run else "added"
-    click.echo(f"{report.added} {verb}, {report.present} already there, {len(refused)} refused")
+    for member, users in sorted(report.left_out.items()):
+        say(f"left out: {member} of {users} {'user' if users == 1 else 'users'}")
+    told = [f"{report.added} {verb}", f"{report.present} already there"]
+    if report.incomplete:
+        told.insert(1, f"{report.incomplete} of them without all they had")
+    if refused or not report.incomplete:
+        told.append(f"{len(refused)} refused")
+    click.echo(", ".join(told))
 
 
 @click.command("export")

@@ -7,6 +7,7 @@ the same command. Every row that was refused is told with its line and the reaso
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import msgspec
 
 from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
 from watchword.server.accounts.foreign_hashes import can_verify
+from watchword.server.accounts.foreign_users import says_no
 from watchword.server.accounts.user_file import MEMBERS, Row
 from watchword.server.accounts.users import UserService
 from watchword.server.store.records import NewUser, Origin, User
@@ -33,6 +35,10 @@ class ImportReport:
     added: int = 0
     present: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
+    incomplete: int = 0
+    """How many of those added had members that aren't carried over."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Those members, each with the number of its users."""
 
     @property
     def rows(self) -> int:
@@ -94,6 +100,8 @@ class TransferService:
         for row, outcome in zip(rows, outcomes, strict=True):
             if outcome is None:
                 report.added += 1
+                report.incomplete += bool(row.left_out)
+                report.left_out.update(set(row.left_out))
             elif outcome == "":
                 report.present += 1
             else:
@@ -105,14 +113,17 @@ class TransferService:
             return row.fault
         try:
             new = self.users.take_over(**members_of(row.members))
-            if await self.users.find_by_email(new.email) is not None:
-                return ""
+            if (existing := await self.users.find_by_email(new.email)) is not None:
+                return _present(new, existing.banned)
             if rehearsal is None:
                 await self.users.add(new, origin)
             else:
                 await rehearsal.add(new, self.users)
         except EmailTaken:
-            return ""
+            if rehearsal is not None:
+                return _present(new, rehearsal.emails[new.email_key])
+            existing = await self.users.find_by_email(new.email)
+            return _present(new, existing is not None and existing.banned)
         except UsernameTaken as taken:
             return taken.description
         except InvalidInput as fault:
@@ -125,7 +136,8 @@ class _Rehearsal:
     """A dry run foresees what the store would refuse, of the rows before as well."""
 
     roles: frozenset[str]
-    emails: set[str] = field(default_factory=set)
+    emails: dict[str, bool] = field(default_factory=dict)
+    """Whether each is banned."""
     usernames: set[str] = field(default_factory=set)
 
     async def add(self, new: NewUser, users: UserService) -> None:
@@ -138,9 +150,16 @@ class _Rehearsal:
             raise EmailTaken
         if taken or new.username_key in self.usernames:
             raise UsernameTaken
-        self.emails.add(new.email_key)
+        self.emails[new.email_key] = new.banned
         if new.username_key is not None:
             self.usernames.add(new.username_key)
+
+
+def _present(new: NewUser, banned: bool) -> str:
+    """The outcome for a row whose user exists: no import bans or unbans them, and a ban is never passed over."""
+    if new.banned and not banned:
+        return "is banned in this file, but exists here and isn't: use `watchword user ban` or leave the line out"
+    return ""
 
 
 def _shown(user: User, with_hashes: bool) -> dict[str, Any]:
@@ -150,6 +169,7 @@ def _shown(user: User, with_hashes: bool) -> dict[str, Any]:
         "username": user.username,
         "roles": list(user.roles),
         "email_verified": user.email_verified,
+        "created_at": user.created_at,
     }
     if user.banned:
         members |= {"banned": True, "ban_reason": user.ban_reason, "banned_until": user.banned_until}
@@ -164,19 +184,25 @@ def members_of(found: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInput: one is unknown or of the wrong type.
     """
-    faults = [(name, "is not a member of a user") for name in found.keys() - set(MEMBERS)]
+    faults = [(name, "is not a member of a user" + _cure(name)) for name in found if name not in MEMBERS]
     for name, kind, what in _KINDS:
         if not isinstance(found.get(name), kind | None):
             faults.append((name, f"is not {what}"))
     if found.get("email") is None:
         faults.append(("email", "is missing"))
-    roles = found.get("roles") or ["user"]
+    roles = ["user"] if found.get("roles") is None else found["roles"]
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         faults.append(("roles", "is not a list of texts"))
     digest = found.get("password_hash")
     if isinstance(digest, str) and not can_verify(digest):
         faults.append(("password_hash", "is of no known form, torn, or costs too much to verify"))
-    until = _moment(found.get("banned_until"), faults)
+    until = _moment("banned_until", found.get("banned_until"), faults)
+    created = _moment("created_at", found.get("created_at"), faults)
+    banned = found.get("banned")
+    if banned is None and until is not None:
+        banned = True
+    elif not banned and (found.get("ban_reason") is not None or until is not None):
+        faults.append(("banned", "must be true when a ban_reason or banned_until is given"))
     if faults:
         raise InvalidInput(errors=faults)
     return {
@@ -186,22 +212,27 @@ def members_of(found: Mapping[str, Any]) -> dict[str, Any]:
         "roles": tuple(roles),
         "password_digest": digest,
         "email_verified": found.get("email_verified") is True,
-        "banned": found.get("banned") is True,
+        "banned": banned is True,
         "ban_reason": found.get("ban_reason"),
         "banned_until": until,
+        "created_at": created,
     }
 
 
 _KINDS = (
     *(
         (name, str, "a text")
-        for name in ("email", "name", "username", "password_hash", "ban_reason", "banned_until")
+        for name in ("email", "name", "username", "password_hash", "ban_reason", "banned_until", "created_at")
     ),
     *((name, bool, "true or false") for name in ("email_verified", "banned")),
 )
 
 
-def _moment(text: Any, faults: list[tuple[str, str]]) -> datetime | None:
+def _cure(name: str) -> str:
+    return ": write banned, true for those who must not sign in" if says_no(name, "?") else ""
+
+
+def _moment(name: str, text: Any, faults: list[tuple[str, str]]) -> datetime | None:
     if not isinstance(text, str):
         return None
     try:
@@ -210,5 +241,5 @@ def _moment(text: Any, faults: list[tuple[str, str]]) -> datetime | None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    faults.append(("banned_until", "is not a time with a zone"))
+    faults.append((name, "is not a time with a zone"))
     return None

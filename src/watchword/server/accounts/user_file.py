@@ -6,7 +6,6 @@ A row that cannot be read is told with its line; the rows after it are read all 
 from __future__ import annotations
 
 import csv
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,27 +13,28 @@ from typing import Any, Final
 
 from watchword.errors import InvalidInput, MalformedContent, WatchwordError
 from watchword.jose.encoding import parse_json, parse_json_object
+from watchword.server.accounts.foreign_users import FirebaseHash, Unusable, form_of, left_out, says_no
 
 __all__ = ["MEMBERS", "FirebaseHash", "Row", "count_rows", "read_rows"]
 
 MEMBERS: Final = (
     "email", "name", "username", "roles", "password_hash", "email_verified", "banned", "ban_reason", "banned_until",
+    "created_at",
 )  # fmt: skip
 """What a user has in a file."""
 
-_BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_UNREADABLE: Final = (WatchwordError, ValueError, TypeError, KeyError, AttributeError, IndexError)
-"""What a converter may raise where an export has another shape than its program's."""
-
-
-@dataclass(frozen=True, slots=True)
-class FirebaseHash:
-    """The project's hash parameters, as the Firebase console shows them."""
-
-    signer_key: str = field(repr=False)
-    salt_separator: str
-    rounds: int
-    mem_cost: int
+_BOOLEANS: Final = {
+    "true": True,
+    "yes": True,
+    "t": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "f": False,
+    "0": False,
+}
+_MARK: Final = "\ufeff".encode()
+"""A byte order mark, as Windows writes it before a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,12 @@ class Row:
     line: int
     members: Mapping[str, Any] = field(default_factory=dict, repr=False)
     fault: str | None = None
+    left_out: tuple[str, ...] = ()
+    """Members of another program's user that aren't carried over."""
 
 
 def read_rows(path: Path, *, firebase: FirebaseHash | None = None) -> Iterator[Row]:
-    """Read users from a file: ``.csv`` with a header line, ``.jsonl``, or a Firebase or Keycloak ``.json`` export.
+    """Read users from a file: ``.csv`` with a header line, ``.jsonl``, or ``.json`` (ours, Firebase's, Keycloak's).
 
     Raises:
         InvalidInput: the file as a whole is of no known form.
@@ -61,7 +63,7 @@ def read_rows(path: Path, *, firebase: FirebaseHash | None = None) -> Iterator[R
             with path.open("rb") as lines:
                 yield from _json_lines(lines)
         case ".json":
-            yield from _export(path.read_bytes(), firebase)
+            yield from _document(path.read_bytes().removeprefix(_MARK), firebase)
         case _:
             raise InvalidInput(f"{path.name}: the name must end with .csv, .jsonl or .json")
 
@@ -79,7 +81,10 @@ def _csv(file: Iterable[str]) -> Iterator[Row]:
         names = reader.fieldnames or ()
     except csv.Error as broken:
         raise InvalidInput(f"the header is not CSV: {broken}") from None
-    if set(names) - set(MEMBERS) or "email" not in names or len(set(names)) < len(names):
+    if unknown := [name for name in names if name not in MEMBERS]:
+        cure = " (write banned, true for those who must not sign in)" if says_no(unknown[0], "?") else ""
+        raise InvalidInput(f"the header names {unknown[0]!a}{cure}; it may name {', '.join(MEMBERS)}")
+    if "email" not in names or len(set(names)) < len(names):
         raise InvalidInput(f"the header must name email, and may name {', '.join(MEMBERS[1:])}, each once")
     while True:
         try:
@@ -101,7 +106,7 @@ def _csv_row(line: int, texts: dict[str, str]) -> Row:
         members["roles"] = texts["roles"].replace(",", " ").split()
     for name in ("email_verified", "banned"):
         if name in texts:
-            members[name] = _BOOLEANS.get(texts[name].lower())
+            members[name] = _BOOLEANS.get(texts[name].strip().lower())
             if members[name] is None:
                 return Row(line, fault=f"{name} is neither true nor false")
     try:
@@ -113,6 +118,8 @@ def _csv_row(line: int, texts: dict[str, str]) -> Row:
 
 def _json_lines(file: Iterable[bytes]) -> Iterator[Row]:
     for number, line in enumerate(file, 1):
+        if number == 1:
+            line = line.removeprefix(_MARK)
         if not line.strip():
             continue
         try:
@@ -121,85 +128,15 @@ def _json_lines(file: Iterable[bytes]) -> Iterator[Row]:
             yield Row(number, fault=broken.description)
 
 
-def _export(raw: bytes, firebase: FirebaseHash | None) -> Iterator[Row]:
-    found = parse_json(raw, max_depth=32, error=MalformedContent)
-    users = found.get("users") if isinstance(found, dict) else found
-    if not isinstance(users, list):
-        raise InvalidInput("the file is neither a Firebase nor a Keycloak export")
+def _document(raw: bytes, firebase: FirebaseHash | None) -> Iterator[Row]:
+    form, users = form_of(parse_json(raw, max_depth=32, error=MalformedContent), firebase)
     for number, user in enumerate(users, 1):
+        if form is None:
+            yield Row(number, user) if isinstance(user, dict) else Row(number, fault="is not a JSON object")
+            continue
         try:
-            members = _firebase(user, firebase) if "localId" in user else _keycloak(user)
-        except _Unusable as fault:
+            members = form.members(user)
+        except Unusable as fault:
             yield Row(number, fault=str(fault))
-        except _UNREADABLE:
-            yield Row(number, fault="is not in the form of such an export")
         else:
-            yield Row(number, {name: value for name, value in members.items() if value is not None})
-
-
-class _Unusable(Exception):
-    """Why a user of an export cannot be taken over."""
-
-
-def _firebase(user: Mapping[str, Any], parameters: FirebaseHash | None) -> dict[str, Any]:
-    members = {
-        "email": user.get("email"),
-        "name": user.get("displayName"),
-        "email_verified": user.get("emailVerified", False),
-        "banned": user.get("disabled", False),
-    }
-    if user.get("passwordHash"):
-        if parameters is None:
-            raise _Unusable("has a password: the project's hash parameters are needed")
-        members["password_hash"] = (
-            f"$firebase-scrypt$ln={parameters.mem_cost},r={parameters.rounds}"
-            f",ss={_plain_base64(parameters.salt_separator)},sk={_plain_base64(parameters.signer_key)}"
-            f"${_plain_base64(user['salt'])}${_plain_base64(user['passwordHash'])}"
-        )
-    return members
-
-
-def _keycloak(user: Mapping[str, Any]) -> dict[str, Any]:
-    name = " ".join(part for part in (user.get("firstName"), user.get("lastName")) if part)
-    username = user.get("username")
-    members = {
-        "email": user.get("email"),
-        "name": name or None,
-        "username": None if username is None or "@" in username else username,
-        "email_verified": user.get("emailVerified", False),
-        "banned": not user.get("enabled", True),
-    }
-    for credential in user.get("credentials", ()):
-        if credential.get("type") == "password":
-            try:
-                members["password_hash"] = _keycloak_hash(credential)
-            except _UNREADABLE:
-                raise _Unusable("has a password hash of an unknown form") from None
-    return members
-
-
-def _keycloak_hash(credential: Mapping[str, Any]) -> str:
-    data = parse_json_object(credential["credentialData"].encode())
-    secret = parse_json_object(credential["secretData"].encode())
-    algorithm, iterations = data["algorithm"], int(data["hashIterations"])
-    salt, value = _phc_base64(secret["salt"]), _phc_base64(secret["value"])
-    match algorithm:
-        case "pbkdf2-sha256" | "pbkdf2-sha512":
-            return f"${algorithm}${iterations}${salt}${value}"
-        case "pbkdf2":
-            return f"$pbkdf2${iterations}${salt}${value}"
-        case "argon2":
-            extra = data["additionalParameters"]
-            kind, memory, lanes = extra["type"][0], int(extra["memory"][0]), int(extra["parallelism"][0])
-            return f"$argon2{kind}$v=19$m={memory},t={iterations},p={lanes}${salt}${value}"
-        case _:
-            raise ValueError(algorithm)
-
-
-def _plain_base64(text: str) -> str:
-    plain = text.replace("-", "+").replace("_", "/")
-    return b64encode(b64decode(plain + "=" * (-len(plain) % 4), validate=True)).decode()
-
-
-def _phc_base64(text: str) -> str:
-    return b64encode(b64decode(text, validate=True)).decode().rstrip("=")
+            yield Row(number, members, left_out=left_out(form, user))

@@ -97,6 +97,7 @@ class UserService:
         banned: bool = False,
         ban_reason: str | None = None,
         banned_until: datetime | None = None,
+        created_at: datetime | None = None,
     ) -> NewUser:
         """An account with the hash it has already, and the ban of another system: checked and not yet added.
 
@@ -119,6 +120,7 @@ class UserService:
             banned=banned,
             ban_reason=ban_reason if banned else None,
             banned_until=banned_until if banned else None,
+            created_at=created_at,
         )
 
     async def add(self, new: NewUser, origin: Origin) -> User:

@@ -90,7 +90,10 @@ class User(Record, frozen=True, kw_only=True):
 
 
 class NewUser(Record, frozen=True, kw_only=True):
-    """A user about to be added; ``email_key`` and ``username_key`` are the normalised forms that must be unique."""
+    """A user about to be added; ``email_key`` and ``username_key`` are the normalised forms that must be unique.
+
+    ``created_at`` is when another system added them; ``None`` is now.
+    """
 
     id: str
     email: str
@@ -104,6 +107,7 @@ class NewUser(Record, frozen=True, kw_only=True):
     banned: bool = False
     ban_reason: str | None = None
     banned_until: datetime | None = None
+    created_at: datetime | None = None
 
 
 class UserChange(Record, frozen=True, kw_only=True):

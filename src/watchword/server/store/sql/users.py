@@ -77,6 +77,7 @@ async def add(tx: Transaction, user: NewUser, origin: Origin) -> User:
     await tx.hold_roles("SHARE")
     await _check_roles(tx, user.roles)
     version = await tx.next_version(0)
+    created = min(milliseconds(user.created_at), tx.ms) if user.created_at else tx.ms
     try:
         await tx.run(
             "INSERT INTO users (id, email, email_key, username, username_key, name, name_key, roles, password_digest,"
@@ -84,7 +85,7 @@ async def add(tx: Transaction, user: NewUser, origin: Origin) -> User:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
             user.id, user.email, user.email_key, user.username, user.username_key, user.name, _fold(user.name),
             join(user.roles), user.password_digest, user.email_verified, user.banned, user.ban_reason,
-            milliseconds(user.banned_until) if user.banned_until else None, version, tx.ms, tx.ms,
+            milliseconds(user.banned_until) if user.banned_until else None, version, created, tx.ms,
         )  # fmt: skip
     except Taken as taken:
         raise _taken(taken) from None
