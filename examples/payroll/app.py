@@ -1,6 +1,6 @@
 """A payroll API: employees read their own data, administrators read everybody's, edit and pay.
 
-Run it from the top of the checkout: ``uvicorn examples.payroll.app:from_environment --factory --port 8000``.
+Run it from the top of the checkout: ``uvicorn examples.payroll.app:from_environment --factory --port 8000 --http h11``.
 """
 
 from __future__ import annotations

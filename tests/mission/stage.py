@@ -184,8 +184,8 @@ def start_payroll(folder: Path, issuer: str, *, port: int | None = None, **setti
     env = environment(PAYROLL_ISSUER=issuer, PAYROLL_DATABASE=str(database), PAYROLL_ORIGIN=url, **settings)
     if not database.exists():
         subprocess.run([sys.executable, "-m", "examples.payroll.seed", str(database)], env=env, check=True)
-    app = ["-m", "uvicorn", "examples.payroll.app:from_environment", "--factory", "--port", str(port)]
-    process = Process(app, env, folder, url)
+    app = ["-m", "uvicorn", "examples.payroll.app:from_environment", "--factory", "--http", "h11"]
+    process = Process([*app, "--port", str(port)], env, folder, url)
     process.start("/health")
     return process
 

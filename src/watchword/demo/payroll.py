@@ -56,7 +56,7 @@ def main(issuer: str) -> None:
     app = create_app(Guard(issuer), tomorrow)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         click.echo(f"listening on http://127.0.0.1:{listener.getsockname()[1]}")
-        config = uvicorn.Config(app, http="httptools", ws="none", log_level="warning", access_log=False)
+        config = uvicorn.Config(app, http="h11", ws="none", log_level="warning", access_log=False)
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -8,14 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from watchword.errors import InvalidRequest
 from watchword.server.aliases import Aliases
 from watchword.server.routes import ROUTES
 from watchword.server.services import Services
 from watchword.server.settings import Settings
 from watchword.server.web.cookies import Cookies
-from watchword.server.web.dispatch import Dispatcher
+from watchword.server.web.dispatch import Dispatcher, send_and_close
+from watchword.server.web.errors import error_response
+from watchword.server.web.framing import check_scope
 from watchword.server.web.observe import Observer, make_logger
 from watchword.server.web.request import Receive, Scope, Send
+from watchword.server.web.responses import ANSWER
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -92,6 +96,13 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server that runs us."""
         if scope["type"] == "http":
+            if ANSWER not in (scope.get("extensions") or ()):
+                # Not a connection of ours, which checks each head before it trusts the body behind it.
+                try:
+                    check_scope(scope)
+                except InvalidRequest as fault:
+                    await send_and_close(error_response(fault), send)
+                    return
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)

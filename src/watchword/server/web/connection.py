@@ -11,9 +11,10 @@ from asyncio.events import TimerHandle
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, Literal, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from watchword.errors import (
@@ -24,8 +25,10 @@ from watchword.errors import (
     WatchwordError,
 )
 from watchword.server.policies import WebPolicy
+from watchword.server.web.answering import OFFERED, answer_at_once
 from watchword.server.web.errors import error_response
-from watchword.server.web.responses import ANSWER, PROTECTIONS, Field, fields_of, lines_of
+from watchword.server.web.framing import check_head, without_upgrade
+from watchword.server.web.responses import PROTECTIONS, fields_of, lines_of
 
 __all__ = ["LAST_CALL", "Ending", "connections"]
 
@@ -39,6 +42,8 @@ _AT_ONCE: Final = 16
 """Requests of one read that are answered while it is read; behind more of them everybody else would wait."""
 _PIECE: Final = 4096
 """Bytes of one read that are parsed in one go; the rest is kept until the requests in them have been answered."""
+_WRAPPING: Final = 8
+"""Bytes of chunk headers, their extensions and trailers for each byte of a body; the smallest chunks need five."""
 _MORE_TO_COME: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 """Fields of a request whose head may not be all of it, or whose client waits for a word before the rest."""
 
@@ -80,6 +85,9 @@ class _Connection(HttpToolsProtocol):
         self._whole = 0
         self._bare = False
         self._kept = b""
+        self._again = b""
+        self._content = 0
+        self._carried = 0
         self._owed: Literal["", "head", "body"] = ""
         self._deadline: TimerHandle | None = None
         self._unread: TimerHandle | None = None
@@ -123,7 +131,9 @@ class _Connection(HttpToolsProtocol):
         if self._over:
             return
         self._received += len(data)
-        super().data_received(data)
+        self._feed(data)
+        if self._over:
+            return
         if self._phase == "ready":
             # Line breaks before a request are no request yet: whoever sends only them owes us a head.
             idle = (self.cycle is None or self.cycle.response_complete) and self._quiet_since is None
@@ -132,6 +142,11 @@ class _Connection(HttpToolsProtocol):
             if self._whole:
                 self._expect("")  # what was owed has come; this is another request's
             self._expect(self._phase)
+        if self._phase == "body":
+            self._carried += len(data)
+            wrapped = self._carried - self._content
+            if wrapped > self._policy.head_limit + _WRAPPING * min(self._content, self._policy.body_limit):
+                self._refuse(InvalidRequest("the chunks of the body are mostly wrapping"))
         if self._phase != "head":
             self._received = self._before = 0
         elif self._whole:
@@ -140,25 +155,65 @@ class _Connection(HttpToolsProtocol):
         elif self._received - self._before > self._policy.head_limit:
             self._refuse(HeaderFieldsTooLarge())
 
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as offer:
+                # The parser takes what follows for another protocol. It reads the request again, without the offer.
+                data = self._again + data[offer.args[0] :]
+                self._again = b""
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            except HttpParserError:
+                if not self._over:
+                    self.logger.warning("Invalid HTTP request received.")
+                    self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
+                return
+            else:
+                return
+
     def on_message_begin(self) -> None:
+        if self.cycle is not None and not self.cycle.keep_alive:
+            # What comes behind the last request of a connection is not read as one (RFC 9112 9.6).
+            self._over = True
+            self._expect("")
+            self._fail(InvalidRequest())
         super().on_message_begin()
-        self.scope["extensions"] = _OFFERED
+        self.scope["extensions"] = OFFERED
         self._phase = "head"
 
     def on_headers_complete(self) -> None:
         if self._received > self._policy.head_limit and self._head_size() > self._policy.head_limit:
             self._fail(HeaderFieldsTooLarge())
-        version = self.parser.get_http_version()
+        method, version = self.parser.get_method(), self.parser.get_http_version()
         names = [name for name, _ in self.headers]
-        hosts = names.count(b"host")
-        if version not in ("1.0", "1.1"):
-            self._fail(InvalidRequest("this is not HTTP/1.1"))
-        if hosts > 1 or (not hosts and version == "1.1"):
-            # Nothing is made of the host here; a request that two readers may take for two hosts is no request.
-            self._fail(InvalidRequest("a request names one host"))
+        try:
+            check_head(method, version, names, self.headers)
+        except InvalidRequest as fault:
+            self._fail(fault)
+        if self.parser.should_upgrade():
+            self._again = without_upgrade(method, self.url, version, self.headers)
+            return
+        if version == "1.0":
+            self.expect_100_continue = False
         self._bare = _MORE_TO_COME.isdisjoint(names)
         super().on_headers_complete()
         self._phase = "body"
+        self._content = self._carried = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == "body":
+            return  # a trailer: what it says comes too late to be acted on (RFC 9110 6.5.1)
+        name, value = name.lower(), value.strip(b" \t")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        self._content += len(body)
+        super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Called where a head has just been read and no other request is under way.
@@ -172,11 +227,13 @@ class _Connection(HttpToolsProtocol):
             and self._whole < _AT_ONCE
             and not self.flow.write_paused
         ):
-            _answer_at_once(cycle, app)
+            answer_at_once(cycle, app)
         else:
             super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
+        if self._again:
+            return
         if not self.cycle.response_complete:
             super().on_message_complete()
         self._phase = "ready"
@@ -209,9 +266,6 @@ class _Connection(HttpToolsProtocol):
             self._quiet = self.loop.call_later(left, self._look_whether_quiet)
         else:
             self.timeout_keep_alive_handler()
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(self._fault or InvalidRequest("this is not HTTP/1.1"))
 
     def shutdown(self) -> None:
         """Close, but not before an answer that is owed: what was let in may ask once, what has begun may go on."""
@@ -250,7 +304,7 @@ class _Connection(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _fail(self, fault: WatchwordError) -> None:
-        # The parser ends at an exception of a callback and comes back by ``send_400_response``.
+        # The parser ends at an exception of a callback, and ``_feed`` goes on from there.
         self._fault = fault
         raise fault
 
@@ -308,42 +362,3 @@ class _Connection(HttpToolsProtocol):
             *PROTECTIONS,
         ]
         self.transport.write(STATUS_LINE[response.status] + lines_of(fields) + b"\r\n" + response.body)
-
-
-def _answer_at_once(cycle: RequestResponseCycle, app: Any) -> None:
-    """Let *app* answer here and now: a task would cost as much as the answer."""
-    answering = cycle.run_asgi(app)
-    try:
-        answering.send(None)
-    except StopIteration:
-        return
-    answering.close()
-    raise RuntimeError(f"an answer that needs no waiting waited: {cycle.scope['path']}")
-
-
-@lru_cache(4)
-def _lines_of(*fields: Field) -> bytes:
-    # uvicorn's own fields, the date among them: new once a second.
-    return lines_of(fields)
-
-
-async def _answer(send: Any, status: int, fields: bytes, body: bytes) -> None:
-    """Send a whole answer in one write; what the end of an answer means to the connection is as in ``send``."""
-    cycle: RequestResponseCycle = send.__self__
-    if cycle.flow.write_paused and not cycle.disconnected:
-        await cycle.flow.drain()
-    if cycle.disconnected:
-        return
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    cycle.message_event.set()
-    date = _lines_of(*cycle.default_headers)
-    last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-    cycle.transport.write(b"".join((STATUS_LINE[status], date, fields, last, body)))
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-
-
-# One for all requests: a request that held its own would hold itself, and be left to the garbage collector.
-_OFFERED: Final[Any] = {ANSWER: _answer}

@@ -35,7 +35,7 @@ from watchword.server.web.request import Receive, Request, Scope, Send, read_for
 from watchword.server.web.responses import ANSWER, JSON, PROTECTIONS, Field, Response, fields_of, lines_of
 from watchword.server.web.route import Route
 
-__all__ = ["Dispatcher"]
+__all__ = ["Dispatcher", "send_and_close"]
 
 _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _KINDS: Final = 256
@@ -210,6 +210,13 @@ def _names(token_bytes: Callable[[int], bytes]) -> Iterator[str]:
     while True:
         block = token_bytes(512).hex()
         yield from (block[start : start + 16] for start in range(0, len(block), 16))
+
+
+async def send_and_close(response: Response, send: Send) -> None:
+    """Send *response* as the last one of its connection: what comes behind the request can't be trusted."""
+    fields = [*fields_of(response), *PROTECTIONS, (b"content-length", b"%d" % len(response.body))]
+    await _start(response.status, [*fields, (b"connection", b"close")], send)
+    await send({"type": "http.response.body", "body": response.body})
 
 
 async def _start(status: int, fields: list[Field], send: Send) -> None:
