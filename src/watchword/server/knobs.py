@@ -63,6 +63,13 @@ ROWS: Final[Sequence[Row]] = (
         "`sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/NAME` for several machines: see "
         "[PostgreSQL](postgresql.md); unset, `watchword.db` in `DATA_DIR`",
     ),
+    Row(
+        "DATABASE_TIMEOUT",
+        parse_span,
+        "5s",
+        "how long PostgreSQL is waited for, for a connection and for the answer to a statement, `1s` to `60s`; "
+        "then the answer is 503 with `Retry-After`",
+    ),
     Row("DATA_DIR", parse_text, "watchword-data", "the folder of database and master key"),
     Row(
         "SECRET",

@@ -166,7 +166,13 @@ async def open_services(
     sealing = Sealing.from_secret(secret, token_bytes)
     claims = Claims(access)
     if hand_to is None:
-        store = await open_store(settings.database_path, now=now, overlay=claims.overlay, monotonic=monotonic)
+        store = await open_store(
+            settings.database_path,
+            now=now,
+            overlay=claims.overlay,
+            monotonic=monotonic,
+            patience=settings.database_timeout,
+        )
     else:
         store = RemoteStore.open(settings.database_path, hand_to, now=now or utc_now, overlay=claims.overlay)
     clock = store.now

@@ -106,6 +106,8 @@ class Settings:
             raise ConfigurationError("workers: one process serves a database in memory")
         self._check_cookies()
         self._check_mail()
+        if not timedelta(seconds=1) <= self.database_timeout <= timedelta(seconds=60):
+            raise ConfigurationError("database_timeout: must be from 1s to 60s")
         if self.shares_database and self.secret is None:
             raise ConfigurationError("secret: nodes that share a database share the master key: give it")
 
@@ -178,6 +180,11 @@ class Settings:
         """Whether other nodes may stand on the same database."""
         path = self.database_path
         return isinstance(path, str) and path != ":memory:"
+
+    @property
+    def database_timeout(self) -> timedelta:
+        """How long a database that nodes share is waited for."""
+        return self.values["DATABASE_TIMEOUT"]  # type: ignore[no-any-return]
 
     @property
     def redis(self) -> str | None:

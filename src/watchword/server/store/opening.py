@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ async def open_store(
     overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
     upgrade: bool = True,
     monotonic: Callable[[], float] | None = None,
+    patience: timedelta | None = None,
 ) -> Store:
     """Open the store at *place*.
 
@@ -41,11 +42,12 @@ async def open_store(
         overlay: what issued tokens show after a change of their user's roles.
         upgrade: apply missing migrations; without, a database that lacks some is refused.
         monotonic: the clock of the counters; without, the database's where nodes share one, else this machine's.
+        patience: how long a database that nodes share is waited for.
 
     Raises:
         ConfigurationError: it cannot be opened, is of another version, or needs an extra that is not installed.
     """
-    return await _BACK_ENDS[_scheme(place)].open(place, now, overlay, upgrade, monotonic)
+    return await _BACK_ENDS[_scheme(place)].open(place, _Options(now, overlay, upgrade, monotonic, patience))
 
 
 async def pending(place: Place) -> Sequence[Migration]:
@@ -89,17 +91,26 @@ def _scheme(place: Place) -> str:
     return "sqlite" if isinstance(place, Path) or "://" not in place else place.partition(":")[0]
 
 
-async def _open_sqlite(
-    place: Place, now: Clock | None, overlay: Overlay, upgrade: bool, monotonic: Ticks | None
-) -> Store:
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a store is opened: the arguments of ``open_store``."""
+
+    now: Clock | None
+    overlay: Overlay
+    upgrade: bool
+    monotonic: Ticks | None
+    patience: timedelta | None
+
+
+async def _open_sqlite(place: Place, options: _Options) -> Store:
     from watchword.server.store.sqlite import SqliteStore
 
     return await SqliteStore.open(
         place,
-        now=now or _machine_time,
-        overlay=overlay,
-        upgrade=upgrade,
-        monotonic=monotonic or time.monotonic,
+        now=options.now or _machine_time,
+        overlay=options.overlay,
+        upgrade=options.upgrade,
+        monotonic=options.monotonic or time.monotonic,
     )
 
 
@@ -109,14 +120,18 @@ async def _sqlite_lacks(place: Place) -> Sequence[Migration]:
     return sqlite_schema.lacking(place)
 
 
-async def _open_postgres(
-    place: Place, now: Clock | None, overlay: Overlay, upgrade: bool, monotonic: Ticks | None
-) -> Store:
+async def _open_postgres(place: Place, options: _Options) -> Store:
     _require_driver()
     from watchword.server.store.postgres import PostgresStore
+    from watchword.server.store.postgres_connector import TIMEOUT
 
     return await PostgresStore.open(
-        str(place), now=now, overlay=overlay, upgrade=upgrade, monotonic=monotonic
+        str(place),
+        now=options.now,
+        overlay=options.overlay,
+        upgrade=options.upgrade,
+        monotonic=options.monotonic,
+        patience=TIMEOUT if options.patience is None else options.patience.total_seconds(),
     )
 
 
@@ -170,7 +185,7 @@ def _machine_time() -> datetime:
 class _BackEnd:
     """What a kind of database can do."""
 
-    open: Callable[[Place, Clock | None, Overlay, bool, Ticks | None], Awaitable[Store]]
+    open: Callable[[Place, _Options], Awaitable[Store]]
     lacking: Callable[[Place], Awaitable[Sequence[Migration]]]
     reading: Callable[[Place], AbstractAsyncContextManager[Source]]
     writing: Callable[[Place, datetime, bool], AbstractAsyncContextManager[Target]]

@@ -6,9 +6,7 @@ order the intentions share; what it reads after that is what stands when it comm
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self, TypeVar
@@ -29,27 +27,26 @@ from watchword.server.store.intentions import (
     SqlUsers,
 )
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
+from watchword.server.store.moving import TABLES
 from watchword.server.store.postgres_connection import (
-    CONNECTING,
     FAULTS,
-    PATIENCE,
     PostgresConnection,
-    connect,
     is_away,
     is_collision,
     unreachable,
 )
+from watchword.server.store.postgres_connector import TIMEOUT, Connector, part
 from watchword.server.store.postgres_counters import PostgresCounters
 from watchword.server.store.postgres_news import DatabaseClock, News
+from watchword.server.store.postgres_pool import Pool, Use
 from watchword.server.store.postgres_sessions import PostgresShortcut
-from watchword.server.store.sql import invariants
+from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 
 __all__ = ["PostgresStore"]
 
 T = TypeVar("T")
 
-_CONNECTIONS: Final = 10
 _ATTEMPTS: Final = 5
 
 
@@ -81,6 +78,7 @@ class PostgresStore:
         upgrade: bool = True,
         longest_log: int = LONGEST_LOG,
         monotonic: Callable[[], float] | None = None,
+        patience: float = TIMEOUT,
     ) -> Self:
         """Open the database at *url* (``postgresql://user:password@host/name``).
 
@@ -91,11 +89,12 @@ class PostgresStore:
             upgrade: apply missing migrations; without, a database that lacks some is refused.
             longest_log: entries of the log beyond which one that kills everything takes their place.
             monotonic: the clock of the counters; without, the database's own.
+            patience: seconds to wait for a connection, and for the answer to a statement.
 
         Raises:
             ConfigurationError: the database cannot be reached or is of another version.
         """
-        engine = await Engine.open(url, now, overlay, longest_log, upgrade=upgrade)
+        engine = await Engine.open(Connector(url, patience), now, overlay, longest_log, upgrade=upgrade)
         return cls(
             users=SqlUsers(engine),
             sessions=SqlSessions(engine, PostgresShortcut(engine)),
@@ -118,7 +117,7 @@ class PostgresStore:
 
     async def ready(self) -> None:
         """Prove that reading works."""
-        await self.engine.read(lambda tx: tx.one("SELECT 1 FROM head"))
+        await self.engine.read(revocations.ready)
 
     async def check(self) -> Sequence[str]:
         """Every broken rule of the data, one line each; empty when all is well."""
@@ -131,45 +130,45 @@ class PostgresStore:
 
 @dataclass(slots=True)
 class Engine:
-    """The pool under the protocols; a connection that broke is replaced when the next one is asked for."""
+    """The pool under the protocols."""
 
-    pool: asyncpg.Pool
+    connector: Connector
+    pool: Pool
     news: News
     now: Callable[[], datetime]
     overlay: Overlay
     longest_log: int
-    _closed: bool = False
 
     @classmethod
     async def open(
         cls,
-        url: str,
+        connector: Connector,
         now: Callable[[], datetime] | None,
         overlay: Overlay,
         longest_log: int,
         *,
         upgrade: bool,
     ) -> Self:
-        """Connect, bring the schema up to date, listen."""
+        """Connect, check the database, bring the schema up to date, listen."""
         clock = DatabaseClock()
         try:
-            connection = await connect(url)
+            connection = await connector.open()
             try:
+                await connector.examine(connection)
                 await clock.measure(connection)
-                if upgrade:
-                    await postgres_schema.apply(connection, (now or clock.now)())
-                elif await postgres_schema.pending(connection):
-                    raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
+                if await postgres_schema.pending(connection):
+                    if not upgrade:
+                        raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
+                    await postgres_schema.upgrade(connector, (now or clock.now)())
+                await connector.examine_rights(connection, [table.name for table in TABLES])
             finally:
-                await connection.close()
-            pool = await asyncpg.create_pool(
-                url, min_size=0, max_size=_CONNECTIONS, reset=_leave_as_it_is, **CONNECTING
-            )
+                await part(connection)
         except FAULTS as broken:
             raise unreachable(broken) from None
-        news = News(lambda: connect(url), clock.measure)
+        pool = Pool(connector.open, connector.timeout)
+        news = News(connector.open, clock.measure, answered=pool.trust)
         news.start()
-        return cls(pool, news, now or clock.now, overlay, longest_log)
+        return cls(connector, pool, news, now or clock.now, overlay, longest_log)
 
     async def write(self, intention: Intention[T]) -> T:
         """Carry out an intention; it is durable when this returns.
@@ -178,11 +177,18 @@ class Engine:
             TemporarilyUnavailable: the database is away. What it was told last may have been carried out.
         """
 
-        async def carry_out(connection: asyncpg.pool.PoolConnectionProxy) -> T:
-            async with connection.transaction():
-                return await intention(self._transaction(connection))
+        async def carry_out(connection: asyncpg.Connection) -> T:
+            await connection.execute(self.connector.begin())
+            try:
+                outcome = await intention(self._transaction(connection))
+            except Exception as fault:
+                await _undo(connection, fault)
+                raise
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise TemporarilyUnavailable("the database undid the change", retry_after=1)
+            return outcome
 
-        return await self._until_alone(carry_out)
+        return await self._until_alone("write", carry_out)
 
     async def read(self, query: Intention[T]) -> T:
         """Answer a look-up, each of its statements for itself.
@@ -190,25 +196,40 @@ class Engine:
         Raises:
             TemporarilyUnavailable: as ``write``.
         """
-        return await self._until_alone(lambda connection: query(self._transaction(connection)))
+        return await self._until_alone("read", lambda connection: query(self._transaction(connection)))
 
-    async def _until_alone(self, work: Callable[[asyncpg.pool.PoolConnectionProxy], Awaitable[T]]) -> T:
+    async def settle(self, intention: Intention[T]) -> T:
+        """Carry out one statement that commits by itself and may wait for a lock.
+
+        Raises:
+            TemporarilyUnavailable: as ``write``.
+        """
+        return await self._until_alone("write", lambda connection: intention(self._transaction(connection)))
+
+    async def _until_alone(self, use: Use, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         for _ in range(_ATTEMPTS):
             try:
-                async with self._connection() as connection:
-                    return await work(connection)
+                return await self._run(use, work)
             except asyncpg.PostgresError as lost:
                 if not is_collision(lost):
                     raise
-        raise TemporarilyUnavailable("others were faster, again and again", retry_after=1)
+        raise TemporarilyUnavailable("The database is busy. Please retry.", retry_after=1)
 
     async def snapshot(self, query: Intention[T]) -> T:
         """Answer from one state of the database."""
-        async with (
-            self._connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            return await query(self._transaction(connection))
+
+        async def look(connection: asyncpg.Connection) -> T:
+            await connection.execute(self.connector.begin(scan=True))
+            patient = PostgresConnection(connection, self.connector.scan_timeout)
+            try:
+                outcome = await query(self._over(patient))
+            except Exception as fault:
+                await _undo(connection, fault)
+                raise
+            await connection.execute("COMMIT")
+            return outcome
+
+        return await self._run("scan", look)
 
     async def scan(self, query: Intention[T]) -> T:
         """The same: here nothing keeps the loop."""
@@ -220,31 +241,27 @@ class Engine:
 
     async def close(self) -> None:
         """End every connection, those at work after they have finished."""
-        self._closed = True
         await self.news.close()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self.pool.close()
-        except TimeoutError:
-            self.pool.terminate()
+        await self.pool.close()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
-        if self._closed:
-            raise TemporarilyUnavailable("the store is closed")
+    async def _run(self, use: Use, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         try:
-            async with self.pool.acquire(timeout=PATIENCE) as connection:
-                yield connection
+            return await self.pool.run(use, work)
         except Exception as error:
-            if is_away(error):
+            if is_away(error) and not is_collision(error):
                 raise TemporarilyUnavailable(
                     "the database cannot be used right now", retry_after=1
                 ) from error
             raise
 
-    def _transaction(self, connection: asyncpg.pool.PoolConnectionProxy) -> Transaction:
-        return Transaction(PostgresConnection(connection), self.now(), self.overlay, self.longest_log)
+    def _transaction(self, connection: asyncpg.Connection) -> Transaction:
+        return self._over(PostgresConnection(connection))
+
+    def _over(self, connection: PostgresConnection) -> Transaction:
+        return Transaction(connection, self.now(), self.overlay, self.longest_log)
 
 
-async def _leave_as_it_is(connection: object) -> None:
-    """No session state is ever set, so none is reset: it would cost a round trip each time."""
+async def _undo(connection: asyncpg.Connection, fault: Exception) -> None:
+    """Roll back, where there is somebody to say it to: a connection that stayed silent once is not asked again."""
+    if not isinstance(fault, TimeoutError) and not connection.is_closed():
+        await connection.execute("ROLLBACK")

@@ -11,54 +11,61 @@ from typing import Any, Final
 import asyncpg
 
 from watchword.errors import ConfigurationError
-from watchword.server.store.sql.transaction import Row, Taken
+from watchword.server.store.sql.transaction import PRIMARY, Row, Taken
 
 __all__ = [
     "CLEANING",
-    "CONNECTING",
     "FAULTS",
-    "PATIENCE",
     "PostgresConnection",
-    "connect",
     "is_away",
     "is_collision",
+    "is_standby",
+    "standby",
     "unreachable",
 ]
-
-PATIENCE: Final = 5.0
-"""Seconds to wait for a connection, before the caller is told to come again."""
-
-CONNECTING: Final[dict[str, Any]] = {
-    "timeout": PATIENCE,
-    "command_timeout": 30.0,
-    "server_settings": {"application_name": "watchword"},
-}
 
 CLEANING: Final = 0x7761746368_02
 """The advisory lock of whoever clears up."""
 
+_PRIMARY: Final = "1 / (1 - pg_is_in_recovery()::INT) = 1"
+
 _MARK: Final = re.compile(r"\?(\d*)")
 
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
+_AWAY: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+_AWAY_STATES: Final = frozenset({
+    "22012",  # the proof that this is the primary (``PRIMARY``) failed
+    "25006",  # the database only reads
+    "25P03", "25P04",  # a transaction that idled, or took, too long
+    "26000", "42P05",  # a pooler mixes up prepared statements
+    "40001", "40P01",  # tried again, and lost again
+    "55P03",  # a lock that was not to be had in time
+})  # fmt: skip
+_AWAY_CLASSES: Final = frozenset({"08", "28", "53", "57", "58"})
+"""Connection, authorisation, resources, an operator's intervention, the system below."""
+
+FAULTS: Final = (
+    asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.ReadOnlySQLTransactionError,
+    OSError,
+    TimeoutError,
+    ValueError,
 )
-
-FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
 """What may go wrong while a database is opened: it is away, it refuses us, its URL is none."""
 
 
-async def connect(url: str) -> asyncpg.Connection:
-    """A connection of its own, beside the pool."""
-    return await asyncpg.connect(url, **CONNECTING)
+def standby() -> ConfigurationError:
+    """What is told of a database that is none to write to."""
+    return ConfigurationError(
+        "database: the server it names is a standby, which only reads and may lag behind. Name the primary, or all "
+        "hosts: postgresql://a.internal,b.internal/NAME finds the primary among them"
+    )
+
+
+def is_standby(connection: asyncpg.Connection) -> bool:
+    """Whether the server has said that it is a standby; it says so unasked (``in_hot_standby``, PostgreSQL 14)."""
+    return getattr(connection.get_settings(), "in_hot_standby", "off") == "on"
 
 
 def unreachable(broken: BaseException) -> ConfigurationError:
@@ -67,8 +74,12 @@ def unreachable(broken: BaseException) -> ConfigurationError:
     The driver's own faults are not quoted: they repeat parts of the URL, and a password that was not
     percent-encoded is among them wherever it was cut.
     """
+    if isinstance(broken, asyncpg.TargetServerAttributeNotMatched):
+        return standby()
     if isinstance(broken, asyncpg.InterfaceError | ValueError):
         return ConfigurationError("database: cannot open it: its URL cannot be read, or something in it")
+    if isinstance(broken, TimeoutError):
+        return ConfigurationError("database: cannot open it: it does not answer in time")
     return ConfigurationError(f"database: cannot open it: {str(broken) or type(broken).__name__}")
 
 
@@ -76,12 +87,16 @@ def unreachable(broken: BaseException) -> ConfigurationError:
 class PostgresConnection:
     """A connection as intentions speak to it (``transaction.Connection``)."""
 
-    raw: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+    raw: asyncpg.Connection
+    timeout: float | None = None
+    """Seconds for each statement; without, as long as the connection is opened for."""
 
     async def run(self, sql: str, values: Sequence[Any]) -> int:
         """Execute one statement."""
         try:
-            status: str = await self.raw.execute(_numbered(sql), *map(_storable, values))
+            status: str = await self.raw.execute(
+                _numbered(sql), *map(_storable, values), timeout=self.timeout
+            )
         except asyncpg.UniqueViolationError as error:
             # users_email_key_key: the table, the column, and what PostgreSQL adds
             raise Taken(error.constraint_name or "") from None
@@ -89,16 +104,17 @@ class PostgresConnection:
 
     async def first(self, sql: str, values: Sequence[Any]) -> Row | None:
         """The first row."""
-        row = await self.raw.fetchrow(_numbered(sql), *map(_storable, values))
+        row = await self.raw.fetchrow(_numbered(sql), *map(_storable, values), timeout=self.timeout)
         return None if row is None else tuple(row)
 
     async def all(self, sql: str, values: Sequence[Any]) -> list[Row]:
         """Every row."""
-        return [tuple(row) for row in await self.raw.fetch(_numbered(sql), *map(_storable, values))]
+        rows = await self.raw.fetch(_numbered(sql), *map(_storable, values), timeout=self.timeout)
+        return [tuple(row) for row in rows]
 
     async def hold(self, sql: str, values: Sequence[Any]) -> None:
         """Wait for the rows and keep them: READ COMMITTED reads what stands after that."""
-        await self.raw.execute(_numbered(sql), *map(_storable, values))
+        await self.raw.execute(_numbered(sql), *map(_storable, values), timeout=self.timeout)
 
     async def turn(self) -> bool:
         """Whether this node clears up now: the lock ends with the transaction."""
@@ -108,6 +124,9 @@ class PostgresConnection:
 
 def is_away(error: BaseException) -> bool:
     """Whether the database cannot be used right now, as against a fault of ours."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state in _AWAY_STATES or state[:2] in _AWAY_CLASSES
     return isinstance(error, _AWAY) and not isinstance(error, ValueError)
 
 
@@ -121,7 +140,7 @@ def is_collision(error: BaseException) -> bool:
 
 @lru_cache(512)
 def _numbered(sql: str) -> str:
-    """``?`` and ``?1`` as ``$1``, and the one function that goes by another name."""
+    """``?`` and ``?1`` as ``$1``, the one function that goes by another name, and whether this is the primary."""
     count = 0
 
     def number(mark: re.Match[str]) -> str:
@@ -129,7 +148,7 @@ def _numbered(sql: str) -> str:
         count += 1
         return f"${mark[1] or count}"
 
-    return _MARK.sub(number, sql).replace("group_concat(", "string_agg(")
+    return _MARK.sub(number, sql).replace("group_concat(", "string_agg(").replace(PRIMARY, _PRIMARY)
 
 
 def _storable(value: Any) -> Any:

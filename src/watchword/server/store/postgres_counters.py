@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, TypeVar
 
 from watchword.server.ephemeral.counters import Count, Verdict
-from watchword.server.store.intentions import Engine
+from watchword.server.store.intentions import Intention
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = ["PostgresCounters"]
 
+T = TypeVar("T")
+
 _SETTLE: Final = "SELECT wait, told, dry FROM settle_counters(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class _Engine(Protocol):
+    """What a statement is carried out by."""
+
+    async def write(self, intention: Intention[T]) -> T:
+        """In a transaction."""
+
+    async def settle(self, intention: Intention[T]) -> T:
+        """By itself; it may wait for a lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,7 @@ class PostgresCounters:
         clock: seconds; without, the clock of the database.
     """
 
-    engine: Engine
+    engine: _Engine
     clock: Callable[[], float] | None = None
 
     async def look(self, counts: Sequence[Count]) -> Verdict:
@@ -55,7 +67,7 @@ class PostgresCounters:
 
     async def _ask(self, how: Literal["look", "matched", "failed"], counts: Sequence[Count]) -> Verdict:
         limits = [count.limit for count in counts]
-        row = await self.engine.read(
+        row = await self.engine.settle(
             lambda tx: tx.one(
                 _SETTLE,
                 how,

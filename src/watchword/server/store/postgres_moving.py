@@ -14,7 +14,8 @@ import asyncpg
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import postgres_schema
 from watchword.server.store.moving import BATCH, MARK, TABLES, Table
-from watchword.server.store.postgres_connection import FAULTS, connect, unreachable
+from watchword.server.store.postgres_connection import FAULTS, unreachable
+from watchword.server.store.postgres_connector import Connector
 
 __all__ = ["reading", "writing"]
 
@@ -61,7 +62,7 @@ class PostgresSource:
 
     async def mark(self) -> Sequence[Any]:
         """Seen by another connection."""
-        now = await connect(self.url)
+        now = await Connector(self.url).open()
         try:
             return tuple(await now.fetchrow(MARK))
         finally:
@@ -98,7 +99,7 @@ async def reading(url: str) -> AsyncIterator[PostgresSource]:
         ConfigurationError: it cannot be reached, or is of another version.
     """
     try:
-        connection = await connect(url)
+        connection = await Connector(url).open(patient=True)
         try:
             if await postgres_schema.pending(connection):
                 raise ConfigurationError("the database lacks migrations; run `watchword db upgrade`")
@@ -124,7 +125,7 @@ async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIte
         TemporarilyUnavailable: somebody writes and does not let go.
     """
     try:
-        connection = await connect(url)
+        connection = await Connector(url).open(patient=True)
         try:
             await postgres_schema.apply(connection, now)
             async with connection.transaction():

@@ -52,10 +52,12 @@ class News:
     Args:
         connect: opens a connection of its own.
         measure: what to do with it from time to time.
+        answered: told when it has answered.
     """
 
     connect: Callable[[], Awaitable[asyncpg.Connection]]
     measure: Callable[[asyncpg.Connection], Awaitable[None]]
+    answered: Callable[[], None]
     _watchers: set[asyncio.Event] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
 
@@ -100,6 +102,7 @@ class News:
             self._wake()  # for what was said while nobody listened
             while True:
                 await self.measure(connection)
+                self.answered()
                 await asyncio.sleep(_MEASURE)
         finally:
             connection.terminate()

@@ -10,11 +10,12 @@ import asyncpg
 
 from watchword.server.store import migrations
 from watchword.server.store.migrations import Migration
-from watchword.server.store.postgres_connection import FAULTS, PostgresConnection, connect, unreachable
+from watchword.server.store.postgres_connection import FAULTS, PostgresConnection, unreachable
+from watchword.server.store.postgres_connector import Connector
 from watchword.server.store.sql.seed import seed
 from watchword.server.store.sql.transaction import LONGEST_LOG, Transaction, milliseconds
 
-__all__ = ["apply", "lacking", "pending"]
+__all__ = ["apply", "lacking", "pending", "upgrade"]
 
 _UPGRADING: Final = 0x7761746368_01
 """The advisory lock of whoever brings the schema up to date."""
@@ -27,7 +28,7 @@ async def lacking(url: str) -> Sequence[Migration]:
         ConfigurationError: it cannot be reached, or belongs to a newer program.
     """
     try:
-        connection = await connect(url)
+        connection = await Connector(url).open()
         try:
             return await pending(connection)
         finally:
@@ -47,6 +48,15 @@ async def pending(connection: asyncpg.Connection) -> Sequence[Migration]:
         rows = await connection.fetch("SELECT number FROM schema_migrations")
         applied = {row["number"] for row in rows}
     return migrations.missing("postgres", applied)
+
+
+async def upgrade(connector: Connector, now: datetime) -> Sequence[Migration]:
+    """Apply what is missing, on a connection that waits as long as it takes."""
+    connection = await connector.open(patient=True)
+    try:
+        return await apply(connection, now)
+    finally:
+        await connection.close()
 
 
 async def apply(connection: asyncpg.Connection, now: datetime) -> Sequence[Migration]:

@@ -29,7 +29,7 @@ from watchword.server.store.intentions import (
     SqlUsers,
 )
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
-from watchword.server.store.sql import invariants
+from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.writer import Writer, is_fault, unavailable
@@ -133,7 +133,7 @@ class SqliteStore:
 
     async def ready(self) -> None:
         """Prove that reading works."""
-        await self.engine.read(lambda tx: tx.one("SELECT 1 FROM head"))
+        await self.engine.read(revocations.ready)
 
     async def check(self) -> Sequence[str]:
         """Every broken rule of the data, one line each; empty when all is well."""

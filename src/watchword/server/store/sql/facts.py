@@ -12,7 +12,7 @@ import msgspec
 
 from watchword.server.store.records import FirstPartyClient, Live, NewSession, Origin, Refused, Session, User
 from watchword.server.store.sql import users
-from watchword.server.store.sql.transaction import Row, datetime_of, maybe_datetime, split
+from watchword.server.store.sql.transaction import PRIMARY, Row, datetime_of, maybe_datetime, split
 
 __all__ = [
     "COLUMNS",
@@ -66,7 +66,7 @@ FACTS: Final = (
 
 SELECT_FACTS: Final = (
     f"SELECT {FACTS} FROM sessions s JOIN users u ON u.id = s.user_id JOIN clients c ON c.id = s.client_id"
-    " CROSS JOIN head h WHERE s.id = ?"
+    f" CROSS JOIN head h WHERE s.id = ? AND {PRIMARY}"
 )
 
 _ASKED: Final = "CAST(?3 AS TEXT)"

@@ -11,9 +11,9 @@ import msgspec
 from watchword.protocol.revocation_list import Entry
 from watchword.server.store.records import Head, Origin, SigningKey
 from watchword.server.store.sql import keys, sessions
-from watchword.server.store.sql.transaction import Transaction, milliseconds
+from watchword.server.store.sql.transaction import PRIMARY, Transaction, milliseconds
 
-__all__ = ["brake", "head", "open_epoch", "revoke_token", "set_longest_life", "since", "sweep"]
+__all__ = ["brake", "head", "open_epoch", "ready", "revoke_token", "set_longest_life", "since", "sweep"]
 
 TOKENS_PER_SESSION: Final = 8
 """More revoked tokens of one session than this, and the session goes."""
@@ -21,9 +21,14 @@ TOKENS_PER_SESSION: Final = 8
 _decode = msgspec.json.Decoder(Entry).decode
 
 
+async def ready(tx: Transaction) -> None:
+    """Prove that the primary can be read."""
+    await tx.one(f"SELECT 1 FROM head WHERE {PRIMARY}")
+
+
 async def head(tx: Transaction) -> Head:
     """Epoch, sequence, base, longest life and live kids."""
-    row = await tx.one("SELECT epoch, sequence, base, longest_life FROM head")
+    row = await tx.one(f"SELECT epoch, sequence, base, longest_life FROM head WHERE {PRIMARY}")
     assert row is not None
     return Head(
         epoch=row[0],

@@ -20,6 +20,7 @@ __all__ = [
     "CLOCK_ERROR",
     "ENTRY_MARGIN",
     "LONGEST_LOG",
+    "PRIMARY",
     "Connection",
     "Overlay",
     "Taken",
@@ -40,6 +41,9 @@ ENTRY_MARGIN: Final = timedelta(minutes=5)
 CLOCK_ERROR: Final = timedelta(hours=1)
 """By how much this machine's clock may be set wrong without a revocation being thought needless."""
 
+
+PRIMARY: Final = "TRUE /* on the primary */"
+"""A condition that fails on a standby, whose data may be old. SQLite has none; PostgreSQL is asked."""
 
 Row = tuple[Any, ...]
 
