@@ -52,7 +52,9 @@ def cookie_values(fields: Iterable[str], name: str) -> list[str]:
     """Every value of the cookie *name* in the ``Cookie`` fields of a request, in order (RFC 6265 4.2)."""
     found = []
     for field in fields:
-        for pair in field.split(";"):
+        for pair in field.split(";") if name in field else ():
+            if name not in pair:
+                continue
             key, equals, value = pair.strip(" \t").partition("=")
             if equals and key == name:
                 found.append(value)

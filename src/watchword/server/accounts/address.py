@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Final
 
 from watchword.errors import InvalidInput
 
-__all__ = ["email_key", "normalise_email", "normalise_name", "normalise_username"]
+__all__ = ["LONGEST", "email_key", "normalise_email", "normalise_name", "normalise_username"]
 
+LONGEST: Final = 320
+"""Characters of an address, and bytes too as far as anybody accepts one (RFC 3696 errata 1690)."""
+_LONGEST_NAME: Final = 200
 _USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
@@ -26,7 +30,7 @@ def normalise_email(email: str) -> tuple[str, str]:
     """
     from email_validator import EmailNotValidError, validate_email  # 30 ms: a log-in never needs it
 
-    if len(email) > 320 or not email.isprintable() or "=?" in email:
+    if len(email) > LONGEST or not email.isprintable() or "=?" in email:
         raise InvalidInput(errors=[("email", "is not an e-mail address")])
     try:
         found = validate_email(
@@ -44,6 +48,8 @@ def normalise_email(email: str) -> tuple[str, str]:
 def email_key(email: str) -> str:
     """The form under which an address is looked up; total: a text that is no address finds nobody."""
     text = email.strip()
+    if len(text) > LONGEST:
+        return text[: LONGEST + 1]  # no address is that long, and NFC of so much would hold the loop
     if text.isascii() and "xn--" not in text.lower():
         return text.lower()
     local, at, domain = unicodedata.normalize("NFC", text).rpartition("@")
@@ -67,8 +73,8 @@ def normalise_username(username: str) -> tuple[str, str]:
     Raises:
         InvalidInput: it is not a user name.
     """
-    key = username.lower()
-    if not _USERNAME.match(key):
+    key = username[:65].lower()
+    if len(username) > 64 or not _USERNAME.match(key):
         raise InvalidInput(
             errors=[("username", "must be 1 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")]
         )
@@ -81,10 +87,12 @@ def normalise_name(name: str) -> str:
     Raises:
         InvalidInput: it is empty, too long or holds control characters.
     """
-    text = unicodedata.normalize("NFC", name.strip())
+    text = name.strip()
+    # NFC makes one letter of up to four; it takes the square of a run of marks, so what is too long goes first.
+    text = unicodedata.normalize("NFC", text) if len(text) <= 4 * _LONGEST_NAME else ""
     if (
         not text
-        or len(text) > 200
+        or len(text) > _LONGEST_NAME
         or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text)
     ):
         raise InvalidInput(errors=[("name", "must be 1 to 200 printable characters")])

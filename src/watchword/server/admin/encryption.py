@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from watchword.errors import ConfigurationError, InvalidInput, InvalidKey
 
 __all__ = ["encryption_jwk"]
+
+_MOST: Final = 20
+"""Keys of a set that are read: checking the point of each costs as much as a signature."""
 
 
 def encryption_jwk(jwks: Mapping[str, Any] | str | bytes | None) -> str | None:
@@ -20,6 +23,9 @@ def encryption_jwk(jwks: Mapping[str, Any] | str | bytes | None) -> str | None:
     """
     if jwks is None:
         return None
+    found = jwks.get("keys") if isinstance(jwks, Mapping) else None
+    if isinstance(found, list) and len(found) > _MOST:
+        raise InvalidInput(errors=[("encryption_jwks", f"must not hold more than {_MOST} keys")])
     try:
         from watchword.jose.jwe import parse_keys
 

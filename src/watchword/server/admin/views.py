@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from watchword.server.endpoints.views import UserView
+from watchword.server.endpoints.views import Name, Password, Typed, Username, UserView
 from watchword.server.store.records import Api, Event, Role, SigningKey, User
 from watchword.server.web.discreet import Discreet
 
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 RoleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.:-]{0,63}$")]
+RoleNames = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=200)]
 ScopeWords = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=200)]
 
 
@@ -62,20 +63,20 @@ class UserList(Struct, frozen=True, kw_only=True):
 class NewUserBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A user to make; without a password nobody logs in until one is set."""
 
-    email: str
-    password: str | None = None
-    name: str | None = None
-    username: str | None = None
-    roles: tuple[str, ...] = ("user",)
+    email: Typed
+    password: Password | None = None
+    name: Name | None = None
+    username: Username | None = None
+    roles: RoleNames = ("user",)
 
 
 class UserBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What changes of a user; what is left out stays."""
 
-    email: str | UnsetType = UNSET
-    name: str | None | UnsetType = UNSET
-    username: str | None | UnsetType = UNSET
-    roles: tuple[str, ...] | UnsetType = UNSET
+    email: Typed | UnsetType = UNSET
+    name: Name | None | UnsetType = UNSET
+    username: Username | None | UnsetType = UNSET
+    roles: RoleNames | UnsetType = UNSET
 
 
 class BanBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from watchword.protocol.scope import format_scope
 from watchword.server.endpoints.account import prove
+from watchword.server.endpoints.views import Audience, Password, ScopeText
 from watchword.server.login.keys import KeyTerms
 from watchword.server.services import Services
 from watchword.server.store.records import Session
@@ -22,10 +23,10 @@ class KeyBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key to make; the password where a recent log-in does not prove its user."""
 
     name: Annotated[str, Meta(max_length=200, description="What you know it by")]
-    scope: str | None = None
-    audience: str | None = None
+    scope: ScopeText | None = None
+    audience: Audience | None = None
     expires_in: Annotated[int, Meta(ge=60, le=10**9, description="Seconds")] | None = None
-    current_password: str | None = None
+    current_password: Password | None = None
 
 
 class KeyView(Struct, frozen=True, kw_only=True):

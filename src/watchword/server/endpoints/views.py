@@ -9,9 +9,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from watchword.server.store.records import Session, User
 from watchword.server.tokens.issuance import TokenSet
+from watchword.server.web.bounds import longest
 from watchword.server.web.discreet import Discreet
 
 __all__ = [
+    "Audience",
     "BasicBody",
     "BasicView",
     "Device",
@@ -21,16 +23,22 @@ __all__ = [
     "LoginBody",
     "LoginView",
     "LogoutBody",
+    "Name",
+    "Password",
     "PasswordBody",
     "ProfileBody",
     "RefreshedView",
     "RegisterBody",
     "RegisteredView",
     "ResetBody",
+    "ScopeText",
     "SessionList",
     "SessionView",
+    "Token",
     "TokenBody",
+    "Typed",
     "UserView",
+    "Username",
     "login_view",
     "refreshed_view",
     "session_view",
@@ -38,6 +46,16 @@ __all__ = [
 ]
 
 Email = Annotated[str, Meta(max_length=320, description="An e-mail address")]
+Typed = Annotated[str, longest(320)]
+"""An e-mail address or user name at sign-in, where a longer text is as unknown as any other."""
+Username = Annotated[str, longest(64)]
+Name = Annotated[str, longest(800)]
+"""A person's name: 200 characters after NFC, which may need four times as many before."""
+Password = Annotated[str, longest(1024)]
+Token = Annotated[str, longest(1024)]
+"""A refresh token, API key, key id or the token of a link: each is far shorter."""
+Audience = Annotated[str, longest(255)]
+ScopeText = Annotated[str, longest(4096)]
 Device = Annotated[str, Meta(max_length=200, description="A name of the device, for the list of sessions")]
 
 
@@ -110,19 +128,19 @@ class RegisterBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A new account."""
 
     email: Email
-    password: str
-    name: str | None = None
-    username: str | None = None
+    password: Password
+    name: Name | None = None
+    username: Username | None = None
 
 
 class LoginBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A log-in, by e-mail or by user name."""
 
-    password: str
-    email: str | None = None
-    username: str | None = None
-    audience: str | None = None
-    scope: str | None = None
+    password: Password
+    email: Typed | None = None
+    username: Typed | None = None
+    audience: Audience | None = None
+    scope: ScopeText | None = None
     device: Device | None = None
     cookie: bool = False
 
@@ -130,11 +148,11 @@ class LoginBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class BasicBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A log-in, by e-mail or by user name; everything is left out where a bearer token says who."""
 
-    password: str | None = None
-    email: str | None = None
-    username: str | None = None
-    audience: str | None = None
-    scope: str | None = None
+    password: Password | None = None
+    email: Typed | None = None
+    username: Typed | None = None
+    audience: Audience | None = None
+    scope: ScopeText | None = None
     device: Device | None = None
 
 
@@ -150,40 +168,40 @@ class BasicView(Discreet, frozen=True, kw_only=True):
 class TokenBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A refresh, whose token is left out where a cookie brings it, or the exchange of a key."""
 
-    refresh_token: str | None = None
-    api_key: str | None = None
-    signing_key: Annotated[str, Meta(description="The id of a signing key")] | None = None
-    audience: str | None = None
-    scope: str | None = None
+    refresh_token: Token | None = None
+    api_key: Token | None = None
+    signing_key: Annotated[str, longest(1024, "The id of a signing key")] | None = None
+    audience: Audience | None = None
+    scope: ScopeText | None = None
 
 
 class LogoutBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A log-out; everything may be left out where a bearer token or a cookie says who."""
 
-    refresh_token: str | None = None
+    refresh_token: Token | None = None
     everywhere: bool = False
 
 
 class ProfileBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user may change of himself; what is left out stays."""
 
-    name: str | None | UnsetType = UNSET
-    username: str | None | UnsetType = UNSET
+    name: Name | None | UnsetType = UNSET
+    username: Username | None | UnsetType = UNSET
     email: Email | UnsetType = UNSET
-    current_password: str | None = None
+    current_password: Password | None = None
 
 
 class LeaveBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The password of whoever leaves, where a recent log-in does not prove him."""
 
-    current_password: str | None = None
+    current_password: Password | None = None
 
 
 class PasswordBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A change of password."""
 
-    current_password: str
-    new_password: str
+    current_password: Password
+    new_password: Password
 
 
 class ForgotBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,8 +219,8 @@ class ForgotView(Struct, frozen=True, kw_only=True):
 class ResetBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The token of such a link, and the password that is chosen."""
 
-    token: str
-    password: str
+    token: Token
+    password: Password
 
 
 def user_view(user: User) -> UserView:

@@ -15,7 +15,7 @@ from watchword.errors import (
 )
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.protocol.scope import parse_scope
-from watchword.server.accounts.address import email_key
+from watchword.server.accounts.address import LONGEST, email_key
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.target import Targets
@@ -93,7 +93,7 @@ class LoginFlow:
             raise InvalidInput(
                 "give either email or username", errors=[("email", "or username, one of the two")]
             )
-        name = email_key(email) if email is not None else (username or "").lower()
+        name = email_key(email) if email is not None else (username or "")[: LONGEST + 1].lower()
         found = await self.proven(name, by_email=email is not None, password=password, origin=origin)
         if found.user.banned:
             await self._failed(found.user, "banned", origin)
@@ -134,7 +134,7 @@ class LoginFlow:
         Raises:
             InvalidCredentials, TooManyRequests, TemporarilyUnavailable: as for ``password``.
         """
-        possible = len(name) <= 320 and name.isprintable()
+        possible = len(name) <= LONGEST and name.isprintable()
         found = None
         if possible:
             found = (

@@ -14,6 +14,8 @@ from watchword.server.web.request import Scope
 
 __all__ = ["client_address", "is_confidential", "is_peer_of"]
 
+_HOPS: Final = 32
+"""Entries of ``X-Forwarded-For`` that are looked at, from the right."""
 _REMEMBERED: Final = 1024
 """Addresses whose place is remembered, those seen last."""
 
@@ -34,8 +36,9 @@ def client_address(trusted_proxies: Sequence[str]) -> Callable[[Scope], str | No
         address = _peer(scope)
         if not is_trusted(address):
             return address
+        # Past so many proxies nobody of ours stands.
         hops = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
-        for hop in reversed(b",".join(hops).decode("latin-1").split(",")):
+        for hop in reversed(b",".join(hops).decode("latin-1").rsplit(",", _HOPS)[-_HOPS:]):
             try:
                 address = str(ipaddress.ip_address(hop.strip()))
             except ValueError:

@@ -20,6 +20,7 @@ from watchword.errors import (
 )
 from watchword.jose.encoding import parse_json_object
 from watchword.server.store.records import Origin
+from watchword.server.web.bounds import LONGEST, cut, cut_members
 
 __all__ = ["Message", "Receive", "Request", "Scope", "Send", "read_body", "read_form", "read_json"]
 
@@ -118,7 +119,7 @@ class Request:
             )
         except ValueError:
             raise InvalidRequest("the query cannot be read") from None
-        found = dict(pairs)
+        found = _bounded(pairs)
         if len(found) != len(pairs):
             raise InvalidRequest("a query parameter came twice")
         return found
@@ -174,6 +175,7 @@ async def read_json(request: Request, form: type[T], limit: int) -> T:
     if media_type != "application/json" or request.header("content-encoding") not in (None, "identity"):
         raise UnsupportedMediaType
     members = parse_json_object(_compact(raw), error=MalformedContent)
+    cut_members(members, form)
     try:
         return msgspec.convert(members, form)
     except msgspec.ValidationError:
@@ -202,10 +204,19 @@ async def read_form(request: Request, limit: int) -> Mapping[str, str]:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=50)
     except (ValueError, UnicodeDecodeError):
         raise InvalidRequest("the form cannot be read") from None
-    found = dict(pairs)
+    found = _bounded(pairs)
     if len(found) != len(pairs):
         raise InvalidRequest("a field came twice")
     return found
+
+
+def _bounded(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found = dict(pairs)
+    return (
+        {name: cut(value) for name, value in found.items()}
+        if any(len(value) > LONGEST for value in found.values())
+        else found
+    )
 
 
 @lru_cache(64)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from watchword.server.web.bounds import unbounded
 from watchword.server.web.request import Request
 from watchword.server.web.responses import Response
 
@@ -57,6 +58,10 @@ class Route:
     tag: str = ""
     plain: bool = False
     instant: bool = False
+
+    def __post_init__(self) -> None:
+        if self.body is not None and (names := unbounded(self.body)):
+            raise TypeError(f"{self.method} {self.path}: a text without a bound: {', '.join(names)}")
 
     @property
     def statuses(self) -> tuple[int, ...]:
