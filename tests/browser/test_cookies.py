@@ -155,12 +155,31 @@ class TestTls:
         assert {name: (kept[name]["path"], kept[name]["sameSite"]) for name in kept} == {
             "__Host-watchword": ("/", "Lax"),
             "__Secure-watchword-refresh": ("/auth", "Strict"),
+            "__Host-watchword-binder": ("/", "Strict"),
         }
         assert all(cookie["httpOnly"] and cookie["secure"] for cookie in kept.values())
         neighbour = page_at(person, "https://blog.watchword.test")
-        neighbour.evaluate("document.cookie = '__Host-watchword=mine; Secure; Path=/; Domain=watchword.test'")
-        assert len(person.cookies()) == 2
+        for name in ("__Host-watchword", "__Host-watchword-binder"):
+            neighbour.evaluate(f"document.cookie = '{name}=mine; Secure; Path=/; Domain=watchword.test'")
+        assert len(person.cookies()) == 3
         assert call(page, "GET", f"{issuer}/auth/me")[1]["email"] == ADMIN[0]
         assert call(page, "POST", f"{issuer}/auth/token")[0] == 200
         assert call(page, "POST", f"{issuer}/auth/logout")[0] == 204
+        assert person.cookies() == []
+
+    def test_f_s9_a_neighbour_plants_refresh_cookies(self, person: BrowserContext, issuer: str) -> None:
+        """Planted for every path of a parent domain, they change nothing and are gone after one refresh."""
+        page = page_at(person, issuer)
+        neighbour = page_at(person, "https://blog.watchword.test")
+        plant = """paths => paths.forEach(path => document.cookie =
+            `__Secure-watchword-refresh=planted; Secure; Domain=watchword.test; Path=${path}`)"""
+        for call_of_page, left in (("/auth/token", 3), ("/auth/logout", 0)):
+            assert call(page, "POST", f"{issuer}/auth/login", LOGIN)[0] == 200
+            neighbour.evaluate(plant, ["/", "/auth", "/auth/", call_of_page])
+            assert len(person.cookies()) == 7
+            status, _ = call(page, "POST", f"{issuer}{call_of_page}")
+            assert status == (200 if left else 204)
+            assert len(person.cookies()) == left
+        neighbour.evaluate(plant, ["/", "/auth", "/auth/", "/auth/token"])
+        assert call(page, "POST", f"{issuer}/auth/token")[0] == 401
         assert person.cookies() == []

@@ -14,6 +14,7 @@ from watchword.errors import ConfigurationError, CrossSite, InvalidRequest
 from watchword.protocol.metadata import check_issuer_url
 
 __all__ = [
+    "BINDER",
     "CSRF",
     "REFRESH",
     "SAFE_METHODS",
@@ -29,6 +30,8 @@ CSRF: Final = "x-csrf"
 """A field that no form sends, and no page of another origin either, unless CORS lets it."""
 REFRESH: Final = "-refresh"
 """What the name of the cookie with the refresh token ends with."""
+BINDER: Final = "-binder"
+"""What the name of the cookie ends with that says which log-in of this browser its refresh token is from."""
 SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 """Methods that change nothing (RFC 9110 9.2.1)."""
 

@@ -13,7 +13,7 @@ from watchword.jose.jwk import Key
 
 pytestmark = pytest.mark.anyio
 
-ACCESS, REFRESH = "__Host-watchword", "__Secure-watchword-refresh"
+ACCESS, REFRESH, BINDER = "__Host-watchword", "__Secure-watchword-refresh", "__Host-watchword-binder"
 KEY = Key.generate("Ed25519")
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -66,6 +66,7 @@ class TestLogin:
         assert set_by(answer) == [
             (ACCESS, {"path": "/", "httponly": True, "secure": True, "samesite": "Lax", "max-age": "600"}),
             (REFRESH, {"path": "/auth", **strict}),
+            (BINDER, {"path": "/", **strict}),
         ]
         (token,) = browser.held(ACCESS)
         (refresh_token,) = browser.held(REFRESH)
@@ -182,7 +183,7 @@ class TestRefresh:
             "scope": before.json()["scope"],
             "session_id": before.json()["session_id"],
         }
-        assert [name for name, _ in set_by(answer)] == [ACCESS, REFRESH]
+        assert [name for name, _ in set_by(answer)] == [ACCESS, REFRESH, BINDER]
         new = browser.held(ACCESS) | browser.held(REFRESH)
         assert len(new) == 2
         assert not new & old
@@ -200,8 +201,8 @@ class TestRefresh:
         """Within the grace the same cookie gives the same successor, and all three go on."""
         browser = Browser(stage)
         await browser.login(await stage.somebody())
-        (old,) = browser.held(REFRESH)
-        cookie = {"Cookie": f"{REFRESH}={old}", **OURS}
+        (old,), (binder,) = browser.held(REFRESH), browser.held(BINDER)
+        cookie = {"Cookie": f"{REFRESH}={old}; {BINDER}={binder}", **OURS}
         answers = [await stage.http.post("/auth/token", headers=cookie) for _ in range(3)]
         values = {answer.headers.get_list("set-cookie")[1].partition(";")[0] for answer in answers}
         assert len(values) == 1
@@ -235,7 +236,7 @@ class TestLogout:
         (token,) = browser.held(ACCESS)
         answer = await browser.ask("POST", "/auth/logout")
         assert answer.status_code == 204
-        assert [name for name, _ in set_by(answer)] == [ACCESS, REFRESH]
+        assert [name for name, _ in set_by(answer)] == [ACCESS, REFRESH, BINDER]
         assert not browser.http.cookies
         bearer = {"Authorization": f"Bearer {token}"}
         assert (await stage.http.get("/auth/me", headers=bearer)).status_code == 401
@@ -279,9 +280,10 @@ class TestSettings:
         """An API on another host gets the access cookie; the name says that it is not this host's alone."""
         async with open_stage(cookie_domain="example.com", cookie_same_site="Strict") as stage:
             answer = await Browser(stage).login(await stage.somebody())
-            first, second = set_by(answer)
+            first, second, binder = set_by(answer)
             assert first[0] == "__Secure-watchword"
             assert {cookie[1]["domain"] for cookie in (first, second)} == {"example.com"}
+            assert (binder[0], binder[1].get("domain")) == (BINDER, None)
             assert first[1]["samesite"] == "Strict"
 
     async def test_an_issuer_with_a_path_has_its_refresh_cookie_there(self) -> None:
@@ -290,7 +292,7 @@ class TestSettings:
             body = {"email": (await stage.somebody()).email, "password": PASSWORD, "cookie": True}
             answer = await stage.http.post("/auth/login", json=body, headers=OURS)
             paths = [attributes["path"] for _, attributes in set_by(answer)]
-            assert paths == ["/", "/login/auth"]
+            assert paths == ["/", "/login/auth", "/"]
 
     async def test_a_server_without_cookie_mode_neither_sets_nor_takes(self) -> None:
         """``COOKIES=false``: asking is bad input, and a cookie is no credential."""

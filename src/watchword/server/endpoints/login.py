@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from watchword.errors import InvalidGrant, InvalidInput, InvalidRequest, InvalidToken, MissingCredentials
+from watchword.errors import (
+    InvalidGrant,
+    InvalidInput,
+    InvalidRequest,
+    InvalidToken,
+    MissingCredentials,
+    WatchwordError,
+)
+from watchword.server.endpoints.browser import kept_of
 from watchword.server.endpoints.views import LoginBody, LogoutBody, TokenBody, login_view, refreshed_view
 from watchword.server.services import Services
 from watchword.server.tokens.issuance import TokenSet
@@ -37,32 +45,43 @@ async def login(services: Services, request: Request) -> Response:
         origin=request.origin(),
     )
     answer = json_response(login_view(result.tokens, result.user, bare=body.cookie))
-    return _with_cookies(cookies, answer, result.tokens) if body.cookie else answer
+    if not body.cookie:
+        return answer
+    # What was planted before goes, so that nothing stands beside the new session.
+    return _with_cookies(services, cookies, answer, result.tokens, kept_of(services, request).planted)
 
 
 async def token(services: Services, request: Request) -> Response:
     """``POST /auth/token``: a refresh token for its successor and a new access token, or a key for the latter."""
     body: TokenBody = request.body or TokenBody()
     cookies = cookies_of(request)
-    given, kept = body.refresh_token, cookies.refresh_token(request)
+    given, kept = body.refresh_token, kept_of(services, request)
     keyed = body.api_key is not None or body.signing_key is not None
-    if (given is not None or keyed) and kept is not None:
+    if kept.token is not None or (kept.all and given is None and not keyed):
+        cookies.check(request)
+    if (given is not None or keyed) and kept.token is not None:
         raise InvalidRequest(_TWICE)
     if keyed:
-        return await _exchange(services, request, body)
+        return replace(await _exchange(services, request, body), cookies=kept.planted)
     if body.audience is not None:
         raise InvalidInput(errors=[("audience", "goes together with a key")])
-    if kept is None:
-        if given is None:
-            raise InvalidInput(errors=[("refresh_token", "is missing")])
-        return json_response(
-            await services.refresh_tokens.rotate(given, scope=body.scope, origin=request.origin())
-        )
+    if given is not None:
+        tokens = await services.refresh_tokens.rotate(given, scope=body.scope, origin=request.origin())
+        return replace(json_response(tokens), cookies=kept.planted)
+    if not kept.all:
+        raise InvalidInput(errors=[("refresh_token", "is missing")])
     try:
-        tokens = await services.refresh_tokens.rotate(kept, scope=body.scope, origin=request.origin())
+        if kept.token is None:
+            # Spent for nothing, so that an old copy is seen as the replay that it is.
+            await services.refresh_tokens.give_up(kept.all[0], request.origin())
+            raise InvalidGrant("the refresh cookie isn't from a login in this browser: log in again")
+        tokens = await services.refresh_tokens.rotate(kept.token, scope=body.scope, origin=request.origin())
     except InvalidGrant as refused:
-        return replace(error_response(refused), cookies=cookies.clear())
-    return _with_cookies(cookies, json_response(refreshed_view(tokens)), tokens)
+        return replace(error_response(refused), cookies=kept.planted + cookies.clear())
+    planted = kept.planted
+    if len(cookies.access_tokens(request)) > 1:
+        planted += cookies.clear_planted(request, access=True)
+    return _with_cookies(services, cookies, json_response(refreshed_view(tokens)), tokens, planted)
 
 
 async def _exchange(services: Services, request: Request, body: TokenBody) -> Response:
@@ -86,18 +105,51 @@ async def logout(services: Services, request: Request) -> Response:
     bring no other ends its own session alone: an old copy of one must not log its owner out everywhere.
     """
     body: LogoutBody = request.body or LogoutBody()
-    cookies = cookies_of(request)
-    if not cookies.came(request):
-        await _log_out(services, request, body, body.refresh_token, request.header_values("authorization"))
-        return EMPTY
+    cookies, kept = cookies_of(request), kept_of(services, request)
+    values, shown = request.header_values("authorization"), cookies.access_tokens(request)
+    if kept.token is None and not shown and (not kept.all or values or body.refresh_token is not None):
+        await _log_out(services, request, body, body.refresh_token, values)
+        return replace(EMPTY, cookies=kept.planted)
     if body.refresh_token is not None:
         raise InvalidRequest(_TWICE)
-    kept, values = cookies.refresh_token(request), cookies.credentials(request)
+    cookies.check(request)
+    cleared = kept.planted + cookies.clear()
+    if len(shown) > 1:
+        cleared = cookies.clear_planted(request, access=True) + cleared
     try:
-        await _log_out(services, request, body, kept, values)
+        if kept.token is not None:
+            await _log_out(services, request, body, kept.token, ())
+        else:
+            await _log_out_each(services, request, body, kept.all, shown)
     except (InvalidGrant, InvalidToken) as refused:
-        return replace(error_response(refused), cookies=cookies.clear())
-    return replace(EMPTY, cookies=cookies.clear())
+        return replace(error_response(refused), cookies=cleared)
+    return replace(EMPTY, cookies=cleared)
+
+
+async def _log_out_each(
+    services: Services,
+    request: Request,
+    body: LogoutBody,
+    refresh_tokens: Sequence[str],
+    tokens: Sequence[str],
+) -> None:
+    """End every session that the cookies are of: nothing says which of them is the visitor's.
+
+    Raises:
+        InvalidGrant, InvalidToken: none of them is good.
+    """
+    refused: WatchwordError | None = None
+    ended = False
+    for refresh_token, values in [(None, (f"Bearer {token}",)) for token in tokens] + [
+        (one, ()) for one in refresh_tokens
+    ]:
+        try:
+            await _log_out(services, request, body, refresh_token, values)
+            ended = True
+        except (InvalidGrant, InvalidToken) as fault:
+            refused = refused or fault
+    if refused is not None and not ended:
+        raise refused
 
 
 async def _log_out(
@@ -116,8 +168,15 @@ async def _log_out(
         await services.store.sessions.end(session_id, _REASON, request.origin(), user_id=user_id)
 
 
-def _with_cookies(cookies: Cookies, answer: Response, tokens: TokenSet) -> Response:
+def _with_cookies(
+    services: Services, cookies: Cookies, answer: Response, tokens: TokenSet, planted: tuple[str, ...]
+) -> Response:
     lines = cookies.set(
-        tokens.access_token, tokens.expires_in, tokens.refresh_token, tokens.refresh_token_expires_in
+        tokens.access_token,
+        tokens.expires_in,
+        tokens.refresh_token,
+        tokens.refresh_token_expires_in,
+        services.refresh_tokens.binder(tokens.refresh_token) if cookies.binder_name else "",
     )
-    return replace(answer, cookies=lines)
+    # A browser takes them in order: what clears a name comes before what sets it.
+    return replace(answer, cookies=planted + lines)

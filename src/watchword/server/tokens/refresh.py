@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hmac import compare_digest
 
 from watchword.errors import InvalidGrant, InvalidScope
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
@@ -85,3 +87,27 @@ class RefreshTokenService:
             live = await self._advance(presented, FIRST_PARTY_CLIENT_ID, origin)
             return presented.session_id, live.user.id
         return presented.session_id, None
+
+    def binder(self, refresh_token: str) -> str:
+        """The text that a browser shows beside *refresh_token*, one of ours, when it comes in a cookie."""
+        return self.codec.binders(self.codec.parse(refresh_token))[0]
+
+    def bound(self, refresh_tokens: Iterable[str], binders: Sequence[str]) -> str | None:
+        """The newest of *refresh_tokens* that one of *binders* belongs to."""
+        found: tuple[tuple[int, int], str] | None = None
+        for text in refresh_tokens:
+            with suppress(InvalidGrant):
+                token = self.codec.parse(text)
+                own = self.codec.binders(token)
+                place = (token.epoch, token.counter)
+                if (found is None or place > found[0]) and any(
+                    compare_digest(one.encode(), given.encode()) for one in own for given in binders
+                ):
+                    found = place, text
+        return found[1] if found else None
+
+    def session_id(self, refresh_token: str) -> str | None:
+        """The session of a refresh token whose MAC holds."""
+        with suppress(InvalidGrant):
+            return self.codec.parse(refresh_token).session_id
+        return None

@@ -32,6 +32,8 @@ _FORM = 1
 _MAC_SIZE = 16
 _SIZE = _BODY.size + _MAC_SIZE
 _LENGTH = len(PREFIX) + (_SIZE * 4 + 2) // 3
+_BINDER = b"cookie binder\0"
+"""What a binder's MAC begins with; a refresh token's begins with its form, so that neither is ever the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,12 @@ class RefreshTokenCodec:
 
     mac_keys: Mapping[int, bytes] = field(repr=False)
     _macs: Mapping[int, Signer] = field(init=False, repr=False)
+    _newest_first: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         macs = {number: hmac_signer(ALGORITHMS["HS256"], key) for number, key in self.mac_keys.items()}
         object.__setattr__(self, "_macs", macs)
+        object.__setattr__(self, "_newest_first", tuple(sorted(macs, reverse=True)))
 
     def mint(self, epoch: int, session_id: str, counter: int, secret: bytes) -> str:
         """Write the refresh token of *counter*."""
@@ -88,6 +92,14 @@ class RefreshTokenCodec:
         if form != _FORM or made is None or not compare_digest(made(body)[:_MAC_SIZE], mac):
             raise InvalidGrant("this is not a refresh token")
         return RefreshToken(epoch, session_id(session), counter, secret)
+
+    def binders(self, token: RefreshToken) -> tuple[str, ...]:
+        """The texts that bind a browser to the session of *token*, the one to hand out first.
+
+        It is the same for every refresh token of a session, and nobody makes it without the server's key.
+        """
+        body = _BINDER + _raw(token.session_id) + token.secret
+        return tuple(encode_base64url(self._macs[number](body)[:_MAC_SIZE]) for number in self._newest_first)
 
 
 def session_id(raw: bytes) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +28,7 @@ from watchword.errors import (
 from watchword.protocol.challenge import holds_token
 from watchword.server.policies import WebPolicy
 from watchword.server.web.address import client_address, is_confidential
-from watchword.server.web.cookies import Cookies
+from watchword.server.web.cookies import Cookies, CookieTwice
 from watchword.server.web.errors import error_response
 from watchword.server.web.observe import Observer
 from watchword.server.web.request import Receive, Request, Scope, Send, read_form, read_json
@@ -94,6 +94,10 @@ class Dispatcher:
             else:
                 route = self._choose(request.method, methods)
                 response = await self._answer(route, request)
+        except CookieTwice as error:
+            response = replace(
+                error_response(error), cookies=self.cookies.clear_planted(request, access=True)
+            )
         except WatchwordError as error:
             response = error_response(error)
         except Exception as fault:
