@@ -241,6 +241,26 @@ def server(*options: str) -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def standby(primary: Server) -> Iterator[Server]:
+    """A hot standby that follows *primary*."""
+    folder = Path(tempfile.mkdtemp(prefix="watchword-standby-"))
+    folder.chmod(0o755)
+    own = Server(primary.binaries, folder / "cluster", free_port(), primary.options)
+    own.folder.mkdir()
+    try:
+        if os.geteuid() == 0:
+            os.chown(own.folder, NOBODY, NOBODY)
+        # -R writes standby.signal and where the primary is.
+        own._run([own.binaries / "pg_basebackup", "-D", own.data, "-R", "-X", "stream", "-c", "fast",
+                  "-d", primary.cluster.url])  # fmt: skip
+        own.start()
+        yield own
+    finally:
+        own.stop(signal.SIGQUIT)
+        shutil.rmtree(folder)
+
+
 def binaries(folder: Path) -> Path:
     """Where the programs lie, for a user who may be another than we."""
     if named := os.environ.get(BINARIES_VARIABLE):

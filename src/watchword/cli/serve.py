@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from watchword.cli.deadline import Deadline
 from watchword.cli.listener import bind, take_in, turn_away
 from watchword.cli.output import colourless, json_option, plain, show_json, show_table
 from watchword.errors import ConfigurationError
@@ -144,6 +145,10 @@ class Process:
     """Where that is."""
     server: Any = None
     stopping: bool = field(default=False)
+    deadline: Deadline = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = Deadline(self.settings.web.drain.total_seconds())
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is under way.
@@ -213,12 +218,14 @@ class Process:
     def drain(self) -> None:
         """Take nobody new and finish what is under way."""
         self.stopping = True
+        self.deadline.begin()
         if self.server is not None:
             self.server.should_exit = True
 
     def hurry(self) -> None:
         """Finish nothing more."""
         self.drain()
+        self.deadline.hurry()
         if self.server is not None:
             self.server.force_exit = True
 

@@ -28,6 +28,9 @@ _LONGEST_PAUSE: Final = 30.0
 _PATIENCE: Final = 5.0
 """Seconds beyond the time to drain after which a process that does not end is killed."""
 
+_HURRIED: Final = 2.0
+"""The same after a second signal."""
+
 _SIGNALS: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 
@@ -176,6 +179,7 @@ class Crew:
         """Let all of them drain; asked a second time, they stop waiting."""
         if self._stopping:
             self._signal(signal.SIGQUIT)
+            self._kill_at = time.monotonic() + _HURRIED
             return
         self._stopping = True
         # Those who hold it, too, take in whoever is connected by now.
