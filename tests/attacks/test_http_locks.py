@@ -149,7 +149,7 @@ class TestNobody:
         token = root.tokens["access_token"]
         twice = [[f"Bearer {token}"] * 2, [f"Bearer {token}, Bearer {token}"], [f"Bearer {token},Basic YTpi"]]
         other = (
-            f"Bearer  {token}|Bearer\t{token}|Bearer {token} x|Bearer {token},|Bearer={token}|Token {token}"
+            f"Bearer \t{token}|Bearer\t{token}|Bearer {token} x|Bearer {token},|Bearer={token}|Token {token}"
         )
         for route in GUARDED:
             for values in twice:

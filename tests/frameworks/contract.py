@@ -263,7 +263,9 @@ CASES = [
     # how the field may be written
     Case("bearer in lower case", Let(), bearer("bearer ")),
     Case("BEARER in capitals", Let(), bearer("BEARER ")),
-    Case("two spaces", MALFORMED, bearer("Bearer  ")),
+    Case("two spaces", Let(), bearer("Bearer  ")),
+    Case("spaces around the value", Let(), bearer(" Bearer ", suffix=" ")),
+    Case("tabs around the value", Let(), bearer("\tBearer ", suffix="\t ")),
     Case("a tab", MALFORMED, bearer("Bearer\t")),
     Case("a parameter behind the token", MALFORMED, bearer(suffix=", realm=x")),
     Case("the token without a scheme", MALFORMED, bearer("")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -46,6 +47,28 @@ class TestCredentials:
         watchword_issuer.revoke(subject="usr_ada")
         for _ in range(2):
             REVOKED.check(ask(send, face, show, path), "GET")
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_f_b11_b13_spaces_around_values_change_nothing(
+        self, face: str, watchword_issuer: PretendIssuer
+    ) -> None:
+        """Spaces and tabs around every field, and several spaces behind the scheme: every credential still counts."""
+
+        def padded(show: Show) -> Show:
+            def spread(name: str, value: str) -> tuple[str, str]:
+                return name, f" \t{value.replace(' ', '   ', 1) if name == 'Authorization' else value}\t "
+
+            def change(request: Request, path: str) -> Request:
+                shown = show(request, path)
+                return replace(shown, fields=tuple(spread(*field) for field in shown.fields))
+
+            return change
+
+        guard, send = load(face)
+        watchword_issuer.take_over(guard)
+        for name, make in CREDENTIALS.items():
+            answer = ask(send, face, padded(make(watchword_issuer)))
+            assert (answer.status, name) == (200, name), answer
 
     @pytest.mark.parametrize("face", FACES)
     def test_n7_one_ban_ends_them_all(self, face: str, watchword_issuer: PretendIssuer) -> None:

@@ -48,7 +48,10 @@ CURSORS = CursorCodec(bytes(32))
 COOKIES = Cookies(CookiePolicy(ISSUER, origins=frozenset(("https://app.example.com",))))
 PASSWORDS = PasswordService(PasswordPolicy(memory=8, passes=1))
 PROXIES = ("10.0.0.0/8", "fd00::/8")
-ADDRESS, CONFIDENTIAL = client_address(PROXIES), is_confidential(PROXIES, https=True)
+ADDRESS, CONFIDENTIAL = (
+    client_address(PROXIES, lambda value, proxy: None),
+    is_confidential(PROXIES, https=True),
+)
 FORMS = [route.body for route in ROUTES if route.body is not None]
 LIMIT = 65_536
 KEY = private("EdDSA").public_jwk()

@@ -27,14 +27,24 @@ class TestParseAuthorization:
 
     @pytest.mark.parametrize(
         "value",
-        ["", " ", "Bearer", "Bearer ", "Bearer  x", "Bearer\tx", " Bearer x", "Bearer x ", "Bearer x y", "Bearer x,y",
-         "Bearer x\n", "Bearer é", "Béarer x", "Bearer =", "Bearer a=b", "Bearer x\0", "(x) y", b"Bearer \xff",
-         "Bearer \u00a0x", 'Bearer "x"'],
+        ["", " ", "Bearer", "Bearer ", "Bearer \tx", "Bearer\tx", "Bearer x y", "Bearer x,y",
+         "\u00a0Bearer x", "Bearer x\n", "Bearer é", "Béarer x", "Bearer =", "Bearer a=b", "Bearer x\0", "(x) y",
+         b"Bearer \xff", "Bearer \u00a0x", 'Bearer "x"'],
     )  # fmt: skip
     def test_req_a07_one_space_and_one_credential(self, value: str | bytes) -> None:
         """Everything else is refused as a bad token, so that no two readers of a request differ."""
         with pytest.raises(InvalidToken):
             parse_authorization([value])
+
+    @pytest.mark.parametrize(
+        "value", ["Bearer  x", "Bearer    x", " Bearer x", "Bearer x ", "\tBearer x \t", b"Bearer x "]
+    )
+    def test_f_b11_b13_spaces_around_a_value_and_behind_the_scheme_are_no_part_of_it(
+        self, value: str | bytes
+    ) -> None:
+        """RFC 9110 5.5 takes them off, and 11.4 allows several spaces behind the scheme."""
+        found = parse_authorization([value])
+        assert (found.scheme, found.token) == ("bearer", "x")
 
     @pytest.mark.parametrize("value", ["Bearer x, Bearer y", "Bearer x,Basic y", b"Basic x, bearer y"])
     def test_req_a05_two_credentials_in_one_field_are_a_bad_request(self, value: str | bytes) -> None:

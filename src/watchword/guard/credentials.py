@@ -49,7 +49,7 @@ def credentials_of(header: Header) -> Credentials:
 def may_be_api_key(header: Header) -> bool:
     """Whether a look at *header* is worth while: of a plain bearer token the first letters tell."""
     return header is not None and not (
-        type(header) is str and header.startswith("Bearer ") and not header.startswith(PREFIX, 7)
+        type(header) is str and header.startswith("Bearer ") and not header.startswith((PREFIX, " "), 7)
     )
 
 

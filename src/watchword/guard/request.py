@@ -33,6 +33,8 @@ MAX_BODY: Final = 1024 * 1024
 
 _PCHAR: Final = "/!$&'()*+,;=:@~-._"
 _TEXT: Final = "latin-1"
+_AROUND: Final = " \t"
+"""What may stand around a field's value and isn't part of it; not every server takes it off (RFC 9110 5.5)."""
 _IDENTITY: Final = "watchword.request"
 """Where the object stands; no header field can take this name."""
 
@@ -69,7 +71,7 @@ class Request(Protocol):
         """What tells this request from every other, however many protections look at it."""
 
     def values(self, name: str) -> list[str]:
-        """Every value of the field *name*, which is written in lower case; WSGI has joined them by a comma."""
+        """Every value of the field *name*, in lower case, without spaces around it; WSGI joins them by a comma."""
 
     def cookies(self, name: str) -> list[str]:
         """Every value of the cookie *name*, in order: one that came twice is seen twice (RFC 6265 5.4)."""
@@ -134,7 +136,7 @@ class PlainRequest(msgspec.Struct, eq=False, frozen=True):
 
     def values(self, name: str) -> list[str]:
         """Every value of one field."""
-        return [value for other, value in self.fields if other.lower() == name]
+        return [value.strip(_AROUND) for other, value in self.fields if other.lower() == name]
 
     def cookies(self, name: str) -> list[str]:
         """Every value of one cookie."""
@@ -203,7 +205,8 @@ class ScopeRequest(msgspec.Struct, eq=False):
     def values(self, name: str) -> list[str]:
         """Every value of one field."""
         wanted = name.encode(_TEXT)
-        return [bytes(value).decode(_TEXT) for other, value in self.scope["headers"] if other == wanted]
+        fields = self.scope["headers"]
+        return [bytes(value).decode(_TEXT).strip(_AROUND) for other, value in fields if other == wanted]
 
     def cookies(self, name: str) -> list[str]:
         """Every value of one cookie."""
@@ -286,7 +289,7 @@ class EnvironRequest(msgspec.Struct, eq=False):
         """Every value of one field."""
         key = name.upper().replace("-", "_")
         value = self.environ.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key)
-        return [] if value is None else [str(value)]
+        return [] if value is None else [str(value).strip(_AROUND)]
 
     def cookies(self, name: str) -> list[str]:
         """Every value of one cookie."""
@@ -328,7 +331,7 @@ def read_input(environ: dict[str, Any], limit: int) -> bytes:
         InvalidRequest: its end cannot be known.
     """
     source = environ["wsgi.input"]
-    if environ.get("CONTENT_LENGTH"):
+    if environ.get("CONTENT_LENGTH", "").strip(_AROUND):
         wanted = _length(environ["CONTENT_LENGTH"])
     elif environ.get("wsgi.input_terminated"):
         wanted = limit + 1
@@ -361,6 +364,7 @@ def _exactly(source: Any, wanted: int) -> bytes:
 
 
 def _length(value: str) -> int:
+    value = value.strip(_AROUND)
     if value and not (value.isascii() and value.isdigit() and len(value) <= 18):
         raise InvalidRequest("the Content-Length is malformed")
     return int(value or 0)

@@ -44,9 +44,10 @@ class Credentials(msgspec.Struct, frozen=True):
 def parse_authorization(values: Sequence[str | bytes]) -> Credentials:
     """Read the ``Authorization`` fields of one request (RFC 9110 11.6.2, RFC 6750 2.1).
 
-    The one rule: exactly one field, one scheme, one space, one token68. Scheme names compare
-    without case. Anything else is refused, so that no two readers of a request differ: twice is a bad
-    request, one field that holds no credentials of any form is a bad token.
+    The one rule: exactly one field, one scheme, spaces, one token68. Scheme names compare without case, and
+    spaces and tabs around the field's value don't belong to it (RFC 9110 5.5, 11.4). Anything else is refused,
+    so that no two readers of a request differ: twice is a bad request, one field that holds no credentials of
+    any form is a bad token.
 
     Args:
         values: every value the request carried, in order; an empty list is a request without any.
@@ -60,10 +61,10 @@ def parse_authorization(values: Sequence[str | bytes]) -> Credentials:
         raise MissingCredentials
     if len(values) > 1:
         raise InvalidRequest("credentials came twice")
-    value = values[0][: MAX_SIZE + 1]
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
+    value = values[0]
+    value = (value.decode("latin-1") if isinstance(value, bytes) else value).strip(" \t")[: MAX_SIZE + 1]
     scheme, space, token = value.partition(" ")
+    token = token.lstrip(" ")
     if len(value) > MAX_SIZE or not _SCHEME.match(scheme) or not space or not _TOKEN68.match(token):
         if _TWICE.search(value):
             raise InvalidRequest("credentials came twice")

@@ -91,7 +91,7 @@ class TestOpen:
             guard = await stage.http.get("/revocations", headers=SHOWN)
             assert stranger.headers["cache-control"].startswith("public")
             assert guard.headers["cache-control"].startswith("private")
-            assert stranger.headers["vary"] == guard.headers["vary"] == "Authorization"
+            assert stranger.headers["vary"] == guard.headers["vary"] == "Authorization, Origin"
 
     async def test_both_hear_of_a_log_out(self, ground: dict[str, str]) -> None:
         """Kills are for everybody, in both editions, as they happen."""

@@ -6,6 +6,7 @@ RFC 9700 4.13: anybody can write the fields of a proxy.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -19,30 +20,52 @@ _HOPS: Final = 32
 _REMEMBERED: Final = 1024
 """Addresses whose place is remembered, those seen last."""
 
+_TOLD: Final = 100
+"""Characters of a value that the log tells."""
+_MAPPED: Final = 96
+"""Bits of an IPv6 address before the IPv4 address that it stands for (RFC 4291 2.5.5.2)."""
+_HOP: Final = re.compile(
+    r"""[ \t]*"?(?:\[([0-9A-Fa-f:.]{2,45}(?:%[^\]"]*)?)\](?::\d{1,5})?"""
+    r"""|([0-9.]{7,15})(?::\d{1,5})?|([0-9A-Fa-f:.]{2,45}(?:%[^"]*)?))"?[ \t]*\Z"""
+)
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def client_address(trusted_proxies: Sequence[str]) -> Callable[[Scope], str | None]:
+def client_address(
+    trusted_proxies: Sequence[str], warn: Callable[[str, str | None], None]
+) -> Callable[[Scope], str | None]:
     """The function that reads a client's address.
 
     With trusted proxies it walks ``X-Forwarded-For`` from the right, past the proxies, to the first
     address that is none: what stands left of it anybody could have written.
+
+    Args:
+        trusted_proxies: their networks.
+        warn: called once, with the first value that is no address and the proxy that sent it.
     """
     if not trusted_proxies:
         return _peer
     is_trusted = _member_of(trusted_proxies)
+    warned = False
 
     def through_proxies(scope: Scope) -> str | None:
+        nonlocal warned
         address = _peer(scope)
         if not is_trusted(address):
             return address
         # Past so many proxies nobody of ours stands.
         hops = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
         for hop in reversed(b",".join(hops).decode("latin-1").rsplit(",", _HOPS)[-_HOPS:]):
-            try:
-                address = str(ipaddress.ip_address(hop.strip()))
-            except ValueError:
+            if not hop or hop.isspace():
+                continue  # an empty element of a list is none (RFC 9110 5.6.1.2)
+            found = _address_in(hop)
+            if found is None:
+                if not warned:
+                    warned = True
+                    warn(hop.strip()[:_TOLD], address)
                 return address
+            address = found
             if not is_trusted(address):
                 return address
         return address
@@ -81,21 +104,49 @@ def is_peer_of(networks: Sequence[str]) -> Callable[[Scope], bool]:
 
 def _peer(scope: Scope) -> str | None:
     client = scope.get("client")
-    return client[0] if client else None
+    if not client:
+        return None
+    address: str = client[0]
+    # Only IPv6 has colons: of most addresses nothing else needs to be looked at.
+    return (_plain(address) or address) if ":" in address else address
+
+
+@lru_cache(_REMEMBERED)
+def _address_in(hop: str) -> str | None:
+    """The address in one element of ``X-Forwarded-For``, as proxies write it: quoted, in brackets, with a port."""
+    match = _HOP.match(hop)
+    return _plain(match[1] or match[2] or match[3]) if match else None
+
+
+@lru_cache(_REMEMBERED)
+def _plain(address: str) -> str | None:
+    """*address* as it is compared: without a zone, and IPv4 as IPv4; ``None``: it is no address."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _member_of(texts: Sequence[str]) -> Callable[[str | None], bool]:
-    networks: list[Network] = [ipaddress.ip_network(text) for text in texts]
+    networks = [_network(text) for text in texts]
 
     # A client comes with every one of its requests, and its address is worth reading once.
     @lru_cache(_REMEMBERED)
     def contains(address: str | None) -> bool:
-        try:
-            found = ipaddress.ip_address(address or "")
-        except ValueError:
+        plain = _plain(address or "")
+        if plain is None:
             return False
-        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-            found = found.ipv4_mapped
+        found = ipaddress.ip_address(plain)
         return any(found.version == network.version and found in network for network in networks)
 
     return contains
+
+
+def _network(text: str) -> Network:
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED:
+        address = network.network_address.ipv4_mapped
+        if address is not None:
+            return ipaddress.IPv4Network((address, network.prefixlen - _MAPPED))
+    return network

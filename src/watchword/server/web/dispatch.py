@@ -72,7 +72,7 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self._names = _names(self.token_bytes)
-        self._address = client_address(self.policy.trusted_proxies)
+        self._address = client_address(self.policy.trusted_proxies, self._warn_of_proxy)
         self._confidential = is_confidential(self.policy.trusted_proxies, https=self.https)
         self._common = (*PROTECTIONS, _HSTS) if self.https else PROTECTIONS
         patterns: dict[str, dict[str, Route]] = {}
@@ -105,6 +105,14 @@ class Dispatcher:
             response = error_response(ServerError(f"the server failed; its log knows why under {name}"))
         await self._send(request, route, response, send)
         self.observer.answered(request, route, response.status, perf_counter() - started)
+
+    def _warn_of_proxy(self, value: str, proxy: str | None) -> None:
+        self.observer.logger.warning(
+            "X-Forwarded-For holds no address: clients of this proxy share its limits. Let it write addresses,"
+            " as 203.0.113.7, 203.0.113.7:51234 or [2001:db8::1]:443",
+            value=value,
+            proxy=proxy,
+        )
 
     def _find(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
         methods = self._exact.get(path)
@@ -141,7 +149,9 @@ class Dispatcher:
         return await route.endpoint(self.services, request)
 
     async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
-        head = self._head(response)
+        # What a page of one origin may read of an answer, a cache must not hand to a page of another (Fetch 3.2.5).
+        varies = route.cors != "none" if route is not None else request.method == "OPTIONS"
+        head = self._head(response, varies)
         origins = request.header_values("origin")
         answer = (request.scope.get("extensions") or {}).get(ANSWER) if response.stream is None else None
         if answer is not None and not origins and not response.cookies:
@@ -169,12 +179,17 @@ class Dispatcher:
         await _start(response.status, [*head.fields, *own], send)
         await send({"type": "http.response.body", "body": body})
 
-    def _head(self, response: Response) -> _Head:
+    def _head(self, response: Response, varies: bool) -> _Head:
         """The fields of an answer that follow from what kind it is; there are few kinds, so each is made once."""
-        kind = (response.media_type, *response.headers.items())
+        kind = (varies, response.media_type, *response.headers.items())
         head = self._heads.get(kind)
         if head is None:
-            fields = (*fields_of(response), *self._common)
+            own = fields_of(response)
+            if varies:
+                others = [value for name, value in own if name == b"vary"]
+                own = [field for field in own if field[0] != b"vary"]
+                own.append((b"vary", b", ".join((*others, b"Origin"))))
+            fields = (*own, *self._common)
             head = _Head(fields, lines_of(fields))
             if len(self._heads) >= _KINDS:
                 self._heads.clear()
@@ -195,8 +210,8 @@ class Dispatcher:
             return [(b"access-control-allow-origin", b"*")]
         by_cookie = origin in self.cookies.origins
         if not by_cookie and origin not in self.policy.cors_origins:
-            return [(b"vary", b"Origin")]
-        fields = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+            return []
+        fields = [(b"access-control-allow-origin", origin.encode("latin-1"))]
         if by_cookie:
             fields.append((b"access-control-allow-credentials", b"true"))
         if request.method == "OPTIONS":

@@ -79,7 +79,8 @@ class Spans:
 def _caller(scope: Scope) -> Context:
     """The trace that the request says it belongs to; one that says so twice belongs to none."""
     parents, states = (
-        [value.decode("latin-1") for name, value in scope["headers"] if name == wanted] for wanted in _FIELDS
+        [value.decode("latin-1").strip(" \t") for name, value in scope["headers"] if name == wanted]
+        for wanted in _FIELDS
     )
     if len(parents) != 1:
         return Context()
