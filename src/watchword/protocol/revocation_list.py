@@ -79,6 +79,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         feed_keys: in a snapshot: the public keys that sign this feed now and next.
         nonce: what the one who asked for this message sent along: it was made after his question, whatever
             clocks and caches lie between.
+        interval: seconds between two heartbeats; after two without a message the node is not well. 0 = not said.
     """
 
     iss: str
@@ -91,6 +92,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     longest_life: int = 0
     feed_keys: tuple[dict[str, Any], ...] = ()
     nonce: str = ""
+    interval: float = 0
 
 
 class RevocationList(Head, frozen=True, kw_only=True, omit_defaults=True):

@@ -61,6 +61,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def since_boot() -> float:
+    """A clock nobody sets that counts the time the machine was suspended, where there is such a clock."""
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Every domain service, over one store."""
@@ -189,7 +195,7 @@ async def open_services(
         await ring.start()
         counters = _counters(settings, store, sealing, monotonic, shared=hand_to is not None)
         services = _wire(
-            settings, store, counters, sealing, claims, ring, clock, token_bytes, monotonic or time.monotonic
+            settings, store, counters, sealing, claims, ring, clock, token_bytes, monotonic or since_boot
         )
         await services.feed.start()
     except BaseException:

@@ -68,6 +68,7 @@ def metadata_document(services: Services) -> dict[str, Any]:
 async def revocations(services: Services, request: Request) -> Response:
     """``GET /revocations``: the feed as one signed message; ``after``: what came since; ``nonce``: as of now."""
     edition = services.feed.edition(request.header_values("authorization"))
+    await services.feed.ensure_speaking()
     after = _after(request)
     if after is not None:
         nonce = request.query.get("nonce")
@@ -88,6 +89,7 @@ async def revocations(services: Services, request: Request) -> Response:
 async def stream(services: Services, request: Request) -> Response:
     """``GET /revocations/stream``: the feed as server-sent events; ``Last-Event-ID`` or ``after`` resumes."""
     edition = services.feed.edition(request.header_values("authorization"))
+    await services.feed.ensure_speaking()
     after = _after(request)
     return Response(
         200,

@@ -169,6 +169,7 @@ class Edition:
             entries=tuple(map(self.show, entries)),
             feed_keys=tuple(self.ring.feed_jwks()["keys"]) if announced else (),
             nonce=nonce,
+            interval=self.policy.heartbeat.total_seconds(),
         )
         return revocation_list.sign(message, self.ring.feed_key).encode()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from watchword.errors import InsufficientScope, InvalidToken
+from watchword.errors import InsufficientScope, InvalidToken, TemporarilyUnavailable
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
@@ -72,7 +72,22 @@ class Introspection:
             MissingCredentials, InvalidRequest: there are no credentials, or there are two.
             InvalidToken: it is forged, expired, revoked, or of an ended session.
             InsufficientScope: it is good and does not open this door.
+            TemporarilyUnavailable: nothing recent can be read of what was revoked.
         """
+        # Keys, and tokens revoked by their ``jti``, are known from the log; both may have ended since it was read.
+        await self.feed.ensure_recent()
+        caller = await self._authenticate(authorization, audience, by_cookie)
+        if not self.feed.is_recent:
+            # This process was stopped while it read the session, so that the answer may be as old.
+            await self.feed.ensure_recent()
+            caller = await self._authenticate(authorization, audience, by_cookie)
+            if not self.feed.is_recent:
+                raise TemporarilyUnavailable("the database answers too slowly")
+        return caller
+
+    async def _authenticate(
+        self, authorization: Sequence[str | bytes], audience: Door, by_cookie: bool
+    ) -> Caller:
         credentials = parse_authorization(authorization)
         if credentials.scheme != "bearer":
             raise InvalidToken("a bearer token is required")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,11 @@ _log = logging.getLogger("watchword.server")
 
 _BREATH: Final = 20e-6
 """Seconds of rest for each listener after an event: commits in a storm share a message."""
+_LOOK: Final = 1.0
+"""Seconds after which the log is read again although nothing woke this process."""
+_RECENT: Final = 2.0
+"""Seconds. Nobody is authenticated here by an older reading of the log, and nobody waits longer for a newer one."""
+_UNREAD: Final = "this node cannot read the revocation log at the moment"
 
 
 @dataclass(slots=True)
@@ -44,7 +50,7 @@ class RevocationFeed:
         issuer: the ``iss`` of every message.
         policy: heartbeat and queue.
         now: the clock.
-        monotonic: the clock nobody sets.
+        monotonic: the clock nobody sets; it should count the time this machine was suspended.
         cursors: writes and reads the places of listeners.
     """
 
@@ -60,6 +66,10 @@ class RevocationFeed:
     _kept: Kept = field(default_factory=Kept)
     _head: Head | None = None
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    _read_at: float = -math.inf
+    """By ``monotonic``: a moment before the newest reading of the log that succeeded."""
+    _catching_up: asyncio.Task[bool] | None = field(default=None, repr=False)
+    _silent: bool = False
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -74,16 +84,16 @@ class RevocationFeed:
     async def run(self) -> None:
         """Follow the log until cancelled: an event after each commit, a heartbeat in silence.
 
-        While the log cannot be read nothing is sent, so that the guards see the silence.
+        While the log cannot be read nothing is sent. After one heartbeat that could not be sent the streams end.
         """
         moved = asyncio.Event()
-        watcher = asyncio.create_task(self._watch(moved))
+        beside = [asyncio.create_task(self._watch(moved)), asyncio.create_task(self._end_silent_streams())]
         heartbeat, time = self.policy.heartbeat.total_seconds(), asyncio.get_running_loop().time
         due = time() + heartbeat
         try:
             while not self._closed:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout_at(due):
+                    async with asyncio.timeout_at(min(due, time() + _LOOK)):
                         await moved.wait()
                 moved.clear()
                 try:
@@ -101,7 +111,8 @@ class RevocationFeed:
                     await asyncio.sleep(1)
                 await asyncio.sleep(_BREATH * self.listeners)
         finally:
-            watcher.cancel()
+            for task in beside:
+                task.cancel()
 
     async def poll(self) -> None:
         """Read the log and tell the listeners what is new, now."""
@@ -110,8 +121,42 @@ class RevocationFeed:
     def close(self) -> None:
         """End every stream, so that a drain need not wait for them."""
         self._closed = True
-        for edition in (self._full, self._open):
-            edition.listeners.close()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+        self._end_streams()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the log was read within the last two seconds."""
+        return self.monotonic() - self._read_at <= _RECENT
+
+    async def ensure_recent(self, within: float = _RECENT, *, patience: float = _RECENT) -> None:
+        """Read the log unless it was read *within* so many seconds; mostly that costs one look at a clock.
+
+        A process that was stopped for a while (a paused VM, a frozen container) knows nothing of what was revoked
+        meanwhile, and the requests that waited for it come first.
+
+        Raises:
+            TemporarilyUnavailable: it cannot be read, or not in *patience* seconds.
+        """
+        if self.monotonic() - self._read_at <= within:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                while self.monotonic() - self._read_at > within:
+                    await asyncio.shield(self._catch_up())
+        except TimeoutError:
+            raise TemporarilyUnavailable(_UNREAD) from None
+
+    async def ensure_speaking(self) -> None:
+        """Check that this node may speak for the log: it has read it within one heartbeat, or reads it now.
+
+        Raises:
+            TemporarilyUnavailable: it cannot; another node may.
+        """
+        if self._silent:
+            raise TemporarilyUnavailable(_UNREAD)
+        await self.ensure_recent(self.policy.heartbeat.total_seconds())
 
     @property
     def closed(self) -> bool:
@@ -259,6 +304,33 @@ class RevocationFeed:
                 _log.error("the revocation log is not watched", exc_info=broken)
             await asyncio.sleep(0.1)
 
+    async def _end_silent_streams(self) -> None:
+        """End the streams once a heartbeat is overdue: a guard whose stream ends asks another node at once."""
+        heartbeat = self.policy.heartbeat.total_seconds()
+        while True:
+            left = heartbeat - (self.monotonic() - self._read_at)
+            await asyncio.sleep(left if left > 0 and not self._silent else min(heartbeat, _LOOK))
+            with suppress(Exception):  # whatever it was is logged where the log is read in turn
+                # Tried once more: after a pause of the whole process the log is readable as it was.
+                await self.ensure_recent(heartbeat, patience=_LOOK)
+            if self.monotonic() - self._read_at > heartbeat:
+                if not self._silent:
+                    _log.error("the revocation log has not been read for a heartbeat; the feed's streams end")
+                self._silent = True
+                self._end_streams()
+
+    def _end_streams(self) -> None:
+        for edition in (self._full, self._open):
+            edition.listeners.close()
+
+    def _catch_up(self) -> asyncio.Task[bool]:
+        """The reading that is under way for those who wait, begun unless it is."""
+        if self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.create_task(self._tell(heartbeat=False))
+            # Those who lost patience do not fetch its outcome.
+            self._catching_up.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._catching_up
+
     async def _tell(self, *, heartbeat: bool) -> bool:
         """Read the log and say what is new, or at a heartbeat that nothing is; whether there was anything to say."""
         async with self._reading:
@@ -275,7 +347,7 @@ class RevocationFeed:
         return True
 
     async def _read(self) -> None:
-        read_at = self.now().timestamp()
+        began_at, read_at = self.monotonic(), self.now().timestamp()
         known, kept = self._head, self._kept
         keys_at = kept.keys_at
         while True:
@@ -292,6 +364,7 @@ class RevocationFeed:
             await self.ring.reload()
         kept.forget(read_at, self.monotonic())
         self._kept, self._head = kept, head
+        self._read_at, self._silent = began_at, False
         for edition in (self._full, self._open):
             edition.update(kept, head, read_at)
 
