@@ -17,11 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.services import open_services
 from watchword.server.settings import Settings
 from watchword.server.store import opening
-from watchword.server.store.backup import Progress, copy, copy_checked, overwrite
+from watchword.server.store.backup import Progress, Unreadable, copy, copy_checked, overwrite
 from watchword.server.store.records import Origin
 
 __all__ = ["Restored", "back_up", "restore"]
@@ -89,9 +89,9 @@ async def restore(
         epoch, users = await _prepare(settings, part, seen or (0, 0), keep_sessions, origin, now)
         kept = beside.with_name(f"{beside.name}.before-{epoch}")
         if isinstance(live, Path):
-            found = await asyncio.to_thread(_put, part, live, kept, progress)
+            found = await asyncio.to_thread(_put, part, live, kept, epoch, progress)
         else:
-            found = await _put_shared(part, live, kept if seen else None, progress, now)
+            found = await _put_shared(part, live, kept if seen else None, epoch, progress, now)
     finally:
         await asyncio.to_thread(_remove, part)
     return Restored(epoch, users, found)
@@ -148,29 +148,57 @@ def _take(backup: Path, part: Path, progress: Progress) -> None:
         raise ConfigurationError(f"{backup} is no backup of this program: {broken}") from None
 
 
-def _put(part: Path, live: Path, kept: Path, progress: Progress) -> Path | None:
+def _put(part: Path, live: Path, kept: Path, epoch: int, progress: Progress) -> Path | None:
     if not live.exists():
         part.rename(live)
         return None
+
+    def keep() -> None:
+        # Whatever was acknowledged is in this copy: from here on nobody writes, until the new data stands.
+        try:
+            copy(live, kept, progress)
+        except sqlite3.Error as broken:
+            raise Unreadable(str(broken)) from None
+        _check_epoch(kept, epoch)
+
     kept.touch(mode=0o600)
     try:
-        copy(live, kept, progress)
-    except sqlite3.Error:
+        overwrite(part, live, progress, keep=keep)
+    except Unreadable:
         # What is too broken to be copied is what a backup is for; it is moved, not lost.
         live.replace(kept)
         part.rename(live)
-        return kept
-    overwrite(part, live, progress)
+    except BaseException:
+        _remove(kept)
+        raise
     return kept
 
 
 async def _put_shared(
-    part: Path, live: opening.Place, kept: Path | None, progress: Progress, now: Clock | None
+    part: Path, live: opening.Place, kept: Path | None, epoch: int, progress: Progress, now: Clock | None
 ) -> Path | None:
-    if kept is not None:
-        await opening.move_all(live, kept, progress=progress, at_rest=False, now=now)
-    await opening.move_all(part, live, progress=progress, at_rest=False, replace=True, now=now)
+    def check() -> None:
+        if kept is not None:
+            _check_epoch(kept, epoch)
+
+    try:
+        await opening.replace_all(part, live, kept, progress=progress, check=check, now=now)
+    except BaseException:
+        if kept is not None:
+            await asyncio.to_thread(_remove, kept)
+        raise
     return kept
+
+
+def _check_epoch(kept: Path, epoch: int) -> None:
+    """Check that the log of the data of before has not begun anew meanwhile, beyond the epoch that comes."""
+    with closing(sqlite3.connect(kept)) as before:
+        try:
+            found = before.execute("SELECT epoch FROM head").fetchone()
+        except sqlite3.OperationalError:  # it has none: it was no database of ours
+            return
+    if found is not None and found[0] >= epoch:
+        raise TemporarilyUnavailable("a new epoch began while the backup was prepared; restore it again")
 
 
 def _remove(part: Path) -> None:

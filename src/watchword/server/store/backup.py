@@ -15,13 +15,17 @@ from typing import Final
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store.opening import open_store
 
-__all__ = ["Progress", "copy", "copy_checked", "overwrite"]
+__all__ = ["Progress", "Unreadable", "copy", "copy_checked", "overwrite"]
 
 Progress = Callable[[int, int], None]
 """Called with the pages that are done and how many there are."""
 
 _PAGES: Final = 512
 _PATIENCE: Final = 10.0
+
+
+class Unreadable(Exception):
+    """The database that is to be replaced is too broken to be copied."""
 
 
 async def copy_checked(
@@ -72,6 +76,7 @@ def overwrite(
     target: Path,
     progress: Progress,
     *,
+    keep: Callable[[], None] = lambda: None,
     patience: float = _PATIENCE,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -80,18 +85,34 @@ def overwrite(
     Args:
         source, target: files of databases.
         progress: told the pages that are done.
+        keep: called when nobody else can write to *target* any more, and before anything in it is changed.
         patience: seconds that whoever writes to *target* is waited for.
         monotonic: seconds, by the clock nobody sets.
 
     Raises:
         TemporarilyUnavailable: somebody writes and does not let go; nothing was changed.
         ConfigurationError: one of the two cannot be used; nothing was changed.
+        Unreadable: *target* is no database, or a broken one; nothing was changed.
     """
     try:
         with closing(_connect(source)) as reading, closing(_connect(target, patience)) as writing:
-            reading.backup(writing, pages=_PAGES, progress=_patient(_told(progress), patience, monotonic))
+            _allow_readers(writing)
+            # The first step takes the lock, and must not be the last one: ``keep`` comes between the two.
+            pages = min(_PAGES, max(1, reading.execute("PRAGMA page_count").fetchone()[0] // 2))
+            tell = _patient(_told(progress), patience, monotonic, keep)
+            reading.backup(writing, pages=pages, progress=tell)
     except sqlite3.Error as broken:
         raise ConfigurationError(f"the database cannot be replaced: {broken}") from None
+
+
+def _allow_readers(target: sqlite3.Connection) -> None:
+    # With a rollback journal whoever overwrites a file locks out its readers, ``keep`` among them.
+    try:
+        target.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as broken:
+        if isinstance(broken, sqlite3.OperationalError):
+            raise
+        raise Unreadable(str(broken)) from None
 
 
 def _connect(path: Path, patience: float = _PATIENCE) -> sqlite3.Connection:
@@ -121,15 +142,21 @@ def _told(progress: Progress) -> Callable[[int, int, int], None]:
 
 
 def _patient(
-    progress: Callable[[int, int, int], None], patience: float, monotonic: Callable[[], float]
+    progress: Callable[[int, int, int], None],
+    patience: float,
+    monotonic: Callable[[], float],
+    keep: Callable[[], None],
 ) -> Callable[[int, int, int], None]:
     # ``backup`` itself tries a locked database for ever; it calls this after every try, and ends with what this raises.
-    moved_at = monotonic()
+    moved_at, locked = monotonic(), False
 
     def tell(status: int, remaining: int, total: int) -> None:
-        nonlocal moved_at
+        nonlocal moved_at, locked
         progress(status, remaining, total)
         if status not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if not locked:
+                locked = True
+                keep()
             moved_at = monotonic()
         elif monotonic() - moved_at >= patience:
             raise TemporarilyUnavailable("the database is written to and cannot be replaced now")

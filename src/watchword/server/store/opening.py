@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +16,14 @@ from watchword.server.store.moving import Source, Target, move
 from watchword.server.store.sql.transaction import Overlay, join
 from watchword.server.store.store import Store
 
-__all__ = ["Place", "move_all", "open_store", "pending"]
+__all__ = ["Place", "move_all", "open_store", "pending", "replace_all"]
 
 Place = Path | str
 """A SQLite file, ``:memory:``, or the URL of a database that nodes share."""
 
 Clock = Callable[[], datetime]
 Ticks = Callable[[], float]
+Keep = Callable[[Source], Awaitable[None]]
 
 
 async def open_store(
@@ -83,8 +84,46 @@ async def move_all(
         ConfigurationError: one of the two cannot be used, or the target is not empty.
     """
     reading = _BACK_ENDS[_scheme(source)].reading(source)
-    writing = _BACK_ENDS[_scheme(target)].writing(target, (now or _machine_time)(), replace)
+    writing = _BACK_ENDS[_scheme(target)].writing(target, (now or _machine_time)(), replace, None)
     return await move(reading, writing, progress, at_rest=at_rest)
+
+
+async def replace_all(
+    source: Place,
+    target: Place,
+    kept: Path | None,
+    *,
+    progress: Callable[[int, int], None],
+    check: Callable[[], None],
+    now: Clock | None = None,
+) -> None:
+    """Put the data of *source* in the place of those of the shared *target*, which go to the new file *kept*.
+
+    One transaction of *target* does both, and nobody else writes to it meanwhile: whatever was acknowledged is in
+    the copy.
+
+    Args:
+        source: read as it stands at one moment.
+        target: a database that nodes share.
+        kept: a file that is not there yet; ``None``: what was there goes.
+        progress: told the rows that are done and how many there are.
+        check: called when *kept* is there; what it raises ends all of it, and *target* is as it was.
+        now: the clock.
+
+    Raises:
+        TemporarilyUnavailable: somebody writes to *target* and does not let go.
+        ConfigurationError: one of the two cannot be used.
+    """
+    at = (now or _machine_time)()
+
+    async def keep(before: Source) -> None:
+        if kept is not None:
+            await move(nullcontext(before), _write_sqlite(kept, at, False, None), progress, at_rest=False)
+            check()
+
+    reading = _BACK_ENDS[_scheme(source)].reading(source)
+    writing = _BACK_ENDS[_scheme(target)].writing(target, at, True, keep)
+    await move(reading, writing, progress, at_rest=False)
 
 
 def _scheme(place: Place) -> str:
@@ -148,7 +187,9 @@ def _read_sqlite(place: Place) -> AbstractAsyncContextManager[Source]:
     return sqlite_moving.reading(Path(place))
 
 
-def _write_sqlite(place: Place, now: datetime, replace: bool) -> AbstractAsyncContextManager[Target]:
+def _write_sqlite(
+    place: Place, now: datetime, replace: bool, keep: Keep | None
+) -> AbstractAsyncContextManager[Target]:
     from watchword.server.store import sqlite_moving
 
     return sqlite_moving.writing(Path(place), now)
@@ -161,11 +202,13 @@ def _read_postgres(place: Place) -> AbstractAsyncContextManager[Source]:
     return postgres_moving.reading(str(place))
 
 
-def _write_postgres(place: Place, now: datetime, replace: bool) -> AbstractAsyncContextManager[Target]:
+def _write_postgres(
+    place: Place, now: datetime, replace: bool, keep: Keep | None
+) -> AbstractAsyncContextManager[Target]:
     _require_driver()
     from watchword.server.store import postgres_moving
 
-    return postgres_moving.writing(str(place), now, replace=replace)
+    return postgres_moving.writing(str(place), now, replace=replace, keep=keep)
 
 
 def _require_driver() -> None:
@@ -188,7 +231,7 @@ class _BackEnd:
     open: Callable[[Place, _Options], Awaitable[Store]]
     lacking: Callable[[Place], Awaitable[Sequence[Migration]]]
     reading: Callable[[Place], AbstractAsyncContextManager[Source]]
-    writing: Callable[[Place, datetime, bool], AbstractAsyncContextManager[Target]]
+    writing: Callable[[Place, datetime, bool, Keep | None], AbstractAsyncContextManager[Target]]
 
 
 _POSTGRES: Final = _BackEnd(_open_postgres, _postgres_lacks, _read_postgres, _write_postgres)

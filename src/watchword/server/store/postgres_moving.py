@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ _COLUMNS: Final = (
 _WAKE: Final = "UPDATE head SET epoch = epoch"
 """Tells the nodes to read the log again; the trigger is on updates."""
 _LAST: Final = ("signing_keys", "revocations", "head")
-_LOCK: Final = "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE".format(
+_LOCK: Final = "LOCK TABLE {} IN {{}} MODE".format(
     ", ".join((*(table.name for table in TABLES if table.name not in _LAST), *_LAST))
 )
 """In the order in which intentions lock, so that those under way end while we wait for the next table."""
@@ -112,13 +112,20 @@ async def reading(url: str) -> AsyncIterator[PostgresSource]:
 
 
 @asynccontextmanager
-async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIterator[PostgresTarget]:
+async def writing(
+    url: str,
+    now: datetime,
+    *,
+    replace: bool = False,
+    keep: Callable[[PostgresSource], Awaitable[None]] | None = None,
+) -> AsyncIterator[PostgresTarget]:
     """The database at *url*, whose schema is made when missing.
 
     Args:
         url: where it is.
         now: the time, for the schema.
         replace: whether what is in it goes; without, it must be empty.
+        keep: given what is in it, when nobody else can write to it any more; reads go on meanwhile.
 
     Raises:
         ConfigurationError: it cannot be reached, or is not empty.
@@ -129,7 +136,10 @@ async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIte
         try:
             await postgres_schema.apply(connection, now)
             async with connection.transaction():
-                await _hold(connection)
+                if keep is not None:
+                    await _hold(connection, "EXCLUSIVE")
+                    await keep(PostgresSource(url, connection))
+                await _hold(connection, "ACCESS EXCLUSIVE")
                 if not replace and await connection.fetchval("SELECT EXISTS (SELECT 1 FROM users)"):
                     raise ConfigurationError("the database has users already, and nothing is overwritten")
                 for table in reversed(TABLES):
@@ -142,14 +152,14 @@ async def writing(url: str, now: datetime, *, replace: bool = False) -> AsyncIte
         raise unreachable(broken) from None
 
 
-async def _hold(connection: asyncpg.Connection) -> None:
-    """Let nobody else read or write until the transaction ends; who has one table and waits for another goes first."""
+async def _hold(connection: asyncpg.Connection, mode: str) -> None:
+    """Keep others out until the transaction ends; who has one table and waits for another goes first."""
     for number in range(_TRIES):
         wait = _LONG_WAIT if number % 4 == 3 else _WAIT
         await connection.execute(f"SET LOCAL lock_timeout = '{round(wait * 1000)}ms'")
         try:
             async with connection.transaction():
-                await connection.execute(_LOCK)
+                await connection.execute(_LOCK.format(mode))
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(_WAIT)
         else:
