@@ -15,7 +15,7 @@ The tree, so that a caller can catch as wide or as narrow as he wants::
     │   └── InvalidInput, InvalidCredentials, InvalidResetToken, AccountDisabled, EmailTaken, UsernameTaken,
     │       MailNotConfigured, NotFound, MethodNotAllowed, NotAcceptable, Conflict, AccessDenied,
     │       UnsupportedMediaType, ContentTooLarge, HeaderFieldsTooLarge, RequestTimeout, TooManyRequests,
-    │       MalformedContent
+    │       MalformedContent, LastAdministrator
     ├── CrossSite ................ 403: a cookie, and a page that may not use it
     ├── TemporarilyUnavailable ... 503: try again
     ├── ServerError .............. 500: our fault
@@ -23,7 +23,6 @@ The tree, so that a caller can catch as wide or as narrow as he wants::
     └── ConfigurationError ....... a setting that stops the start
 
 An error carries what the client may read (``description``) and nothing else: no token, no secret, no SQL.
-The code is the class: ``error`` is the word on the wire, ``status`` the HTTP status that goes with it.
 """
 
 from __future__ import annotations
@@ -52,6 +51,7 @@ __all__ = [
     "InvalidScope",
     "InvalidTarget",
     "InvalidToken",
+    "LastAdministrator",
     "MailNotConfigured",
     "MalformedContent",
     "MethodNotAllowed",
@@ -301,6 +301,13 @@ class UsernameTaken(Conflict):
 
     error = "username_taken"
     title = "This user name is taken"
+
+
+class LastAdministrator(Conflict):
+    """Nobody else could administer the server afterwards."""
+
+    error = "last_administrator"
+    title = "This is the last administrator who can sign in"
 
 
 class ContentTooLarge(ApiError):

@@ -19,6 +19,7 @@ from watchword.protocol.basic import BASIC_USERNAME
 from watchword.protocol.scope import scope_words
 
 __all__ = [
+    "ADMIN",
     "FIRST_PARTY_CLIENT_ID",
     "MAX_SIZE",
     "TYP",
@@ -31,6 +32,8 @@ __all__ = [
 
 TYP: Final = "at+jwt"
 FIRST_PARTY_CLIENT_ID: Final = "cli_first_party"
+ADMIN: Final = "admin"
+"""The role that administers: the console, the admin API and the boolean claim ``admin``."""
 MAX_SIZE: Final = 8192
 """Bytes of an encoded token that anybody looks at (BCPbis 2, 3)."""
 _SIGNED: Final = "urn:watchword:signed:"

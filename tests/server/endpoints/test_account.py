@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.stage import PASSWORD, Stage, call, each_ground, open_stage, problem
+from tests.server.stage import ISSUER, PASSWORD, Stage, call, each_ground, open_stage, problem
 
 pytestmark = pytest.mark.anyio
 kind = each_ground
@@ -112,7 +112,7 @@ class TestMe:
 
     async def test_what_is_left_out_stays(self, stage: Stage) -> None:
         """PATCH changes what it names; ``null`` clears."""
-        ada = await stage.newcomer()
+        ada = await stage.newcomer(audience=ISSUER)
 
         async def patch(**members: Any) -> dict[str, Any]:
             answer = await stage.http.patch("/auth/me", json=members, headers=ada.bearer)
@@ -127,7 +127,7 @@ class TestMe:
 
     async def test_req_p18_a_new_address_needs_a_recent_log_in(self, stage: Stage) -> None:
         """A quarter of an hour after it the current password must come along: a found token is not enough."""
-        ada = await stage.newcomer()
+        ada = await stage.newcomer(audience=ISSUER)
         answer = await stage.http.patch("/auth/me", json={"email": "mid@example.com"}, headers=ada.bearer)
         assert answer.json()["email"] == "mid@example.com"
         stage.clock.forward(minutes=16)
@@ -145,7 +145,7 @@ class TestMe:
 
     async def test_whoever_leaves_is_gone(self, stage: Stage) -> None:
         """204; neither tokens nor password work any more, and the address is free."""
-        ada = await stage.newcomer()
+        ada = await stage.newcomer(audience=ISSUER)
         assert (await stage.http.delete("/auth/me", headers=ada.bearer)).status_code == 204
         problem(await stage.http.get("/auth/me", headers=ada.bearer), 401, "invalid_token")
         problem(await stage.post_login(email=ada.email, password=PASSWORD), 401, "invalid_credentials")

@@ -44,7 +44,7 @@ class TestGive:
         assert answer.headers["cache-control"] == "no-store"
         pair = answer.json()
         assert pair["username"].startswith("bobsession")
-        assert pair["expires_in"] == 1200
+        assert pair["expires_in"] == 600
         assert pair["authorization"] == f"Basic {format_basic(pair['username'], pair['password'])}"
         principal = (await guard_of(stage)).authenticate(pair["authorization"])
         assert (principal.subject, principal.session_id) == (bob.id, bob.session_id)
@@ -63,9 +63,10 @@ class TestGive:
         assert (principal.session_id, session.device) == (session.id, "cron")
 
     async def test_it_lives_twenty_minutes(self, stage: Stage) -> None:
-        """Longer than an access token, and no longer."""
-        ada = await stage.newcomer()
-        guard, pair = await guard_of(stage), await give(stage, ada)
+        """Asked for with the password: longer than an access token, and no longer."""
+        ada = await stage.somebody()
+        answer = await stage.http.post("/auth/basic", json={"email": ada.email, "password": PASSWORD})
+        guard, pair = await guard_of(stage), answer.json()
         stage.clock.forward(seconds=1199)
         assert guard.authenticate(pair["authorization"]).subject == ada.id
         stage.clock.forward(seconds=1)
@@ -86,7 +87,21 @@ class TestGive:
         """A session that is almost over gives a pair that is over with it."""
         for spans in ({"refresh_token_ttl": "15m"}, {"session_idle_ttl": "15m"}):
             async with open_stage(**ground, **spans) as stage:
-                assert (await give(stage, await stage.newcomer()))["expires_in"] == 900
+                ada = await stage.somebody()
+                answer = await stage.http.post("/auth/basic", json={"email": ada.email, "password": PASSWORD})
+                assert answer.json()["expires_in"] == 900
+
+    async def test_f_s14_a_pair_does_not_outlive_the_token_that_asked_for_it(self, stage: Stage) -> None:
+        """A token with 60 seconds left buys a pair of 60 seconds, and the guard refuses it afterwards."""
+        ada = await stage.newcomer()
+        stage.clock.forward(minutes=9)
+        guard, pair = await guard_of(stage), await give(stage, ada)
+        assert pair["expires_in"] == 60
+        stage.clock.forward(seconds=59)
+        assert guard.authenticate(pair["authorization"]).subject == ada.id
+        stage.clock.forward(seconds=1)
+        with pytest.raises(InvalidToken, match="expired"):
+            guard.authenticate(pair["authorization"])
 
     async def test_a_narrowed_token_gives_a_narrowed_pair(self, stage: Stage) -> None:
         """What the token left out the pair leaves out, too."""
@@ -179,12 +194,13 @@ class TestNothingMore:
     async def test_its_session_s_end_is_told_as_long_as_the_pair_lives(self, ground: dict[str, str]) -> None:
         """The access token is long over, the pair is not: the entry is written for the pair's sake."""
         async with open_stage(**ground, basic_ttl="3h") as stage:
-            ada = await stage.newcomer()
-            await give(stage, ada)
+            ada = await stage.somebody()
+            await stage.http.post("/auth/basic", json={"email": ada.email, "password": PASSWORD})
             stage.clock.forward(hours=2)
-            await stage.services.sessions.end(ada.session_id, "test", Origin(), ada.id)
+            (session,) = await stage.services.sessions.list(ada.id)
+            await stage.services.sessions.end(session.id, "test", Origin(), ada.id)
             _, entries = await stage.services.store.revocations.since(0, 1000)
-            assert [entry.id for entry in entries if entry.kind == "session"] == [ada.session_id]
+            assert [entry.id for entry in entries if entry.kind == "session"] == [session.id]
 
 
 class TestRequest:

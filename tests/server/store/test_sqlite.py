@@ -102,7 +102,7 @@ class TestWriter:
         adding = [exam.user() for _ in range(6)]
         outcomes = await asyncio.gather(
             *adding[:3],
-            exam.store.engine.write(late),  # type: ignore[attr-defined]
+            exam.store.engine.write(late, None),  # type: ignore[attr-defined]
             *adding[3:],
             return_exceptions=True,
         )
@@ -167,5 +167,5 @@ class TestWriter:
             await asyncio.sleep(0)
 
         with pytest.raises(RuntimeError, match="waited"):
-            await exam.store.engine.write(waits)  # type: ignore[attr-defined]
+            await exam.store.engine.write(waits, None)  # type: ignore[attr-defined]
         await exam.user()

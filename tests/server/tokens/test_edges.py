@@ -74,7 +74,7 @@ class TestFeed:
             await tx.run("DELETE FROM revocations WHERE sequence = ?", sequence)
             await tx.run("UPDATE head SET sequence = ?", sequence - 1)
 
-        await engine.write(go_back)
+        await engine.write(go_back, None)
         await feed.poll()
         assert feed.epoch > epoch
         assert len(await stage.events("epoch.opened")) == 1

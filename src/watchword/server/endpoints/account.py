@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -56,13 +57,10 @@ async def me(services: Services, request: Request) -> Response:
 
 
 async def change_me(services: Services, request: Request) -> Response:
-    """``PATCH /auth/me``: change name, user name or e-mail.
-
-    A new e-mail address is a way in, so it takes more than a token found lying about.
-    """
+    """``PATCH /auth/me``: change name, user name or e-mail. The last two are ways in."""
     body: ProfileBody = request.body
     user = request.caller.user
-    if body.email is not UNSET and body.email != user.email:
+    if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username):
         await prove(services, request, body.current_password)
     changed = await services.users.update(
         user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
@@ -78,25 +76,28 @@ async def delete_me(services: Services, request: Request) -> Response:
     return EMPTY
 
 
-async def prove(services: Services, request: Request, password: str | None, *, lasting: bool = False) -> None:
-    """A recent log-in proves the user where nobody else may act with its token, or else his password does (ASVS 7.5.1).
+async def prove(services: Services, request: Request, password: str | None) -> None:
+    """Require the password, or a token that is recent and that nobody else has seen (ASVS 7.5.1).
 
-    A cookie is at hand for any script in the page, and a narrowed token was made to be given away. What is *lasting*
-    outlives the session and opens other APIs, so that a token which an API has seen is no proof for it.
+    This is the one rule for whatever is a way in, or ends the account. A script in a page can use its cookie, an API
+    sees every token that is for it, and a narrowed token was made to be given away: those need the password.
 
     Raises:
-        InvalidCredentials: there is no such log-in, and no password or a wrong one.
+        InvalidCredentials: neither is there, or the password is wrong.
         TooManyRequests, TemporarilyUnavailable: as for a log-in.
     """
     caller = request.caller
-    recent = services.now() - caller.session.auth_time <= _RECENT
-    shared = caller.by_cookie or caller.token.claims.get("narrowed")
-    if lasting and caller.token.aud != (services.introspection.policy.issuer,):
-        shared = True
     if password is not None:
         await services.login.prove(caller.user, password, request.origin())
-    elif shared or not recent:
-        raise InvalidCredentials("this takes the password once more: say current_password")
+        request.caller = replace(caller, proven=caller.user.version)
+        return
+    seen = (
+        caller.by_cookie
+        or caller.token.aud != (services.introspection.policy.issuer,)
+        or caller.token.claims.get("narrowed")
+    )
+    if seen or services.now() - caller.session.auth_time > _RECENT:
+        raise InvalidCredentials("Confirm your password: send `current_password`.")
 
 
 async def list_sessions(services: Services, request: Request) -> Response:
@@ -116,7 +117,7 @@ async def change_password(services: Services, request: Request) -> Response:
     """``POST /auth/password``: another password; the user's other sessions end."""
     body: PasswordBody = request.body
     user, session = request.caller.user, request.caller.session
-    await services.login.prove(user, body.current_password, request.origin())
+    await prove(services, request, body.current_password)
     await services.users.change_password(
         user, body.new_password, version=user.version, session_id=session.id, origin=request.origin()
     )

@@ -50,4 +50,5 @@ async def basic_session(services: Services, request: Request) -> Response:
         raise AccessDenied("an exchanged token gives no pair")
     scope = token.scope if token.claims.get("narrowed") else None
     session_id = request.caller.session.id
-    return json_response(await services.basic_sessions.give(session_id, request.origin(), scope=scope))
+    mine = await services.basic_sessions.give(session_id, request.origin(), scope=scope, until=int(token.exp))
+    return json_response(mine)

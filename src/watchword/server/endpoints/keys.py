@@ -42,13 +42,13 @@ class KeyView(Struct, frozen=True, kw_only=True):
 
 
 async def proved_terms(services: Services, request: Request) -> KeyTerms:
-    """What the caller asks for; he has just logged in for this server alone, or says his password.
+    """What the caller asks for, once they have proven who they are.
 
     Raises:
         InvalidCredentials, TooManyRequests, TemporarilyUnavailable: as ``prove``.
     """
     body: KeyBody = request.body
-    await prove(services, request, body.current_password, lasting=True)
+    await prove(services, request, body.current_password)
     session = request.caller.session
     return KeyTerms(
         name=body.name,

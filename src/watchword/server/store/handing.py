@@ -20,12 +20,11 @@ from watchword.server.store.intentions import (
     SqlApis,
     SqlClients,
     SqlMeta,
-    SqlOneTime,
-    SqlPasswordResets,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
+from watchword.server.store.links import SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 
 __all__ = ["WRITING", "Answer", "Ask", "answered", "asking", "frame", "outcome", "refused", "taken"]

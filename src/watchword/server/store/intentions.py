@@ -12,7 +12,6 @@ from watchword.server.store.records import (
     Advanced,
     Api,
     FirstPartyClient,
-    LinkLimit,
     Live,
     LoginRecord,
     NewPair,
@@ -30,7 +29,7 @@ from watchword.server.store.records import (
     User,
     UserChange,
 )
-from watchword.server.store.sql import api_keys, basic_pairs, password_resets, registry, sessions, users
+from watchword.server.store.sql import api_keys, basic_pairs, registry, sessions, users
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
@@ -40,8 +39,6 @@ __all__ = [
     "SqlApis",
     "SqlClients",
     "SqlMeta",
-    "SqlOneTime",
-    "SqlPasswordResets",
     "SqlRoles",
     "SqlSessions",
     "SqlUsers",
@@ -54,8 +51,15 @@ Intention = Callable[[Transaction], Coroutine[Any, Any, T]]
 class Engine(Protocol):
     """What runs an intention."""
 
-    async def write(self, intention: Intention[T]) -> T:
-        """In a transaction, durable on return."""
+    async def write(
+        self,
+        intention: Intention[T],
+        origin: Origin | None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+    ) -> T:
+        """In a transaction, durable on return, and only if the caller in *origin* still may (``authorized``)."""
 
     async def read(self, query: Intention[T]) -> T:
         """A look-up by key. What takes several statements may see a later state in the later ones."""
@@ -93,7 +97,7 @@ class SqlUsers:
 
     async def add(self, user: NewUser, origin: Origin) -> User:
         """Add a user."""
-        return await self.engine.write(lambda tx: users.add(tx, user, origin))
+        return await self.engine.write(lambda tx: users.add(tx, user, origin), origin)
 
     async def get(self, user_id: str) -> User | None:
         """By id."""
@@ -115,7 +119,9 @@ class SqlUsers:
 
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
         """Change."""
-        return await self.engine.write(lambda tx: users.update(tx, user_id, change, origin))
+        return await self.engine.write(
+            lambda tx: users.update(tx, user_id, change, origin), origin, user_id=user_id
+        )
 
     async def set_password(
         self,
@@ -128,33 +134,39 @@ class SqlUsers:
     ) -> User | None:
         """Another password."""
         return await self.engine.write(
-            lambda tx: users.set_password(tx, user_id, digest, origin, expected_version, keep_session)
+            lambda tx: users.set_password(tx, user_id, digest, origin, expected_version, keep_session),
+            origin,
+            user_id=user_id,
         )
 
     async def rehash(self, user_id: str, old: str, new: str) -> bool:
         """The same password under better settings."""
-        return await self.engine.write(lambda tx: users.rehash(tx, user_id, old, new))
+        return await self.engine.write(lambda tx: users.rehash(tx, user_id, old, new), None)
 
     async def ban(
         self, user_id: str, reason: str | None, until: datetime | None, origin: Origin
     ) -> User | None:
         """Ban."""
-        return await self.engine.write(lambda tx: users.ban(tx, user_id, reason, until, origin))
+        return await self.engine.write(
+            lambda tx: users.ban(tx, user_id, reason, until, origin), origin, user_id=user_id
+        )
 
     async def unban(self, user_id: str, origin: Origin) -> User | None:
         """Lift a ban."""
-        return await self.engine.write(lambda tx: users.unban(tx, user_id, origin))
+        return await self.engine.write(lambda tx: users.unban(tx, user_id, origin), origin, user_id=user_id)
 
     async def delete(self, user_id: str, origin: Origin) -> bool:
         """Delete."""
-        return await self.engine.write(lambda tx: users.delete(tx, user_id, origin))
+        return await self.engine.write(lambda tx: users.delete(tx, user_id, origin), origin, user_id=user_id)
 
     async def log_out_everywhere(
         self, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None
     ) -> int:
         """End all sessions."""
         return await self.engine.write(
-            lambda tx: users.log_out_everywhere(tx, user_id, reason, origin, keep_session)
+            lambda tx: users.log_out_everywhere(tx, user_id, reason, origin, keep_session),
+            origin,
+            user_id=user_id,
         )
 
 
@@ -171,13 +183,17 @@ class SqlSessions:
         """Open."""
         if (pair := new.pair) is not None:
             return await self.engine.write(
-                lambda tx: basic_pairs.open_with_pair(tx, new, pair, rules, origin)
+                lambda tx: basic_pairs.open_with_pair(tx, new, pair, rules, origin),
+                origin,
+                user_id=new.user_id,
             )
         if self.shortcut is not None:
             opened = await self.shortcut.open(new, rules, origin)
             if opened is not None:
                 return opened
-        return await self.engine.write(lambda tx: sessions.open_session(tx, new, rules, origin))
+        return await self.engine.write(
+            lambda tx: sessions.open_session(tx, new, rules, origin), origin, user_id=new.user_id
+        )
 
     async def advance(
         self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
@@ -187,7 +203,11 @@ class SqlSessions:
             advanced = await self.shortcut.advance(presented, client_id, rules, origin)
             if advanced is not None:
                 return advanced
-        return await self.engine.write(lambda tx: sessions.advance(tx, presented, client_id, rules, origin))
+        return await self.engine.write(
+            lambda tx: sessions.advance(tx, presented, client_id, rules, origin),
+            origin,
+            session_id=presented.session_id,
+        )
 
     async def get(self, session_id: str) -> Session | None:
         """By id."""
@@ -201,11 +221,15 @@ class SqlSessions:
 
     async def give_pair(self, session_id: str, pair: NewPair, origin: Origin) -> Live | Refused:
         """Write down a Basic pair; the one before dies."""
-        return await self.engine.write(lambda tx: basic_pairs.give_pair(tx, session_id, pair, origin))
+        return await self.engine.write(
+            lambda tx: basic_pairs.give_pair(tx, session_id, pair, origin), origin, session_id=session_id
+        )
 
     async def add_key(self, new: NewSession, life: timedelta, maximum: int, origin: Origin) -> Live | Refused:
         """Begin a key."""
-        return await self.engine.write(lambda tx: api_keys.add(tx, new, life, maximum, origin))
+        return await self.engine.write(
+            lambda tx: api_keys.add(tx, new, life, maximum, origin), origin, user_id=new.user_id
+        )
 
     async def use_key(
         self, session_id: str, secret_digest: bytes | None, life: timedelta, origin: Origin
@@ -214,7 +238,11 @@ class SqlSessions:
         found = await self.engine.read(lambda tx: api_keys.look(tx, session_id, secret_digest, life))
         if found is not None:
             return found
-        return await self.engine.write(lambda tx: api_keys.use(tx, session_id, secret_digest, life, origin))
+        return await self.engine.write(
+            lambda tx: api_keys.use(tx, session_id, secret_digest, life, origin),
+            origin,
+            session_id=session_id,
+        )
 
     async def list(self, user_id: str, kind: SessionKind = "login") -> Sequence[Session]:
         """The living ones of a user."""
@@ -230,12 +258,16 @@ class SqlSessions:
         kind: SessionKind | None = None,
     ) -> Session | None:
         """End one."""
-        return await self.engine.write(lambda tx: sessions.end(tx, session_id, reason, origin, user_id, kind))
+        return await self.engine.write(
+            lambda tx: sessions.end(tx, session_id, reason, origin, user_id, kind),
+            origin,
+            session_id=session_id,
+        )
 
     async def sweep(self, before: datetime, limit: int) -> int:
         """Walk on through the table and delete what is over."""
         deleted, self._walked = await self.engine.write(
-            lambda tx: sessions.sweep(tx, before, self._walked, limit)
+            lambda tx: sessions.sweep(tx, before, self._walked, limit), None
         )
         return deleted
 
@@ -254,7 +286,9 @@ class SqlClients:
         self, client_id: str, origin: Origin, *, disabled: bool = True
     ) -> FirstPartyClient | None:
         """Disable or enable."""
-        return await self.engine.write(lambda tx: registry.disable_client(tx, client_id, disabled, origin))
+        return await self.engine.write(
+            lambda tx: registry.disable_client(tx, client_id, disabled, origin), origin
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +307,11 @@ class SqlRoles:
 
     async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
         """Make or change."""
-        return await self.engine.write(lambda tx: registry.set_role(tx, name, scope, origin))
+        return await self.engine.write(lambda tx: registry.set_role(tx, name, scope, origin), origin)
 
     async def delete(self, name: str, origin: Origin) -> bool:
         """Delete."""
-        return await self.engine.write(lambda tx: registry.delete_role(tx, name, origin))
+        return await self.engine.write(lambda tx: registry.delete_role(tx, name, origin), origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,70 +339,18 @@ class SqlApis:
     ) -> Api:
         """Add."""
         return await self.engine.write(
-            lambda tx: registry.add_api(tx, audience, scope, origin, built_in, encryption_jwk)
+            lambda tx: registry.add_api(tx, audience, scope, origin, built_in, encryption_jwk), origin
         )
 
     async def set_encryption(self, audience: str, encryption_jwk: str | None, origin: Origin) -> Api | None:
         """Set the key that tokens for it alone are encrypted to."""
         return await self.engine.write(
-            lambda tx: registry.set_api_encryption(tx, audience, encryption_jwk, origin)
+            lambda tx: registry.set_api_encryption(tx, audience, encryption_jwk, origin), origin
         )
 
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete."""
-        return await self.engine.write(lambda tx: registry.delete_api(tx, audience, origin))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlOneTime:
-    """Once-only things (``store.OneTime``)."""
-
-    engine: Engine
-
-    async def add(self, digest: bytes, purpose: str, subject: str | None, expires_at: datetime) -> None:
-        """Keep."""
-        await self.engine.write(lambda tx: registry.add_one_time(tx, digest, purpose, subject, expires_at))
-
-    async def get(self, digest: bytes, purpose: str) -> bool:
-        """Whether it could be spent."""
-        return await self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
-
-    async def spend(self, digest: bytes, purpose: str, user: NewUser, origin: Origin) -> User | None:
-        """Spend for an account."""
-        return await self.engine.write(lambda tx: registry.spend_one_time(tx, digest, purpose, user, origin))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlPasswordResets:
-    """Links to choose another password by (``store.PasswordResets``)."""
-
-    engine: Engine
-
-    async def offer(
-        self, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
-    ) -> User | None:
-        """Keep one for an address."""
-        return await self.engine.write(
-            lambda tx: password_resets.offer(tx, email_key, digest, life, limit, origin)
-        )
-
-    async def grant(self, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:
-        """Keep one for a user."""
-        return await self.engine.write(lambda tx: password_resets.grant(tx, user_id, digest, life, origin))
-
-    async def owner(self, digest: bytes) -> User | None:
-        """Whose it is."""
-        return await self.engine.read(lambda tx: password_resets.owner(tx, digest))
-
-    async def complete(self, digest: bytes, password_digest: str, origin: Origin) -> User | None:
-        """Spend it."""
-        return await self.engine.write(
-            lambda tx: password_resets.complete(tx, digest, password_digest, origin)
-        )
-
-    async def sweep(self, limit: int) -> int:
-        """Delete what is over."""
-        return await self.engine.write(lambda tx: password_resets.sweep(tx, limit))
+        return await self.engine.write(lambda tx: registry.delete_api(tx, audience, origin), origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,4 +366,4 @@ class SqlMeta:
 
     async def put_new(self, name: str, value: str) -> str:
         """Write unless there."""
-        return await self.engine.write(lambda tx: registry.put_new(tx, name, value))
+        return await self.engine.write(lambda tx: registry.put_new(tx, name, value), None)

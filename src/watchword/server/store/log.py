@@ -30,27 +30,27 @@ class SqlKeys:
 
     async def add(self, key: SigningKey, origin: Origin) -> None:
         """Add."""
-        await self.engine.write(lambda tx: keys.add(tx, key, origin))
+        await self.engine.write(lambda tx: keys.add(tx, key, origin), origin)
 
     async def schedule(self, kid: str, active_at: datetime, origin: Origin) -> SigningKey | None:
         """Say when."""
-        return await self.engine.write(lambda tx: keys.schedule(tx, kid, active_at, origin))
+        return await self.engine.write(lambda tx: keys.schedule(tx, kid, active_at, origin), origin)
 
     async def activate(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
         """Take over."""
-        return await self.engine.write(lambda tx: keys.activate(tx, kid, successor, origin))
+        return await self.engine.write(lambda tx: keys.activate(tx, kid, successor, origin), origin)
 
     async def replace_waiting(self, kid: str, successor: SigningKey, origin: Origin) -> bool:
         """Another one waits."""
-        return await self.engine.write(lambda tx: keys.replace_waiting(tx, kid, successor, origin))
+        return await self.engine.write(lambda tx: keys.replace_waiting(tx, kid, successor, origin), origin)
 
     async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
         """Kill."""
-        return await self.engine.write(lambda tx: keys.compromise(tx, kid, successor, origin))
+        return await self.engine.write(lambda tx: keys.compromise(tx, kid, successor, origin), origin)
 
     async def sweep(self) -> int:
         """Forget what is over."""
-        return await self.engine.write(keys.sweep)
+        return await self.engine.write(keys.sweep, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ class SqlEvents:
         await self.engine.write(
             lambda tx: tx.record(
                 type, origin, user_id=user_id, session_id=session_id, client_id=client_id, detail=detail
-            )
+            ),
+            None,  # what happened is written down, whether or not who did it still may do anything
         )
 
     async def list(
@@ -89,7 +90,7 @@ class SqlEvents:
 
     async def sweep(self, before: datetime, limit: int) -> int:
         """Delete old ones."""
-        return await self.engine.write(lambda tx: events.sweep(tx, before, limit))
+        return await self.engine.write(lambda tx: events.sweep(tx, before, limit), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,15 @@ class SqlRevocations:
         self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
     ) -> None:
         """Kill one token."""
-        await self.engine.write(lambda tx: revocations.revoke_token(tx, jti, session_id, expires_at, origin))
+        await self.engine.write(
+            lambda tx: revocations.revoke_token(tx, jti, session_id, expires_at, origin),
+            origin,
+            session_id=session_id,
+        )
 
     async def brake(self, origin: Origin) -> None:
         """Kill all tokens."""
-        await self.engine.write(lambda tx: revocations.brake(tx, origin))
+        await self.engine.write(lambda tx: revocations.brake(tx, origin), origin)
 
     async def open_epoch(
         self,
@@ -129,12 +134,12 @@ class SqlRevocations:
     ) -> bool:
         """Begin anew."""
         return await self.engine.write(
-            lambda tx: revocations.open_epoch(tx, seen, keys, origin, keep_sessions)
+            lambda tx: revocations.open_epoch(tx, seen, keys, origin, keep_sessions), origin
         )
 
     async def set_longest_life(self, life: timedelta) -> None:
         """Up at once, down later."""
-        await self.engine.write(lambda tx: revocations.set_longest_life(tx, life))
+        await self.engine.write(lambda tx: revocations.set_longest_life(tx, life), None)
 
     def watch(self) -> AsyncIterator[None]:
         """After each commit."""
@@ -142,4 +147,4 @@ class SqlRevocations:
 
     async def sweep(self, limit: int, through: int | None = None) -> int:
         """Delete what is over."""
-        return await self.engine.write(lambda tx: revocations.sweep(tx, limit, through))
+        return await self.engine.write(lambda tx: revocations.sweep(tx, limit, through), None)

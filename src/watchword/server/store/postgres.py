@@ -20,12 +20,11 @@ from watchword.server.store.intentions import (
     SqlApis,
     SqlClients,
     SqlMeta,
-    SqlOneTime,
-    SqlPasswordResets,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
+from watchword.server.store.links import SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.moving import TABLES
 from watchword.server.store.postgres_connection import (
@@ -40,7 +39,9 @@ from watchword.server.store.postgres_counters import PostgresCounters
 from watchword.server.store.postgres_news import DatabaseClock, News
 from watchword.server.store.postgres_pool import Pool, Use
 from watchword.server.store.postgres_sessions import PostgresShortcut
+from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
+from watchword.server.store.sql.authority import authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 
 __all__ = ["PostgresStore"]
@@ -170,17 +171,26 @@ class Engine:
         news.start()
         return cls(connector, pool, news, now or clock.now, overlay, longest_log)
 
-    async def write(self, intention: Intention[T]) -> T:
-        """Carry out an intention; it is durable when this returns.
+    async def write(
+        self,
+        intention: Intention[T],
+        origin: Origin | None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+    ) -> T:
+        """Carry out an intention for the caller in *origin*; it is durable when this returns.
 
         Raises:
             TemporarilyUnavailable: the database is away. What it was told last may have been carried out.
         """
 
+        work = authorized(intention, origin, user_id=user_id, session_id=session_id)
+
         async def carry_out(connection: asyncpg.Connection) -> T:
             await connection.execute(self.connector.begin())
             try:
-                outcome = await intention(self._transaction(connection))
+                outcome = await work(self._transaction(connection))
             except Exception as fault:
                 await _undo(connection, fault)
                 raise

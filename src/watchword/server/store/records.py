@@ -11,6 +11,7 @@ __all__ = [
     "Advance",
     "Advanced",
     "Api",
+    "Authority",
     "Event",
     "FirstPartyClient",
     "Head",
@@ -51,13 +52,38 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     __str__ = __repr__
 
 
+class Authority(Record, frozen=True, kw_only=True):
+    """What a request acts on, checked again in the transaction that writes for it: meanwhile much can end.
+
+    Attributes:
+        user_id, session_id: the caller.
+        jti, kid, exp, uv, cv: the token, its key, its end, and the versions of user and client it was made from.
+        role: the role that the route requires.
+        proven: the user version under which ``current_password`` was checked, if it was.
+    """
+
+    user_id: str
+    session_id: str
+    jti: str
+    kid: str
+    exp: float
+    uv: int
+    cv: int
+    role: str | None = None
+    proven: int | None = None
+
+
 class Origin(Record, frozen=True, kw_only=True):
-    """Who asks, for the audit log: an actor (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address."""
+    """Who asks, for the audit log: an actor (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address.
+
+    Without ``authority`` it is the operator or the server itself, who need none.
+    """
 
     actor: str = "system"
     address: str | None = None
     user_agent: str | None = None
     session_id: str | None = None
+    authority: Authority | None = None
 
     @property
     def agent(self) -> str | None:

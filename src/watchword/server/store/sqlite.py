@@ -22,14 +22,15 @@ from watchword.server.store.intentions import (
     SqlApis,
     SqlClients,
     SqlMeta,
-    SqlOneTime,
-    SqlPasswordResets,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
+from watchword.server.store.links import SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
+from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
+from watchword.server.store.sql.authority import authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.writer import Writer, is_fault, unavailable
@@ -193,15 +194,23 @@ class Engine:
         reconnect = None if name == ":memory:" else lambda: _connect(name)
         return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, longest_log, watchers)
 
-    async def write(self, intention: Intention[T]) -> T:
-        """Carry out an intention; it is durable when this returns.
+    async def write(
+        self,
+        intention: Intention[T],
+        origin: Origin | None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+    ) -> T:
+        """Carry out an intention for the caller in *origin*; it is durable when this returns.
 
         Raises:
             ServerError: this process only reads.
         """
         if self.writer is None:
             raise ServerError("this process only reads")
-        return await self.writer.run(lambda connection: at_once(intention(self._transaction(connection))))
+        work = authorized(intention, origin, user_id=user_id, session_id=session_id)
+        return await self.writer.run(lambda connection: at_once(work(self._transaction(connection))))
 
     async def read(self, query: Intention[T]) -> T:
         """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -46,13 +46,21 @@ class BasicSessionService:
     now: Callable[[], datetime]
     token_bytes: Callable[[int], bytes] = field(repr=False)
 
-    def new(self) -> NewPair:
-        """A pair that is about to be given."""
+    def new(self, until: int | None = None) -> NewPair:
+        """A pair that is about to be given, and ends at *until* at the latest."""
         jti = encode_base64url(self.token_bytes(16))
-        return NewPair(jti=jti, life=self.issuance.claims.policy.basic_lifetime)
+        life = self.issuance.claims.policy.basic_lifetime
+        if until is not None:
+            life = min(life, timedelta(seconds=until - int(self.now().timestamp())))
+        return NewPair(jti=jti, life=life)
 
     async def give(
-        self, session_id: str, origin: Origin, *, scope: tuple[str, ...] | None = None
+        self,
+        session_id: str,
+        origin: Origin,
+        *,
+        scope: tuple[str, ...] | None = None,
+        until: int | None = None,
     ) -> BasicPair:
         """A new pair for a session; the one that it had dies.
 
@@ -60,12 +68,13 @@ class BasicSessionService:
             session_id: whose.
             origin: who asks.
             scope: the scope of the token that asked, when that was narrowed.
+            until: the ``exp`` of that token, which the pair does not outlive.
 
         Raises:
-            InvalidToken: the session is not alive.
+            InvalidToken: the session or the token has ended.
             TooManyRequests: it was given too many in a short time; the newest is good.
         """
-        pair = self.new()
+        pair = self.new(until)
         live = await self.sessions.give_pair(session_id, pair, origin)
         if isinstance(live, Refused):
             if live.reason == "crowded":

@@ -10,15 +10,12 @@ import msgspec
 from msgspec.structs import replace
 
 from watchword.errors import InvalidScope
-from watchword.protocol.access_token import signed_audience
+from watchword.protocol.access_token import ADMIN, signed_audience
 from watchword.protocol.scope import format_scope
 from watchword.server.policies import AccessTokenPolicy
 from watchword.server.store.records import Live, User
 
 __all__ = ["ADMIN", "Claims"]
-
-ADMIN: Final = "admin"
-"""The role that administers: the console, the admin API and the boolean claim ``admin``."""
 
 
 _PERSONAL: Final = frozenset(("email", "username", "name"))

@@ -10,13 +10,12 @@ from typing import Final, Literal
 from watchword.errors import InsufficientScope, InvalidToken, TemporarilyUnavailable
 from watchword.jose.algorithms import ASYMMETRIC
 from watchword.protocol import access_token
-from watchword.protocol.access_token import AccessToken
+from watchword.protocol.access_token import ADMIN, AccessToken
 from watchword.protocol.challenge import parse_authorization
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import AccessTokenPolicy
-from watchword.server.store.records import Live, Refused, Session, User
+from watchword.server.store.records import Authority, Live, Refused, Session, User
 from watchword.server.store.store import Sessions
-from watchword.server.tokens.claims import ADMIN
 from watchword.server.tokens.revocation import RevocationFeed
 
 __all__ = ["Caller", "Introspection"]
@@ -34,6 +33,10 @@ class Caller:
     live: Live
     by_cookie: bool = False
     """Whether a browser sent it by itself: who acts may be a script in the page, which has never seen the token."""
+    role: str | None = None
+    """The role that the route requires."""
+    proven: int | None = None
+    """The user version under which the password was confirmed in this request, if it was."""
 
     @property
     def user(self) -> User:
@@ -44,6 +47,22 @@ class Caller:
     def session(self) -> Session:
         """The session the token belongs to."""
         return self.live.session
+
+    @property
+    def authority(self) -> Authority:
+        """What a write for this caller is checked against."""
+        token = self.token
+        return Authority(
+            user_id=self.live.user.id,
+            session_id=self.live.session.id,
+            jti=token.jti,
+            kid=token.kid,
+            exp=token.exp,
+            uv=token.uv,
+            cv=token.cv,
+            role=self.role,
+            proven=self.proven,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +129,7 @@ class Introspection:
             # A token narrowed by scope was made to do less than its user may.
             if ADMIN not in live.user.roles or token.claims.get("narrowed"):
                 raise InsufficientScope("this needs the role admin")
-        return Caller(token, live, by_cookie)
+        return Caller(token, live, by_cookie, ADMIN if audience == "admin" else None)
 
     def session_id(self, token: str) -> str | None:
         """The session of an access token that verifies, whatever became of it; ``None`` for every other text."""

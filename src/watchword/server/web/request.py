@@ -127,7 +127,7 @@ class Request:
         return found
 
     def origin(self) -> Origin:
-        """Who asks, for the audit log."""
+        """Who asks, for the audit log, and what they act on, for the check in the transaction."""
         caller = self.caller
         agent = self.header_values("user-agent")
         return Origin(
@@ -135,6 +135,7 @@ class Request:
             address=self.address,
             user_agent=agent[0] if agent else None,
             session_id=caller.session.id if caller is not None else None,
+            authority=caller.authority if caller is not None else None,
         )
 
 

@@ -272,7 +272,7 @@ async def every_change_is_in_the_audit_log(exam: Exam) -> None:
     """Who did it, from where, in the order in which it happened."""
     await exam.ring()
     ada = await exam.user()
-    await exam.store.users.update(ada.id, UserChange(roles=("user", "admin")), ORIGIN)
+    await exam.store.users.update(ada.id, UserChange(roles=()), ORIGIN)
     opened = await exam.store.sessions.open(exam.new_session(ada), RULES, ORIGIN)
     assert isinstance(opened, Opened)
     await exam.store.sessions.end(opened.live.session.id, "logout", ORIGIN)

@@ -94,6 +94,7 @@ async def replace_waiting(tx: Transaction, kid: str, successor: SigningKey, orig
 
 async def compromise(tx: Transaction, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
     """Kill a key; an active one hands over in the same transaction."""
+    await tx.hold_clients("NO KEY UPDATE")
     await tx.hold_head()
     found = await _get(tx, kid)
     if found is None or found.state == "compromised":

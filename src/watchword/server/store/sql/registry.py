@@ -45,7 +45,7 @@ async def disable_client(
     tx: Transaction, client_id: str, disabled: bool, origin: Origin
 ) -> FirstPartyClient | None:
     """Disable a client, which kills its tokens and rests its sessions, or enable it again."""
-    await tx.connection.hold("SELECT 1 FROM clients WHERE id = ? FOR NO KEY UPDATE", (client_id,))
+    await tx.hold_clients("NO KEY UPDATE")
     before = await get_client(tx, client_id)
     if before is None or before.disabled == disabled:
         return before

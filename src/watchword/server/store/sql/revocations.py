@@ -78,6 +78,7 @@ async def revoke_token(
 
 async def brake(tx: Transaction, origin: Origin) -> None:
     """Kill every access token; sessions live."""
+    await tx.hold_clients("NO KEY UPDATE")
     await tx.brake(origin)
 
 
@@ -93,6 +94,7 @@ async def open_epoch(
     All that died since the backup would live again, so everything dies: tokens by the base, refresh
     tokens by the epoch, keys because one of them may have been killed since.
     """
+    await tx.hold_clients("NO KEY UPDATE")
     await tx.hold_head()
     row = await tx.one("SELECT epoch, sequence FROM head")
     assert row is not None

@@ -114,6 +114,10 @@ class Transaction:
         """Let no role change until this transaction ends."""
         return self.connection.hold(f"SELECT 1 FROM roles ORDER BY name FOR {strength}", ())
 
+    def hold_clients(self, strength: Literal["NO KEY UPDATE", "SHARE"]) -> Coroutine[Any, Any, None]:
+        """Shared: act for a caller. Alone: end what all callers rest on, a key or every token, when none is acting."""
+        return self.connection.hold(f"SELECT 1 FROM clients ORDER BY id FOR {strength}", ())
+
     def hold_user(self, user_id: str) -> Coroutine[Any, Any, None]:
         """Let nobody else act on this user until this transaction ends."""
         return self.connection.hold("SELECT 1 FROM users WHERE id = ? FOR NO KEY UPDATE", (user_id,))

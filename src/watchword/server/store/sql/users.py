@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
+from watchword.errors import EmailTaken, InvalidInput, LastAdministrator, UsernameTaken
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
-from watchword.server.store.records import LoginRecord, NewUser, Origin, Page, User, UserChange
+from watchword.server.store.records import ADMIN, LoginRecord, NewUser, Origin, Page, User, UserChange
 from watchword.server.store.sql.transaction import (
     Taken,
     Transaction,
@@ -180,6 +180,8 @@ async def update(tx: Transaction, user_id: str, change: UserChange, origin: Orig
         )
     if not isinstance(change.roles, UnsetType) and change.roles != before.roles:
         await _check_roles(tx, change.roles)
+        if ADMIN not in change.roles:
+            await _keep_an_administrator(tx, before)
         version = await tx.next_version(before.version)
         await tx.run(
             "UPDATE users SET roles = ?, version = ?, updated_at = ? WHERE id = ?",
@@ -262,6 +264,7 @@ async def ban(
     before = await get(tx, user_id)
     if before is None:
         return None
+    await _keep_an_administrator(tx, before)
     await tx.run(
         "UPDATE users SET banned = TRUE, ban_reason = ?, banned_until = ? WHERE id = ?",
         reason, milliseconds(until) if until else None, user_id,
@@ -294,6 +297,7 @@ async def delete(tx: Transaction, user_id: str, origin: Origin) -> bool:
     before = await get(tx, user_id)
     if before is None:
         return False
+    await _keep_an_administrator(tx, before)
     await tx.run("DELETE FROM sessions WHERE user_id = ?", user_id)
     await tx.run("DELETE FROM users WHERE id = ?", user_id)
     await tx.record("user.deleted", origin, user_id=user_id)
@@ -348,6 +352,24 @@ async def _kill(tx: Transaction, before: User, reason: str, keep_session: str | 
         await tx.run("UPDATE sessions SET version = ? WHERE id = ?", version, keep_session)
     await tx.revoke("user", before.id, below=version, excepted=keep_session or "")
     return ended
+
+
+async def _keep_an_administrator(tx: Transaction, leaving: User) -> None:
+    """Refuse to take away the last user who can sign in and administer the server."""
+    if ADMIN not in leaving.roles or leaving.banned or leaving.password_digest is None:
+        return
+    # Of two who take each other's role away at the same moment, the second sees what the first did.
+    await tx.hold_head()
+    another = await tx.one(
+        "SELECT 1 FROM users WHERE id <> ? AND instr(' ' || roles || ' ', ?) > 0 AND password_digest IS NOT NULL"
+        " AND NOT (banned AND (banned_until IS NULL OR banned_until > ?)) LIMIT 1",
+        leaving.id, f" {ADMIN} ", tx.ms,
+    )  # fmt: skip
+    if another is None:
+        raise LastAdministrator(
+            'Nobody else could administer the server. Give the role "admin" to another user first,'
+            " or create one: watchword user create EMAIL --role admin"
+        )
 
 
 async def _check_roles(tx: Transaction, roles: tuple[str, ...]) -> None:

@@ -1,0 +1,70 @@
+"""The store's protocols of what a link opens once: the set-up and another password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchword.server.store.intentions import Engine
+from watchword.server.store.records import LinkLimit, NewUser, Origin, User
+from watchword.server.store.sql import password_resets, registry
+
+__all__ = ["SqlOneTime", "SqlPasswordResets"]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlOneTime:
+    """Once-only things (``store.OneTime``)."""
+
+    engine: Engine
+
+    async def add(self, digest: bytes, purpose: str, subject: str | None, expires_at: datetime) -> None:
+        """Keep."""
+        await self.engine.write(
+            lambda tx: registry.add_one_time(tx, digest, purpose, subject, expires_at), None
+        )
+
+    async def get(self, digest: bytes, purpose: str) -> bool:
+        """Whether it could be spent."""
+        return await self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
+
+    async def spend(self, digest: bytes, purpose: str, user: NewUser, origin: Origin) -> User | None:
+        """Spend for an account."""
+        return await self.engine.write(
+            lambda tx: registry.spend_one_time(tx, digest, purpose, user, origin), origin
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPasswordResets:
+    """Links to choose another password by (``store.PasswordResets``)."""
+
+    engine: Engine
+
+    async def offer(
+        self, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
+    ) -> User | None:
+        """Keep one for an address."""
+        return await self.engine.write(
+            lambda tx: password_resets.offer(tx, email_key, digest, life, limit, origin), origin
+        )
+
+    async def grant(self, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:
+        """Keep one for a user."""
+        return await self.engine.write(
+            lambda tx: password_resets.grant(tx, user_id, digest, life, origin), origin, user_id=user_id
+        )
+
+    async def owner(self, digest: bytes) -> User | None:
+        """Whose it is."""
+        return await self.engine.read(lambda tx: password_resets.owner(tx, digest))
+
+    async def complete(self, digest: bytes, password_digest: str, origin: Origin) -> User | None:
+        """Spend it."""
+        return await self.engine.write(
+            lambda tx: password_resets.complete(tx, digest, password_digest, origin), origin
+        )
+
+    async def sweep(self, limit: int) -> int:
+        """Delete what is over."""
+        return await self.engine.write(lambda tx: password_resets.sweep(tx, limit), None)
