@@ -183,7 +183,7 @@ class TestDoors:
     async def test_req_p11_a_new_address_is_not_proved(self, stage: Stage) -> None:
         """``email_verified`` falls with the address it was for, whoever changes it."""
         root = await stage.administrator()
-        ada = await stage.newcomer()
+        ada = await stage.newcomer(audience=ISSUER)
         with_proof = stage.services.store.users
         assert (await with_proof.get(ada.id)) is not None
         for method, path, who in (

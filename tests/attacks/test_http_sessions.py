@@ -89,7 +89,8 @@ class TestReplay:
                 case "ban":
                     await post(f"/admin/v1/users/{ada.id}/ban", root)
                 case "delete":
-                    await stage.http.delete("/auth/me", headers=ada.bearer)
+                    proof = {"current_password": PASSWORD}
+                    await stage.http.request("DELETE", "/auth/me", json=proof, headers=ada.bearer)
                 case "password":
                     other = await stage.login(ada)
                     await post(

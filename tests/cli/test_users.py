@@ -194,6 +194,7 @@ class TestBan:
 class TestChanges:
     def test_roles_added_and_removed(self, shell: Shell) -> None:
         """Each once, in order; a role that is not known changes nothing."""
+        shell.ok("user", "create", "root@example.com", "--role", "admin", "--password-stdin", given=PASSWORD)
         shell.create("ada@example.com")
         shell.ok("role", "set", "clerk")
         assert shell.json("user", "role", "add", "ada@example.com", "admin", "clerk", "user")["roles"] == [
@@ -204,6 +205,17 @@ class TestChanges:
         assert shell.json("user", "role", "remove", "ada@example.com", "admin", "user")["roles"] == ["clerk"]
         shell.refused("user", "role", "add", "ada@example.com", "nonsense")
         assert shell.json("user", "show", "ada@example.com")["roles"] == ["clerk"]
+
+    def test_f_s11_the_last_administrator_stays(self, shell: Shell) -> None:
+        """Neither demotion nor ban nor deletion, and the refusal names the cure: create another one first."""
+        create = ("user", "create", "--role", "admin", "--password-stdin")
+        shell.ok(*create, "ada@example.com", given=PASSWORD)
+        for command in (("role", "remove", "ada@example.com", "admin"), ("ban", "ada@example.com")):
+            assert "watchword user create EMAIL --role admin" in shell.refused("user", *command)
+        assert "last" not in shell.json("user", "show", "ada@example.com")["roles"]
+        shell.refused("user", "delete", "ada@example.com", "--yes")
+        shell.ok(*create, "bob@example.com", given=PASSWORD)
+        shell.ok("user", "delete", "ada@example.com", "--yes")
 
     def test_another_password(self, shell: Shell) -> None:
         """Set by stdin; a bad one is refused."""

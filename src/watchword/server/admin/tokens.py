@@ -17,10 +17,11 @@ async def revoke(services: Services, request: Request) -> Response:
     """``POST /admin/v1/tokens/revoke``: kill one access token; its session goes on."""
     body: RevokeBody = request.body
     try:
-        token = await services.withdrawal.token(body.token, request.origin())
+        token = await services.withdrawal.read(body.token)
     except InvalidToken as fault:
         told = f"is no access token that this server can read: {fault.description}"
         raise InvalidInput(errors=[("token", told)]) from None
+    await services.withdrawal.revoke(token, request.origin())
     await _tell(services)
     return json_response(RevokedView(jti=token.jti, user_id=token.sub, session_id=token.sid))
 

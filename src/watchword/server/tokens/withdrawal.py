@@ -34,11 +34,24 @@ class Withdrawal:
         Raises:
             InvalidToken: it is no access token of ours.
         """
+        found = await self.read(text)
+        await self.revoke(found, origin)
+        return found
+
+    async def read(self, text: str) -> AccessToken:
+        """What an access token of ours says, whether or not it is good for anything.
+
+        Raises:
+            InvalidToken: it is no access token of ours.
+        """
         found = await self._read(text)
         if found.iss != self.policy.issuer:
             raise InvalidToken("the token is from another issuer")
-        await self.log.revoke_token(found.jti, found.sid, datetime.fromtimestamp(found.exp, UTC), origin)
         return found
+
+    async def revoke(self, token: AccessToken, origin: Origin) -> None:
+        """Revoke one that was read."""
+        await self.log.revoke_token(token.jti, token.sid, datetime.fromtimestamp(token.exp, UTC), origin)
 
     async def everything(self, origin: Origin) -> None:
         """Kill every access token there is; clients refresh and go on."""
