@@ -74,16 +74,14 @@ class Authority(Record, frozen=True, kw_only=True):
 
 
 class Origin(Record, frozen=True, kw_only=True):
-    """Who asks, for the audit log: an actor (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address.
-
-    Without ``authority`` it is the operator or the server itself, who need none.
-    """
+    """Who asks, for the audit log: an actor (``usr_…``, ``cli_…``, ``command-line``, ``system``) and his address."""
 
     actor: str = "system"
     address: str | None = None
     user_agent: str | None = None
     session_id: str | None = None
     authority: Authority | None = None
+    """``None``: the operator, or the server itself, who need none."""
 
     @property
     def agent(self) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from watchword.errors import EmailTaken, InvalidInput, LastAdministrator, UsernameTaken
-from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
-from watchword.server.store.records import ADMIN, LoginRecord, NewUser, Origin, Page, User, UserChange
+from watchword.protocol.access_token import ADMIN, FIRST_PARTY_CLIENT_ID
+from watchword.server.store.records import LoginRecord, NewUser, Origin, Page, User, UserChange
 from watchword.server.store.sql.transaction import (
     Taken,
     Transaction,
