@@ -339,9 +339,8 @@ class TestToken:
             answer = await post.stage.http.post("/auth/password", json=body, headers=ada.bearer)
             assert answer.status_code == 204
         elif cause == "address":
-            answer = await post.stage.http.patch(
-                "/auth/me", json={"email": "moved@example.com"}, headers=ada.bearer
-            )
+            body = {"email": "moved@example.com", "current_password": PASSWORD}
+            answer = await post.stage.http.patch("/auth/me", json=body, headers=ada.bearer)
             assert answer.status_code == 200
         else:
             await users.delete(ada.id, origin)
@@ -393,7 +392,8 @@ class TestNotices:
         """It alone, and not when only the case is another."""
         ada = await post.stage.newcomer()
         for email in (ada.email.upper(), "moved@example.com"):
-            answer = await post.stage.http.patch("/auth/me", json={"email": email}, headers=ada.bearer)
+            body = {"email": email, "current_password": PASSWORD}
+            answer = await post.stage.http.patch("/auth/me", json=body, headers=ada.bearer)
             assert answer.status_code == 200
         await post.settled()
         (mail,) = post.room.mails
