@@ -6,6 +6,7 @@ so it is for its owner alone, and one that others may write is not read.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -70,7 +71,7 @@ class SnapshotFile:
             ConfigurationError: others may write it, it is another issuer's, or it is no snapshot.
         """
         try:
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 if os.name == "posix":
                     self._check_owner(os.fstat(file.fileno()))
                 head = msgspec.json.decode(file.readline(), type=_Head)
@@ -117,9 +118,20 @@ class SnapshotFile:
                 raise
         return True
 
+    def _open(self) -> BinaryIO:
+        # A FIFO would be waited for, and waiting is all that some would want of us.
+        handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "is not a file", str(self.path))
+            return os.fdopen(handle, "rb")
+        except BaseException:
+            os.close(handle)
+            raise
+
     def _head(self) -> _Head | None:
         try:
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 return msgspec.json.decode(file.readline(65536), type=_Head)
         except (OSError, *_MALFORMED):
             return None
@@ -131,7 +143,7 @@ class SnapshotFile:
         except ImportError:  # no such lock on this system; the replacement itself is atomic
             yield
             return
-        handle = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        handle = _open_lock(self.path.with_name(self.path.name + ".lock"))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -139,3 +151,17 @@ class SnapshotFile:
             # Closing alone would not do: a child forked meanwhile has the file open, too, and would keep the lock.
             fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    """The lock file, made if it isn't there: never through a link, and never one that another user could keep locked.
+
+    Raises:
+        OSError: it is a link, no file, or another user's.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid()):
+        return handle
+    os.close(handle)
+    raise OSError(errno.EPERM, "is not a file of ours", str(path))

@@ -23,6 +23,7 @@ from watchword.server.settings import Settings
 from watchword.server.store import opening
 from watchword.server.store.backup import Progress, Unreadable, copy, copy_checked, overwrite
 from watchword.server.store.records import Origin
+from watchword.server.store.scratch import make_private, remove_scratch, scratch_beside
 
 __all__ = ["Restored", "back_up", "restore"]
 
@@ -82,7 +83,7 @@ async def restore(
     """
     live = settings.database_path
     beside = live if isinstance(live, Path) else settings.data_dir / "watchword.db"
-    part = await asyncio.to_thread(beside.with_name(f".{beside.name}.restore").absolute)
+    part = await asyncio.to_thread(_begin, beside)
     try:
         await asyncio.to_thread(_take, backup, part, progress)
         seen = await _seen(live, now)
@@ -93,7 +94,7 @@ async def restore(
         else:
             found = await _put_shared(part, live, kept if seen else None, epoch, progress, now)
     finally:
-        await asyncio.to_thread(_remove, part)
+        await asyncio.to_thread(remove_scratch, part)
     return Restored(epoch, users, found)
 
 
@@ -135,10 +136,15 @@ async def _prepare(
         return (await log.head()).epoch, await services.store.users.count()
 
 
+def _begin(beside: Path) -> Path:
+    try:
+        beside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return scratch_beside(beside.absolute())
+    except OSError as broken:
+        raise ConfigurationError(f"{beside.parent} cannot be written: {broken.strerror}") from None
+
+
 def _take(backup: Path, part: Path, progress: Progress) -> None:
-    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _remove(part)
-    part.touch(mode=0o600)
     try:
         copy(backup, part, progress)
         with closing(sqlite3.connect(part)) as taken:
@@ -161,7 +167,10 @@ def _put(part: Path, live: Path, kept: Path, epoch: int, progress: Progress) -> 
             raise Unreadable(str(broken)) from None
         _check_epoch(kept, epoch)
 
-    kept.touch(mode=0o600)
+    try:
+        make_private(kept)
+    except OSError as broken:
+        raise ConfigurationError(f"{kept} cannot be made: {broken.strerror}") from None
     try:
         overwrite(part, live, progress, keep=keep)
     except Unreadable:

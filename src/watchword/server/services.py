@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -208,13 +209,15 @@ async def open_services(
 
 
 def make_folder(folder: Path) -> None:
-    """The folder of database and master key, for us alone.
+    """The folder of database and master key, for us only.
 
     Raises:
-        ConfigurationError: it cannot be made.
+        ConfigurationError: it cannot be made, or is new to us and everybody may plant in it what we would read.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & stat.S_IWOTH and not any(folder.iterdir()):
+            raise ConfigurationError(f"data_dir: everybody may write to {folder}; chmod o-w it")
     except OSError as broken:
         raise ConfigurationError(f"data_dir: cannot make {folder}: {broken.strerror}") from None
 

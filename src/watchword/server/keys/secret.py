@@ -34,10 +34,15 @@ def load_or_create_secret(path: Path, token_bytes: Callable[[int], bytes]) -> st
 
 def _load(path: Path) -> str:
     try:
-        mode = path.stat().st_mode
-        text = path.read_text().strip()
+        # A FIFO would be waited for forever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, encoding="utf-8-sig") as file:
+            status = os.fstat(descriptor)
+            text = file.read().strip() if stat.S_ISREG(status.st_mode) else ""
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError(f"data_dir: cannot read {path.name}") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigurationError(f"data_dir: {path.name} is not a file")
+    if stat.S_IMODE(status.st_mode) & 0o077:
         raise ConfigurationError(f"data_dir: {path.name} can be read by others; chmod 600 it")
     return text

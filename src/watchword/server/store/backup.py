@@ -14,6 +14,7 @@ from typing import Final
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store.opening import open_store
+from watchword.server.store.scratch import remove_scratch, scratch_beside
 
 __all__ = ["Progress", "Unreadable", "copy", "copy_checked", "overwrite"]
 
@@ -39,9 +40,9 @@ async def copy_checked(
     Raises:
         ConfigurationError: *target* is there already, or one of the two cannot be used.
     """
-    part = target.with_name(f".{target.name}.part")
+    part: Path | None = None
     try:
-        await asyncio.to_thread(_begin, part, target)
+        part = await asyncio.to_thread(_begin, target)
         await asyncio.to_thread(copy, source, part, progress)
         store = await open_store(part, now=now, upgrade=False)
         try:
@@ -54,7 +55,8 @@ async def copy_checked(
     except (OSError, sqlite3.Error) as broken:
         raise ConfigurationError(f"the copy failed: {broken}") from None
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            await asyncio.to_thread(remove_scratch, part)
     return problems
 
 
@@ -119,10 +121,10 @@ def _connect(path: Path, patience: float = _PATIENCE) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=patience)
 
 
-def _begin(part: Path, target: Path) -> None:
-    if target.exists():
+def _begin(target: Path) -> Path:
+    if os.path.lexists(target):
         raise FileExistsError(target)
-    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+    return scratch_beside(target)
 
 
 def _settle(part: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from watchword.errors import ConfigurationError
 from watchword.server.store import sqlite_schema
 from watchword.server.store.moving import BATCH, MARK, TABLES, Table
+from watchword.server.store.scratch import remove_scratch, scratch_beside
 
 __all__ = ["reading", "writing"]
 
@@ -91,9 +92,10 @@ async def writing(path: Path, now: datetime) -> AsyncIterator[SqliteTarget]:
     Raises:
         ConfigurationError: there is one already, or it cannot be made.
     """
-    part = path.with_name(f".{path.name}.part")
+    part: Path | None = None
     try:
-        await asyncio.to_thread(_begin, part, path, now)
+        part = await asyncio.to_thread(_begin, path)
+        await asyncio.to_thread(_fill, part, now)
         with closing(_connect(part)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             for table in reversed(TABLES):
@@ -106,14 +108,17 @@ async def writing(path: Path, now: datetime) -> AsyncIterator[SqliteTarget]:
     except (OSError, sqlite3.Error) as broken:
         raise ConfigurationError(f"{path} cannot be made: {broken}") from None
     finally:
-        with suppress(OSError):
-            part.unlink()
+        if part is not None:
+            await asyncio.to_thread(remove_scratch, part)
 
 
-def _begin(part: Path, path: Path, now: datetime) -> None:
-    if path.exists():
+def _begin(path: Path) -> Path:
+    if os.path.lexists(path):
         raise FileExistsError(path)
-    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+    return scratch_beside(path)
+
+
+def _fill(part: Path, now: datetime) -> None:
     with closing(_connect(part)) as connection:
         sqlite_schema.apply(connection, now)
 
