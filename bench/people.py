@@ -98,7 +98,7 @@ def fill(data_dir: Path, issuer: str, *, users: int, sample: int = 1, profile: s
 async def _fill(data_dir: Path, issuer: str, users: int, sample: int, profile: str) -> People:
     settings = Settings.load({"issuer": issuer, "data_dir": str(data_dir), "password_hash": "test"})
     async with open_services(settings) as services:
-        codec = services.refresh_tokens.codec
+        codec, instance = services.refresh_tokens.codec, services.feed.instance
         epoch = (await services.store.revocations.head()).epoch
         audience = f"{issuer} {settings.values['AUDIENCE']}"
     path = settings.database_path
@@ -120,7 +120,7 @@ async def _fill(data_dir: Path, issuer: str, users: int, sample: int, profile: s
     return People(
         emails=[_email(n) for n in drawn],
         ids=[_user_id(n) for n in drawn],
-        refresh_tokens=[codec.mint(epoch, _session_id(n), 0, _SECRET) for n in drawn],
+        refresh_tokens=[codec.mint(epoch, _session_id(n), 0, _SECRET, instance) for n in drawn],
         megabytes=pages * page_size / 1e6,
     )
 

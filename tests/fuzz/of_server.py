@@ -26,6 +26,7 @@ from watchword.server.ephemeral.networks import network_of, wide_network_of
 from watchword.server.outbox.letter import mailbox
 from watchword.server.policies import CookiePolicy, PasswordPolicy, WebPolicy
 from watchword.server.routes import ROUTES
+from watchword.server.store.position import Position
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.web.address import client_address, is_confidential
 from watchword.server.web.connection import connections
@@ -79,6 +80,10 @@ def _giving(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _cursor(given: str) -> object:
+    return CURSORS.parse(given, "a")
 
 
 def _query(given: bytes) -> object:
@@ -212,7 +217,9 @@ def _wire(given: bytes) -> object:
 
 
 SERVER: dict[str, Parser] = {
-    "the cursor of the feed": Parser(utf8(CURSORS.parse), (CURSORS.mint(1, 7).encode(), b"1.7."), 90),
+    "the cursor of the feed": Parser(
+        utf8(_cursor), (CURSORS.mint(Position(1, 7, 9), "a").encode(), b"1.7.9."), 90
+    ),
     "a query": Parser(_query, (b"limit=50&cursor=usr_a", b"after=12&nonce=a%20b", b"limit=1&x=%ff+"), 5),
     "the head of a request": Parser(
         _headers,

@@ -40,6 +40,7 @@ FEED = RevocationList(
 )  # fmt: skip
 CODEC = RefreshTokenCodec({1: bytes(32), 2: bytes(range(32))})
 REFRESH = CODEC.mint(1, session_id(bytes(16)), 7, bytes(range(16)))
+NAMED = CODEC.mint(1, session_id(bytes(16)), 7, bytes(range(16)), "0123456789abcdef")
 API_KEY = ApiKey(bytes(range(16)), bytes(range(16))).text()
 SIGNED = RequestSigner(private("EdDSA"), "ses_1", now=lambda: NOW, token_bytes=bytes).sign(
     "GET", "https://api.example.com/me"
@@ -130,7 +131,7 @@ PARSERS: dict[str, Parser] = {
         (text(EC.public_jwk()), text(private("EdDSA").public_jwk()), text(MAC.private_jwk())),
         5,
     ),
-    "refresh token": Parser(latin(CODEC.parse), (REFRESH.encode(),), 3),
+    "refresh token": Parser(latin(CODEC.parse), (REFRESH.encode(), NAMED.encode()), 3),
     "parse_api_key": Parser(
         latin(parse_api_key), (API_KEY.encode(), ApiKey(bytes(16), bytes(16)).text().encode()), 3
     ),

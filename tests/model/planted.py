@@ -85,13 +85,13 @@ def the_brake_leaves_the_base(patch: Patch) -> None:
 
 def the_log_is_read_short(patch: Patch) -> None:
     """The newest of several entries is left out, and counted as read."""
-    since = revocations.since
+    read = revocations.read
 
-    async def short(tx: Transaction, after: int, limit: int) -> Any:
-        head, entries = await since(tx, after, limit)
-        return head, entries[: max(1, len(entries) - 1)]
+    async def short(tx: Transaction, after: int, limit: int, known: Any = None) -> Any:
+        page = await read(tx, after, limit, known)
+        return page._replace(entries=page.entries[: max(1, len(page.entries) - 1)])
 
-    patch.setattr(revocations, "since", short)
+    patch.setattr(revocations, "read", short)
 
 
 def a_guard_moves_over_a_gap(patch: Patch) -> None:
@@ -99,7 +99,10 @@ def a_guard_moves_over_a_gap(patch: Patch) -> None:
     move = Knowledge._move
 
     def over(self: Knowledge, message: Any) -> Any:
-        return move(self, msgspec.structs.replace(message, after=min(message.after, self.sequence)))
+        return move(
+            self,
+            msgspec.structs.replace(message, after=min(message.after, self.sequence), after_mark="", mark=""),
+        )
 
     patch.setattr(Knowledge, "_move", over)
 

@@ -143,7 +143,7 @@ async def play_restore(seed: int, folder: Path, ground: Ground | None = None) ->
         cast(world, "second")
         await world.scheduler.run()
         await world.check_all_heard()
-        cursor = services.feed.cursors.mint(services.feed.epoch, services.feed.sequence)
+        cursor = services.feed.cursor
     await backup.put_back()
     async with serving(random, clock, settings) as services:
         world.open(services)

@@ -249,9 +249,8 @@ class Issuer:
         """Take in the stream until it ends; returns whether it said anything."""
         heard = False
         url = self._endpoint("watchword_revocations_stream_endpoint", REVOCATIONS_STREAM_PATH)
-        if after := self._knowledge.sequence:
-            # What is known needs no sending again, and a kept snapshot may be older than it.
-            url = f"{url}?after={after}"
+        # What is known needs no sending again, and a kept snapshot may be older than it.
+        url += self._knowledge.position
         for event in self._transport.events(
             url, limit=2 * revocation_list.MAX_SIZE, last_id=self._last_event_id, secret=self._secret
         ):
@@ -275,8 +274,7 @@ class Issuer:
             if keys or self._keys_at < 0 or self._wanted or self._knowledge.lacks_keys:
                 self._read_keys(now=keys)
             url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
-            after = self._knowledge.sequence
-            body = self._fetch(f"{url}?after={after}" if after else url)
+            body = self._fetch(url + self._knowledge.position)
             if self._accept(body) == "gap":
                 self._accept(self._fetch(url))
         self._error = None
@@ -292,7 +290,7 @@ class Issuer:
             question = self._knowledge.question(entropy.token_urlsafe(12))
             url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
             body = self._fetch(
-                f"{url}?after={self._knowledge.sequence}&nonce={question.nonce}", by=self._prompt
+                f"{url}{self._knowledge.position or '?after=0'}&nonce={question.nonce}", by=self._prompt
             )
             try:
                 outcome = self._knowledge.confirm(body, question)

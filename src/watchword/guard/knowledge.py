@@ -22,6 +22,7 @@ Accepted = Literal["fresh", "old", "gap"]
 
 _log = logging.getLogger("watchword.guard")
 _MAX_KEYS: Final = 256
+_MAX_MARKS: Final = 256
 
 
 class Question(NamedTuple):
@@ -55,6 +56,8 @@ class Knowledge:
         self.view = View(KeySet(()), self.table, cold=True)
         self.epoch = 0
         self.sequence = 0
+        self.mark = ""
+        """What tells ``sequence`` from the same sequence of another past; empty if the issuer doesn't say."""
         self.iat = 0.0
         self.kids: tuple[str, ...] = ()
         self.longest_life = 0
@@ -69,6 +72,8 @@ class Knowledge:
         self._keys: dict[str, Key] = {}
         self._foreign: set[str] = set()
         """Announced keys that are of no use here: another API's."""
+        self._marks: dict[int, str] = {}
+        """The marks of the last sequences the cursor was at."""
         self._head = (0, 0, 0.0)
         self._heard_at = -math.inf
         self._confirmed = Question("", -math.inf, -math.inf)
@@ -135,6 +140,13 @@ class Knowledge:
             self._set_feed_keys(jwks)
 
     @property
+    def position(self) -> str:
+        """The query that asks for what came since; empty if nothing is known."""
+        if not self.sequence:
+            return ""
+        return f"?after={self.sequence}" + (f"&mark={self.mark}" if self.mark else "")
+
+    @property
     def lacks_keys(self) -> bool:
         """Whether a key lives that is not known here."""
         return any(kid not in self._keys and kid not in self._foreign for kid in self.kids)
@@ -154,6 +166,7 @@ class Knowledge:
                 sequence=self.sequence,
                 iat=self.iat,
                 kids=self.kids,
+                mark=self.mark,
                 base=self.table.base,
                 longest_life=self.longest_life,
                 entries=tuple(self.table.entries()),
@@ -199,7 +212,8 @@ class Knowledge:
         if message.epoch > self.epoch:
             if self.epoch:
                 _log.warning("revocation feed of %s: epoch %d begins", self.issuer, message.epoch)
-            self.epoch, self.sequence = message.epoch, 0
+            self.epoch, self.sequence, self.mark = message.epoch, 0, ""
+            self._marks.clear()
         for entry in message.read():
             self.table.merge(entry)
             self._learn(entry.keys)
@@ -214,15 +228,37 @@ class Knowledge:
         return outcome
 
     def _move(self, message: Head) -> Accepted:
-        if message.after > self.sequence:
+        if message.after > self.sequence or not self._continues(message):
             return "gap"
         if message.sequence < self.sequence:
             self.alarm(f"sequence {message.sequence} after sequence {self.sequence}")
             return "old"
-        self.sequence = message.sequence
+        self.sequence, self.mark = message.sequence, message.mark
+        self._marks.pop(message.sequence, None)
+        self._marks[message.sequence] = message.mark
+        if len(self._marks) > _MAX_MARKS:
+            del self._marks[next(iter(self._marks))]
         if (message.epoch, message.iat) > (self._iat_epoch, self.iat):
             self._iat_epoch, self.iat, self._heard_at = message.epoch, message.iat, self._monotonic()
         return "fresh"
+
+    def _continues(self, message: Head) -> bool:
+        """Whether *message* goes on from what is known here: from the same past, not only from the same length.
+
+        A log that was rolled back may be longer than the one it replaces; then only the marks differ, and what came
+        in between is in no delta.
+        """
+        if not message.after or not message.after_mark:
+            return not message.after or not message.mark or not self.mark
+        known = self._marks.get(message.after)
+        if known is None and message.sequence == self.sequence:
+            return message.mark == self.mark or not self.mark
+        if not known:
+            return not self.mark
+        if known != message.after_mark:
+            self.alarm(f"sequence {message.after} is another one than before: the log was rolled back")
+            return False
+        return True
 
     def _count_signer(self, kid: str, *, newer: bool) -> bool:
         """Once a newer feed key has spoken, the one before it never counts again."""

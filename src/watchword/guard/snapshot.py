@@ -51,10 +51,18 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     sequence: int
     iat: float
+    mark: str = ""
 
-    @property
-    def order(self) -> tuple[int, int, float]:
-        return self.epoch, self.sequence, self.iat
+    def is_newer(self, other: _Head) -> bool:
+        """Whether this says more than *other*.
+
+        A lower sequence said later is of another past: the log was rolled back, and this is what stands.
+        """
+        if self.epoch != other.epoch:
+            return self.epoch > other.epoch
+        if self.mark and other.mark and self.sequence <= other.sequence and self.mark != other.mark:
+            return self.iat > other.iat
+        return (self.sequence, self.iat) > (other.sequence, other.iat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +107,16 @@ class SnapshotFile:
             OSError: it cannot be written.
         """
         message = kept.message
-        head = _Head(issuer=self.issuer, epoch=message.epoch, sequence=message.sequence, iat=message.iat)
+        head = _Head(
+            issuer=self.issuer,
+            epoch=message.epoch,
+            sequence=message.sequence,
+            iat=message.iat,
+            mark=message.mark,
+        )
         with self._locked():
             there = self._head()
-            if there is not None and there.issuer == self.issuer and there.order >= head.order:
+            if there is not None and there.issuer == self.issuer and not head.is_newer(there):
                 return False
             handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             try:

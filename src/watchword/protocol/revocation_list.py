@@ -77,6 +77,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         base: tokens made from versions below it are dead.
         longest_life: seconds; a token with a longer life is refused.
         feed_keys: in a snapshot: the public keys that sign this feed now and next.
+        mark: what tells ``sequence`` from the same sequence of another past of the log, such as that of a backup
+            which was put back; empty from an older server.
+        after_mark: the mark of ``after``: whoever knows another one there has to get everything.
         nonce: what the one who asked for this message sent along: it was made after his question, whatever
             clocks and caches lie between.
         interval: seconds between two heartbeats; after two without a message the node is not well. 0 = not said.
@@ -93,6 +96,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     feed_keys: tuple[dict[str, Any], ...] = ()
     nonce: str = ""
     interval: float = 0
+    mark: str = ""
+    after_mark: str = ""
 
 
 class RevocationList(Head, frozen=True, kw_only=True, omit_defaults=True):

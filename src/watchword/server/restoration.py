@@ -132,6 +132,7 @@ async def _prepare(
             await services.keys.fresh(),
             origin,
             keep_sessions=keep_sessions,
+            restored=True,
         )
         return (await log.head()).epoch, await services.store.users.count()
 

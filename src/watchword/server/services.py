@@ -188,13 +188,15 @@ async def open_services(
             raise ConfigurationError("secret: it is not the one this database was made with")
         if serving:
             await store.revocations.set_longest_life(access.longest_life)
+            await store.revocations.name_issuer(access.issuer)
             if await store.apis.get(access.audience) is None:
                 with suppress(Conflict):  # another node made it just now
                     await store.apis.add(access.audience, (), Origin(), built_in=True)
         maker = KeyMaker(sealing, settings.keys, access.issuer, clock)
         ring = KeyRing(store.keys, maker, settings.keys, access.audience, clock)
         await ring.start()
-        counters = _counters(settings, store, sealing, monotonic, shared=hand_to is not None)
+        instance = (await store.revocations.head()).instance
+        counters = _counters(settings, store, sealing, monotonic, instance, shared=hand_to is not None)
         services = _wire(
             settings, store, counters, sealing, claims, ring, clock, token_bytes, monotonic or since_boot
         )
@@ -227,6 +229,7 @@ def _counters(
     store: Store,
     sealing: Sealing,
     monotonic: Callable[[], float] | None,
+    instance: str,
     *,
     shared: bool,
 ) -> Counters:
@@ -234,7 +237,7 @@ def _counters(
     if settings.redis is not None:
         from watchword.server.ephemeral.redis import RedisCounters
 
-        key = sealing.derive("counters")
+        key = sealing.derive(f"counters {instance}")
         found: Counters = RedisCounters.open(
             settings.redis, lambda name: blake2b(name.encode(), key=key, digest_size=16).digest(), monotonic
         )

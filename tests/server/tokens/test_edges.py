@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from tests.server.stage import Stage, each_ground, open_stage
-from tests.server.tokens.test_feed import event, feed_of
+from tests.server.tokens.test_feed import ahead_of, event, feed_of
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.protocol.revocation_list import Entry
+from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.sql.transaction import Transaction
 from watchword.server.tokens.issuance import AccessTokenSet, TokenSet
@@ -32,7 +33,7 @@ class TestFeed:
             with pytest.raises(TemporarilyUnavailable, match="not been read yet"):
                 ask()
         with pytest.raises(TemporarilyUnavailable, match="not been read yet"):
-            await anext(feed.stream(feed.cursors.mint(1, 1)))
+            await anext(feed.stream(feed.cursors.mint(Position(1, 1, 1), "0")))
 
     async def test_when_it_is_over_a_stream_ends_at_once(self, stage: Stage) -> None:
         """A listener that comes while the server ends goes to another one."""
@@ -56,7 +57,7 @@ class TestFeed:
         stream = feed.stream()
         first = await event(stream)
         epoch = feed.epoch
-        await event(feed.stream(feed.cursors.mint(epoch, feed.sequence + 5)))
+        await event(feed.stream(ahead_of(feed)))
         second = await event(stream)
         assert [int(one["id"].split(".")[0]) for one in (first, second)] == [epoch, epoch + 1]
         assert b'"after":0' in jws.parse(second["data"], max_size=10**7).payload

@@ -26,6 +26,7 @@ from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.server.policies import FeedPolicy
 from watchword.server.store.opening import open_store
+from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
@@ -65,6 +66,11 @@ def feed_of(stage: Stage, *, log: Revocations | None = None, **policy: object) -
         stage.clock.monotonic,
         CursorCodec(b"k" * 32),
     )
+
+
+def ahead_of(feed: RevocationFeed) -> str:
+    """A cursor of the feed's own that lies beyond its log."""
+    return feed.cursors.mint(Position(feed.epoch, feed.sequence + 5, 1), feed.instance)
 
 
 async def _refresh_for_ever(stage: Stage, somebody: Somebody) -> None:
@@ -172,18 +178,19 @@ class TestRolledBack:
     async def test_a_cursor_of_now_opens_nothing(self, stage: Stage) -> None:
         """Neither does one that nobody but us could have made and that is none of ours."""
         epoch, sequence = stage.services.feed.epoch, stage.services.feed.sequence
-        forged = CursorCodec(b"another key of thirty-two bytes!").mint(epoch, sequence + 1)
-        for cursor in ((await event(stage.services.feed.stream()))["id"], forged, "", "1.2.3"):
+        forged = CursorCodec(b"another key of thirty-two bytes!").mint(
+            Position(epoch, sequence + 1, 1), stage.services.feed.instance
+        )
+        for cursor in ((await event(stage.services.feed.stream()))["id"], forged, "", "1.2.3", "1.2.3.4"):
             await event(stage.services.feed.stream(cursor))
             assert stage.services.feed.epoch == epoch
 
     async def test_of_two_nodes_that_notice_one_acts(self, stage: Stage) -> None:
         """The epoch is opened once."""
-        services = stage.services
         others = [feed_of(stage) for _ in range(2)]
         for feed in others:
             await feed.start()
-        ahead = CursorCodec(b"k" * 32).mint(services.feed.epoch, services.feed.sequence + 5)
+        ahead = ahead_of(others[0])
         await asyncio.gather(*(event(feed.stream(ahead)) for feed in others))
         assert len(await stage.events("epoch.opened")) == 1
         assert len({feed.epoch for feed in others}) == 1

@@ -71,12 +71,13 @@ async def revocations(services: Services, request: Request) -> Response:
     await services.feed.ensure_speaking()
     after = _after(request)
     if after is not None:
-        nonce = request.query.get("nonce")
+        nonce, mark = request.query.get("nonce"), request.query.get("mark")
         if nonce is None:
+            after = await services.feed.place(after, mark)
             return _message(edition.delta(after), {"Cache-Control": "no-cache"})
         if not nonce.isascii() or not nonce.isprintable() or not 0 < len(nonce) <= MAX_NONCE:
             raise InvalidRequest(f"nonce must be up to {MAX_NONCE} characters of ASCII")
-        return Response(200, await services.feed.answer(after, nonce, edition), _JWT, NO_STORE)
+        return Response(200, await services.feed.answer(after, nonce, edition, mark=mark), _JWT, NO_STORE)
     snapshot = edition.snapshot()
     shared = "private" if request.header_values("authorization") else "public"
     headers = {"Cache-Control": f"{shared}, max-age=1", "ETag": snapshot.etag, "Vary": "Authorization"}
@@ -90,12 +91,12 @@ async def stream(services: Services, request: Request) -> Response:
     """``GET /revocations/stream``: the feed as server-sent events; ``Last-Event-ID`` or ``after`` resumes."""
     edition = services.feed.edition(request.header_values("authorization"))
     await services.feed.ensure_speaking()
-    after = _after(request)
+    after = await services.feed.place(_after(request) or 0, request.query.get("mark"))
     return Response(
         200,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        stream=services.feed.stream(request.header("last-event-id"), after=after or 0, edition=edition),
+        stream=services.feed.stream(request.header("last-event-id"), after=after, edition=edition),
     )
 
 

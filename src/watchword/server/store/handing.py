@@ -40,7 +40,10 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     "apis": (SqlApis, ("add", "set_encryption", "delete")),
     "keys": (SqlKeys, ("add", "schedule", "activate", "replace_waiting", "compromise", "sweep")),
     "events": (SqlEvents, ("add", "sweep")),
-    "revocations": (SqlRevocations, ("revoke_token", "brake", "open_epoch", "set_longest_life", "sweep")),
+    "revocations": (
+        SqlRevocations,
+        ("revoke_token", "brake", "open_epoch", "set_longest_life", "name_issuer", "sweep"),
+    ),
     "one_time": (SqlOneTime, ("add", "spend")),
     "password_resets": (SqlPasswordResets, ("offer", "grant", "complete", "sweep")),
     "meta": (SqlMeta, ("put_new",)),

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from watchword.protocol.revocation_list import Entry
-from watchword.server.store.records import Event, Head, Origin, Page, SigningKey
+from watchword.server.store.position import Head, LogPage, Position
+from watchword.server.store.records import Event, Origin, Page, SigningKey
 
 __all__ = ["Events", "Keys", "Revocations"]
 
@@ -82,6 +83,28 @@ class Revocations(Protocol):
     async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
         """Head and the kept entries past *after*, read in one transaction, head first."""
 
+    async def read(self, after: int, limit: int = 100_000, known: Position | None = None) -> LogPage:
+        """The same with the marks of their sequences; ``head.past`` says whether *known* is of this log.
+
+        A log that is longer proves nothing: one that was rolled back overtakes within a second.
+        """
+
+    async def mark_at(self, sequence: int) -> int | None:
+        """The mark that a sequence bears; ``None`` if none is kept."""
+
+    @property
+    def contradicted(self) -> Position | None:
+        """A position this process has seen, if the database turned out to be another past; nothing is written then.
+
+        It ends when a new epoch opens.
+        """
+
+    def believe(self, head: Head) -> None:
+        """Take *head* for the past that each new connection must agree with before it writes."""
+
+    async def name_issuer(self, issuer: str) -> None:
+        """Write down whose database this is; another issuer's copy becomes another instance."""
+
     async def revoke_token(
         self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
     ) -> None:
@@ -92,11 +115,12 @@ class Revocations(Protocol):
 
     async def open_epoch(
         self,
-        seen: tuple[int, int],
+        seen: tuple[int, ...],
         keys: Sequence[SigningKey],
         origin: Origin,
         *,
         keep_sessions: bool = False,
+        restored: bool = False,
     ) -> bool:
         """Begin a new epoch, because this store is a restored backup or was rolled back.
 
@@ -104,11 +128,13 @@ class Revocations(Protocol):
         and waiting one), and the refresh tokens die with the old epoch unless *keep_sessions*.
 
         Args:
-            seen: the epoch and sequence that prove it; False, and nothing happens, when the log is past
-                them by now: of two who notice, one acts.
+            seen: the epoch, sequence and mark that prove it; False, and nothing happens, if they are of this
+                log after all, or a new epoch began: of two who notice, one acts. Without a mark, False if the
+                log is past them by now.
             keys: fresh ones.
             origin: who noticed.
             keep_sessions: let refresh tokens of older epochs live.
+            restored: the data is a backup's, so it is another instance from now on.
         """
 
     async def set_longest_life(self, life: timedelta) -> None:

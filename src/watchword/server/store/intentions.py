@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from watchword.server.store.past import Past
 from watchword.server.store.records import (
     Advance,
     Advanced,
@@ -51,6 +52,10 @@ Intention = Callable[[Transaction], Coroutine[Any, Any, T]]
 class Engine(Protocol):
     """What runs an intention."""
 
+    @property
+    def past(self) -> Past:
+        """What this process knows of the log, and whether the database contradicts it."""
+
     async def write(
         self,
         intention: Intention[T],
@@ -59,7 +64,13 @@ class Engine(Protocol):
         user_id: str | None = None,
         session_id: str | None = None,
     ) -> T:
-        """In a transaction, durable on return, and only if the caller in *origin* still may (``authorized``)."""
+        """In a transaction, durable on return, and only if the caller in *origin* still may (``authorized``).
+
+        It is refused while the database contradicts what is known.
+        """
+
+    async def write_anew(self, intention: Intention[T]) -> T:
+        """The same for the intention that begins a new epoch because of that."""
 
     async def read(self, query: Intention[T]) -> T:
         """A look-up by key. What takes several statements may see a later state in the later ones."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from watchword.protocol.revocation_list import Entry
 from watchword.server.store.intentions import Engine
-from watchword.server.store.records import Event, Head, Origin, Page, SigningKey
+from watchword.server.store.position import Head, LogPage, Position
+from watchword.server.store.records import Event, Origin, Page, SigningKey
 from watchword.server.store.sql import events, keys, revocations
 
 __all__ = ["SqlEvents", "SqlKeys", "SqlRevocations"]
@@ -105,10 +106,32 @@ class SqlRevocations:
 
     async def since(self, after: int, limit: int = 100_000) -> tuple[Head, Sequence[Entry]]:
         """What came after."""
+        page = await self.read(after, limit)
+        return page.head, page.entries
+
+    async def read(self, after: int, limit: int = 100_000, known: Position | None = None) -> LogPage:
+        """The same with marks, and whether *known* is of this log."""
         behind = (await self.engine.read(revocations.head)).sequence - after
         if behind <= _FEW:
-            return await self.engine.snapshot(lambda tx: revocations.since(tx, after, limit))
-        return await self.engine.scan(lambda tx: revocations.since(tx, after, limit))
+            return await self.engine.snapshot(lambda tx: revocations.read(tx, after, limit, known))
+        return await self.engine.scan(lambda tx: revocations.read(tx, after, limit, known))
+
+    async def mark_at(self, sequence: int) -> int | None:
+        """The mark of a sequence."""
+        return await self.engine.read(lambda tx: revocations.mark_at(tx, sequence))
+
+    @property
+    def contradicted(self) -> Position | None:
+        """What was seen here and isn't in the database any more."""
+        return self.engine.past.contradicted
+
+    def believe(self, head: Head) -> None:
+        """Take *head* for what the next connection must agree with."""
+        self.engine.past.believe(head.position)
+
+    async def name_issuer(self, issuer: str) -> None:
+        """Write down whose database it is."""
+        await self.engine.write(lambda tx: revocations.name_issuer(tx, issuer), None)
 
     async def revoke_token(
         self, jti: str, session_id: str | None, expires_at: datetime, origin: Origin
@@ -126,15 +149,16 @@ class SqlRevocations:
 
     async def open_epoch(
         self,
-        seen: tuple[int, int],
+        seen: tuple[int, ...],
         keys: Sequence[SigningKey],
         origin: Origin,
         *,
         keep_sessions: bool = False,
+        restored: bool = False,
     ) -> bool:
         """Begin anew."""
-        return await self.engine.write(
-            lambda tx: revocations.open_epoch(tx, seen, keys, origin, keep_sessions), origin
+        return await self.engine.write_anew(
+            lambda tx: revocations.open_epoch(tx, Position(*seen), keys, origin, keep_sessions, restored)
         )
 
     async def set_longest_life(self, life: timedelta) -> None:

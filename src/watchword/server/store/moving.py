@@ -13,16 +13,22 @@ from typing import Any, Final, Protocol
 
 from watchword.errors import Conflict, TemporarilyUnavailable
 
-__all__ = ["BATCH", "MARK", "TABLES", "Source", "Table", "Target", "move"]
+__all__ = ["BATCH", "MARK", "NEW_INSTANCE", "TABLES", "Source", "Table", "Target", "move"]
 
 BATCH: Final = 2000
 """Rows that travel together."""
 
 MARK: Final = (
-    "SELECT (SELECT epoch FROM head), (SELECT sequence FROM head), (SELECT coalesce(max(id), 0) FROM events),"
+    "SELECT (SELECT epoch FROM head), (SELECT sequence FROM head), (SELECT mark FROM head),"
+    " (SELECT coalesce(max(id), 0) FROM events),"
     " (SELECT coalesce(max(last_used_at), 0) FROM sessions)"
 )
 """What moves when somebody writes."""
+
+NEW_INSTANCE: Final = (
+    "UPDATE head SET former_instances = trim(former_instances || ' ' || instance), instance = {}"
+)
+"""Sessions go on after a move, so refresh tokens of the instance before still count."""
 
 Row = Sequence[Any]
 Progress = Callable[[int, int], None]
@@ -40,6 +46,7 @@ class Table:
 TABLES: Final = (
     Table("meta", "name"),
     Table("head", "epoch"),
+    Table("log_marks", "sequence"),
     Table("roles", "name"),
     Table("apis", "audience"),
     Table("clients", "id"),
@@ -79,6 +86,9 @@ class Target(Protocol):
     async def put(self, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Add rows."""
 
+    async def rename(self) -> None:
+        """Give the database an instance id of its own (``NEW_INSTANCE``)."""
+
 
 async def move(
     source: AbstractAsyncContextManager[Source],
@@ -109,6 +119,8 @@ async def move(
                 progress(done, total)
         if done != total:
             raise TemporarilyUnavailable("the data moved while it was read")
+        if at_rest:
+            await writing.rename()
         if at_rest and await reading.mark() != await reading.marked():
             raise Conflict("somebody writes to the database that is left; stop its server and move again")
     return done

@@ -6,10 +6,10 @@ order the intentions share; what it reads after that is what stands when it comm
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import asyncpg
 
@@ -27,6 +27,8 @@ from watchword.server.store.intentions import (
 from watchword.server.store.links import SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.moving import TABLES
+from watchword.server.store.past import PAST, Past
+from watchword.server.store.position import Position
 from watchword.server.store.postgres_connection import (
     FAULTS,
     PostgresConnection,
@@ -139,6 +141,7 @@ class Engine:
     now: Callable[[], datetime]
     overlay: Overlay
     longest_log: int
+    past: Past
 
     @classmethod
     async def open(
@@ -166,10 +169,12 @@ class Engine:
                 await part(connection)
         except FAULTS as broken:
             raise unreachable(broken) from None
-        pool = Pool(connector.open, connector.timeout)
+        past = Past()
+        pool = Pool(lambda: _open_checked(connector, past), connector.timeout)
         news = News(connector.open, clock.measure, answered=pool.trust)
+        past.alarm = news.wake
         news.start()
-        return cls(connector, pool, news, now or clock.now, overlay, longest_log)
+        return cls(connector, pool, news, now or clock.now, overlay, longest_log, past)
 
     async def write(
         self,
@@ -182,15 +187,29 @@ class Engine:
         """Carry out an intention for the caller in *origin*; it is durable when this returns.
 
         Raises:
-            TemporarilyUnavailable: the database is away. What it was told last may have been carried out.
+            TemporarilyUnavailable: the database is away, or not the one that was known. What it was told last may
+                have been carried out.
         """
 
         work = authorized(intention, origin, user_id=user_id, session_id=session_id)
 
+        def carry_out(tx: Transaction) -> Coroutine[Any, Any, T]:
+            self.past.require()
+            return work(tx)
+
+        return await self.write_anew(carry_out)
+
+    async def write_anew(self, intention: Intention[T]) -> T:
+        """The same for the intention that begins a new epoch.
+
+        Raises:
+            TemporarilyUnavailable: the database is away.
+        """
+
         async def carry_out(connection: asyncpg.Connection) -> T:
             await connection.execute(self.connector.begin())
             try:
-                outcome = await work(self._transaction(connection))
+                outcome = await intention(self._transaction(connection))
             except Exception as fault:
                 await _undo(connection, fault)
                 raise
@@ -207,6 +226,19 @@ class Engine:
             TemporarilyUnavailable: as ``write``.
         """
         return await self._until_alone("read", lambda connection: query(self._transaction(connection)))
+
+    async def write_alone(self, statement: Intention[T]) -> T:
+        """Carry out one statement that writes, commits by itself and waits for no lock.
+
+        Raises:
+            TemporarilyUnavailable: as ``write``.
+        """
+
+        def carry_out(connection: asyncpg.Connection) -> Coroutine[Any, Any, T]:
+            self.past.require()
+            return statement(self._transaction(connection))
+
+        return await self._until_alone("read", carry_out)
 
     async def settle(self, intention: Intention[T]) -> T:
         """Carry out one statement that commits by itself and may wait for a lock.
@@ -269,6 +301,20 @@ class Engine:
 
     def _over(self, connection: PostgresConnection) -> Transaction:
         return Transaction(connection, self.now(), self.overlay, self.longest_log)
+
+
+async def _open_checked(connector: Connector, past: Past) -> asyncpg.Connection:
+    """A new connection, after comparing its database with the one that was known: it may lead to another by now."""
+    connection = await connector.open()
+    try:
+        known = past.known
+        if known.mark:
+            row = await connection.fetchrow(PAST.replace("?", "$1"), known.sequence)
+            past.check(known, Position(*row[:3]), *row[3:])
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def _undo(connection: asyncpg.Connection, fault: Exception) -> None:

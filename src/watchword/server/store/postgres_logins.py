@@ -34,7 +34,8 @@ OPEN: Final = (
     "   auth_time, device, address, user_agent, created_at, last_used_at, expires_at, idle_expires_at,"
     "   token_expires_at, kind)"
     "  SELECT id, user_id, client_id, version, (SELECT epoch FROM head), 0, digest, audience, scope, amr,"
-    "   ?1, device, address, user_agent, ?1, ?1, expires, idle, access, 'login' FROM asked RETURNING *)"
+    "   ?1, device, address, user_agent, ?1, ?1, expires, idle,"
+    "   access + greatest((SELECT clock FROM head) - ?1, 0), 'login' FROM asked RETURNING *)"
     f" SELECT {FACTS} FROM s JOIN u ON u.id = s.user_id"
     " JOIN clients c ON c.id = s.client_id CROSS JOIN head h"
 )

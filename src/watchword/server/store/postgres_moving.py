@@ -13,9 +13,10 @@ import asyncpg
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import postgres_schema
-from watchword.server.store.moving import BATCH, MARK, TABLES, Table
+from watchword.server.store.moving import BATCH, MARK, NEW_INSTANCE, TABLES, Table
 from watchword.server.store.postgres_connection import FAULTS, unreachable
 from watchword.server.store.postgres_connector import Connector
+from watchword.server.store.sql.seed import new_instance
 
 __all__ = ["reading", "writing"]
 
@@ -25,7 +26,7 @@ _COLUMNS: Final = (
 )
 _WAKE: Final = "UPDATE head SET epoch = epoch"
 """Tells the nodes to read the log again; the trigger is on updates."""
-_LAST: Final = ("signing_keys", "revocations", "head")
+_LAST: Final = ("signing_keys", "revocations", "log_marks", "head")
 _LOCK: Final = "LOCK TABLE {} IN {{}} MODE".format(
     ", ".join((*(table.name for table in TABLES if table.name not in _LAST), *_LAST))
 )
@@ -89,6 +90,10 @@ class PostgresTarget:
         truths = [name in self._booleans[table.name] for name in columns]
         records = [tuple(map(_storable, row, truths)) for row in rows]
         await self.connection.copy_records_to_table(table.name, records=records, columns=list(columns))
+
+    async def rename(self) -> None:
+        """Another instance id."""
+        await self.connection.execute(NEW_INSTANCE.format("$1"), new_instance())
 
 
 @asynccontextmanager

@@ -85,7 +85,8 @@ class News:
         finally:
             self._watchers.discard(moved)
 
-    def _wake(self, *_: object) -> None:
+    def wake(self, *_: object) -> None:
+        """Have everybody read the log."""
         for watcher in self._watchers:
             watcher.set()
 
@@ -98,8 +99,8 @@ class News:
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
         try:
-            await connection.add_listener(CHANNEL, self._wake)
-            self._wake()  # for what was said while nobody listened
+            await connection.add_listener(CHANNEL, self.wake)
+            self.wake()  # for what was said while nobody listened
             while True:
                 await self.measure(connection)
                 self.answered()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-from watchword.server.store.intentions import Engine
+from watchword.server.store.intentions import Engine, Intention
 from watchword.server.store.postgres_logins import OPEN, Opening
 from watchword.server.store.postgres_queue import Queue
 from watchword.server.store.records import (
@@ -25,21 +25,25 @@ from watchword.server.store.sql.transaction import Transaction, milliseconds
 
 __all__ = ["PostgresShortcut"]
 
+T = TypeVar("T")
+
 _ADVANCE: Final = (
     "WITH asked AS ("
     " SELECT s.n, a.* FROM unnest((SELECT ?2::text[]), ?3::bigint[], ?4::bytea[], ?5::text[], ?6::bigint[],"
-    "  ?7::bigint[], ?8::bigint[], ?9::text[]) AS a (id, counter, digest, client_id, epoch, idle, access, address)"
+    "  ?7::bigint[], ?8::bigint[], ?9::text[], ?10::text[])"
+    "  AS a (id, counter, digest, client_id, epoch, idle, access, address, instance)"
     " CROSS JOIN LATERAL (SELECT * FROM sessions WHERE id = a.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) s"
     " WHERE s.counter = a.counter AND s.secret_digest = a.digest AND s.client_id = a.client_id"
     " AND s.ended_at IS NULL AND s.expires_at > ?1 AND s.idle_expires_at > ?1)"
     " UPDATE sessions s SET counter = s.counter + 1, last_used_at = ?1, idle_expires_at = a.idle,"
-    " token_expires_at = greatest(s.token_expires_at, a.access),"
+    " token_expires_at = greatest(s.token_expires_at, a.access + greatest(h.clock - ?1, 0)),"
     " spent_4 = s.spent_3, spent_3 = s.spent_2, spent_2 = s.spent_1, spent_1 = ?1, spent_address = a.address"
     " FROM asked a, users u, clients c, head h"
     " WHERE s.n = a.n AND u.id = s.user_id AND s.version >= u.floor"
     " AND NOT (u.banned AND (u.banned_until IS NULL OR u.banned_until > ?1))"
     " AND c.id = s.client_id AND NOT c.disabled"
     " AND a.epoch BETWEEN h.oldest_epoch AND h.epoch AND s.epoch >= h.oldest_epoch"
+    " AND a.instance IN ('', h.instance)"
     f" RETURNING {FACTS}"
 )
 """Refresh tokens that are current, all at once, each id once.
@@ -48,6 +52,13 @@ A row that somebody else has locked is left out, so that nobody waits for anothe
 for each other. LIMIT makes the look-up one by key, whatever the planner thinks of a table that was never analysed;
 the inner SELECT keeps it from seeing how many there are, and so from planning each batch anew.
 """
+
+
+class OneStatement(Engine, Protocol):
+    """An engine whose statements are transactions by themselves."""
+
+    async def write_alone(self, statement: Intention[T]) -> T:
+        """Carry out one that writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class _Spending:
         return (
             self.presented.session_id, self.presented.counter, self.presented.secret_digest, self.client_id,
             self.presented.epoch, milliseconds(now + self.rules.idle),
-            milliseconds(now + self.rules.access_lifetime), self.address,
+            milliseconds(now + self.rules.access_lifetime), self.address, self.presented.instance,
         )  # fmt: skip
 
 
@@ -77,7 +88,7 @@ class PostgresShortcut:
     changes raises a version above the one that was read here, so that the token is born outdated.
     """
 
-    engine: Engine
+    engine: OneStatement
     _refreshes: Queue[_Spending, Advanced] = field(init=False, repr=False)
     _logins: Queue[Opening, Opened] = field(init=False, repr=False)
 
@@ -97,7 +108,7 @@ class PostgresShortcut:
             rows = await tx.all(OPEN, tx.ms, *map(list, columns))
             return {row[1]: Opened(live=live_of(row, tx.ms)) for row in rows}
 
-        return await self.engine.read(begin)
+        return await self.engine.write_alone(begin)
 
     async def advance(
         self, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
@@ -112,7 +123,7 @@ class PostgresShortcut:
             rows = await tx.all(_ADVANCE, tx.ms, *map(list, columns))
             return {row[0]: Advanced(live=live_of(row, tx.ms)) for row in rows}
 
-        return await self.engine.read(spend)
+        return await self.engine.write_alone(spend)
 
     async def live(self, session_id: str) -> Live | Refused:
         """Whether a session lives, and its facts."""

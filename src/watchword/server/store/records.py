@@ -14,7 +14,6 @@ __all__ = [
     "Authority",
     "Event",
     "FirstPartyClient",
-    "Head",
     "LinkLimit",
     "Live",
     "LoginRecord",
@@ -279,6 +278,8 @@ class Live(Record, frozen=True, kw_only=True):
     ``granted`` is the scope the user's roles carry now; ``api_scope`` what the session's audience
     knows (empty: anything); ``kid`` the active key of that audience; a token made from a version below
     ``base`` is dead. ``encryption_jwk`` is the key of the one API that the session is for, if it has one.
+    ``clock_ms`` is the latest time the log was written at: nothing is issued before it. ``instance`` names the
+    database; empty while nodes of an older version may have to read the refresh token.
     """
 
     user: User
@@ -290,6 +291,8 @@ class Live(Record, frozen=True, kw_only=True):
     kid: str
     base: int = 0
     encryption_jwk: str | None = None
+    clock_ms: int = 0
+    instance: str = ""
 
 
 class Opened(Record, frozen=True, kw_only=True):
@@ -316,16 +319,21 @@ class Refused(Record, frozen=True, kw_only=True):
         "crowded",
         "too_many",
         "parent_ended",
+        "other_instance",
     ]
 
 
 class PresentedRefreshToken(Record, frozen=True, kw_only=True):
-    """A refresh token whose MAC holds, as an intention looks it up."""
+    """A refresh token whose MAC holds, as an intention looks it up.
+
+    ``instance`` names the database that issued it; empty for a token of the older form.
+    """
 
     session_id: str
     epoch: int
     counter: int
     secret_digest: bytes
+    instance: str = ""
 
 
 class Advanced(Record, frozen=True, kw_only=True):
@@ -365,16 +373,6 @@ class SigningKey(Record, frozen=True, kw_only=True):
     active_at: datetime | None
     retired_at: datetime | None
     gone_at: datetime | None
-
-
-class Head(Record, frozen=True, kw_only=True):
-    """The one row that orders the log (feed: epoch, sequence, longest life, base)."""
-
-    epoch: int
-    sequence: int
-    base: int
-    longest_life: timedelta
-    kids: tuple[str, ...]
 
 
 class Event(Record, frozen=True, kw_only=True):

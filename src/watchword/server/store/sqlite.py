@@ -6,12 +6,12 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
@@ -28,6 +28,8 @@ from watchword.server.store.intentions import (
 )
 from watchword.server.store.links import SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
+from watchword.server.store.past import PAST, Past
+from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.authority import authorized
@@ -158,6 +160,7 @@ class Engine:
     longest_log: int
     _watchers: set[asyncio.Event] = field(default_factory=set)
     _closed: bool = False
+    past: Past = field(default_factory=Past)
 
     @classmethod
     async def open(
@@ -178,21 +181,32 @@ class Engine:
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
-        log: object = None
-
-        def committed(connection: sqlite3.Connection) -> None:
-            # Most commits revoke nothing; a look costs less than to wake those who would read in vain.
-            nonlocal log
-            before = log
-            with suppress(sqlite3.Error):
-                log = connection.execute("SELECT epoch, sequence FROM head").fetchone()
-                if log == before:
-                    return
+        def wake() -> None:
             for watcher in watchers:
                 watcher.set()
 
+        past = Past(wake)
+
+        def begun(connection: sqlite3.Connection) -> None:
+            # Another process may have put another database in the place of the file's contents.
+            known = past.known
+            if connection.execute("SELECT epoch, sequence, mark FROM head").fetchone() != known:
+                row = connection.execute(PAST, (known.sequence,)).fetchone()
+                past.check(known, Position(*row[:3]), *row[3:])
+
+        def committed(connection: sqlite3.Connection) -> None:
+            # Most commits revoke nothing; a look costs less than to wake those who would read in vain.
+            with suppress(sqlite3.Error):
+                here = Position(*connection.execute("SELECT epoch, sequence, mark FROM head").fetchone())
+                if here == past.known:
+                    return
+                if past.contradicted is None or here.epoch > past.contradicted.epoch:
+                    past.believe(here)
+            wake()
+
         reconnect = None if name == ":memory:" else lambda: _connect(name)
-        return cls(name, Writer(writing, committed, reconnect), reading, now, overlay, longest_log, watchers)
+        writer = Writer(writing, begun, committed, reconnect)
+        return cls(name, writer, reading, now, overlay, longest_log, watchers, past=past)
 
     async def write(
         self,
@@ -206,11 +220,26 @@ class Engine:
 
         Raises:
             ServerError: this process only reads.
+            TemporarilyUnavailable: the database is not the one that was known.
+        """
+
+        work = authorized(intention, origin, user_id=user_id, session_id=session_id)
+
+        def carry_out(tx: Transaction) -> Coroutine[Any, Any, T]:
+            self.past.require()
+            return work(tx)
+
+        return await self.write_anew(carry_out)
+
+    async def write_anew(self, intention: Intention[T]) -> T:
+        """The same for the intention that begins a new epoch.
+
+        Raises:
+            ServerError: this process only reads.
         """
         if self.writer is None:
             raise ServerError("this process only reads")
-        work = authorized(intention, origin, user_id=user_id, session_id=session_id)
-        return await self.writer.run(lambda connection: at_once(work(self._transaction(connection))))
+        return await self.writer.run(lambda connection: at_once(intention(self._transaction(connection))))
 
     async def read(self, query: Intention[T]) -> T:
         """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.

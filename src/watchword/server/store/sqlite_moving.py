@@ -14,8 +14,9 @@ from typing import Any
 
 from watchword.errors import ConfigurationError
 from watchword.server.store import sqlite_schema
-from watchword.server.store.moving import BATCH, MARK, TABLES, Table
+from watchword.server.store.moving import BATCH, MARK, NEW_INSTANCE, TABLES, Table
 from watchword.server.store.scratch import remove_scratch, scratch_beside
+from watchword.server.store.sql.seed import new_instance
 
 __all__ = ["reading", "writing"]
 
@@ -66,6 +67,10 @@ class SqliteTarget:
         self.connection.executemany(
             f"INSERT INTO {table.name} ({', '.join(map(_quoted, columns))}) VALUES ({marks})", rows
         )
+
+    async def rename(self) -> None:
+        """Another instance id."""
+        self.connection.execute(NEW_INSTANCE.format("?"), (new_instance(),))
 
 
 @asynccontextmanager

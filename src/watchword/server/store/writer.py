@@ -62,6 +62,7 @@ class Writer:
 
     Args:
         connection: in autocommit mode, usable from other threads.
+        begun: called at the start of each transaction, before anything is written in it.
         committed: called on the loop after each durable commit, with the connection that made it.
         reconnect: opens the file anew when the connection is beyond repair; ``None`` for a database
             in memory, which would be lost with it and waits for no disk: it commits at once, so that
@@ -69,6 +70,7 @@ class Writer:
     """
 
     connection: sqlite3.Connection
+    begun: Callable[[sqlite3.Connection], None]
     committed: Callable[[sqlite3.Connection], None]
     reconnect: Callable[[], sqlite3.Connection] | None
     _waiting: deque[_Asked] = field(default_factory=deque)
@@ -159,6 +161,7 @@ class Writer:
                 if not _is_busy(error) or loop.time() > until:
                     raise
             else:
+                self.begun(self.connection)
                 return
             await asyncio.sleep(_LOCK_POLL)
 

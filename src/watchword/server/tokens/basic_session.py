@@ -93,7 +93,7 @@ class BasicSessionService:
         claims = self.issuance.claims.access_token(
             live,
             jti=pair.jti,
-            now=self.now(),
+            now=self.issuance.time(live),
             scope=granted,
             narrowed=scope is not None,
             lifetime=pair.life,

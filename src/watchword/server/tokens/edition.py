@@ -13,7 +13,7 @@ from watchword.protocol import revocation_list
 from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
-from watchword.server.store.records import Head
+from watchword.server.store.position import Head
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.kept import Kept
 from watchword.server.tokens.listeners import Listeners
@@ -83,7 +83,7 @@ class Edition:
         """Say to all listeners what is new since *before*, or that nothing is."""
         if not len(self.listeners):
             return
-        if before.epoch == self._known.epoch:
+        if before.epoch == self._known.epoch and self._kept.mark_of(before.sequence) == before.mark:
             self.listeners.tell(self._frame(self.sign(before.sequence)))
         else:
             self.snapshot()
@@ -101,6 +101,7 @@ class Edition:
             self._snapshot = Snapshot(body, f'"{head.epoch}-{head.sequence}-{int(self._read_at)}"')
             self._snapshot_iat, self._snapshot_at = self._read_at, self.monotonic()
             self._snapshot_frame = self._frame(body)
+            self._kept.remember({head.sequence: head.mark})  # a delta may follow where it ends
         return self._snapshot
 
     def _is_outdated(self) -> bool:
@@ -170,6 +171,8 @@ class Edition:
             feed_keys=tuple(self.ring.feed_jwks()["keys"]) if announced else (),
             nonce=nonce,
             interval=self.policy.heartbeat.total_seconds(),
+            mark=_shown(head.mark),
+            after_mark=_shown(self._kept.mark_of(after)) if after else "",
         )
         return revocation_list.sign(message, self.ring.feed_key).encode()
 
@@ -202,8 +205,12 @@ class Edition:
         return self._snapshot_frame, self._frame(self.delta(ends))
 
     def _frame(self, message: bytes) -> bytes:
-        cursor = self.cursors.mint(self._known.epoch, self._known.sequence)
+        cursor = self.cursors.mint(self._known.position, self._known.instance)
         return b"id: %b\nevent: revocations\ndata: %b\n\n" % (cursor.encode(), message)
+
+
+def _shown(mark: int | None) -> str:
+    return f"{mark:016x}" if mark else ""
 
 
 def pieces(frame: bytes) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ class Issuance:
         return TokenSet(
             access_token=issued.access_token,
             expires_in=issued.expires_in,
-            refresh_token=self.codec.mint(live.epoch, session.id, session.counter, secret),
+            refresh_token=self.codec.mint(live.epoch, session.id, session.counter, secret, live.instance),
             refresh_token_expires_in=max(0, int((until - self.now()).total_seconds())),
             scope=issued.scope,
             session_id=session.id,
@@ -102,7 +102,7 @@ class Issuance:
         Raises:
             InvalidScope: *scope* goes beyond the session's.
         """
-        now = self.now()
+        now = self.time(live)
         granted = self.claims.scope(live, scope)
         jti = encode_base64url(self.token_bytes(16))
         claims = self.claims.access_token(
@@ -120,6 +120,13 @@ class Issuance:
             scope=format_scope(granted),
             session_id=live.session.id,
         )
+
+    def time(self, live: Live) -> datetime:
+        """When a token made of *live* is issued: never before anything in the log was written.
+
+        A clock that was ahead and was set back would make tokens that outlive their revocation otherwise.
+        """
+        return max(self.now(), datetime.fromtimestamp(live.clock_ms / 1000, UTC))
 
     async def sign(self, claims: Mapping[str, Any], live: Live) -> str:
         """Sign *claims*, and encrypt the token where it is for one API alone that has a key for that (RFC 9068 4).

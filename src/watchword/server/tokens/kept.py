@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from operator import attrgetter
+from typing import Final
 
 from watchword.protocol.revocation_list import Entry
 
 __all__ = ["Kept"]
+
+_MARKS: Final = 16_384
+"""Marks kept in memory: more than subscribers may lack and still get a message of their own."""
 
 
 class Kept:
@@ -19,7 +24,7 @@ class Kept:
     each commit, and a million entries may lie before it.
     """
 
-    __slots__ = ("_entries", "_keys", "_seen_at", "epoch", "forgotten", "last", "tokens")
+    __slots__ = ("_entries", "_keys", "_marks", "_seen_at", "epoch", "forgotten", "last", "tokens")
 
     def __init__(self, epoch: int = 0) -> None:
         self.epoch = epoch
@@ -30,6 +35,7 @@ class Kept:
         self.forgotten = 0
         """All entries up to this sequence are over."""
         self.tokens: set[str] = set()
+        self._marks: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._entries) + (self._keys is not None)
@@ -38,6 +44,16 @@ class Kept:
     def keys_at(self) -> int:
         """The sequence at which the signing keys last changed."""
         return 0 if self._keys is None else self._keys.sequence
+
+    def mark_of(self, sequence: int) -> int | None:
+        """The mark of a sequence, if it is one of the newest."""
+        return self._marks.get(sequence)
+
+    def remember(self, marks: Mapping[int, int]) -> None:
+        """Keep the marks of sequences; the oldest make room."""
+        self._marks.update(marks)
+        for sequence in list(islice(self._marks, max(len(self._marks) - _MARKS, 0))):
+            del self._marks[sequence]
 
     def add(self, entries: Iterable[Entry], monotonic: float) -> None:
         """Append what the log gave, in its order; what is known already is passed over."""

@@ -68,7 +68,8 @@ class RefreshTokenService:
             case Advanced(live=live):
                 return live
             case Replayed(reason=reason):
-                if reason == "store_rolled_back":
+                # Of another instance it proves nothing about this one, though sessions may be kept over a restore.
+                if reason == "store_rolled_back" and presented.instance == self.feed.instance:
                     await self.feed.went_back(presented.epoch)
                 raise InvalidGrant("the refresh token was already used; its session has been ended")
             case _:

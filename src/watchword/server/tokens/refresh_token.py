@@ -1,6 +1,8 @@
 """The refresh token as a text: epoch, session, counter, secret and a MAC (RFC 9700 4.14).
 
-    wwr_ base64url( form 1 | key number 1 | epoch 8 | session 16 | counter 4 | secret 16 | MAC 16 )
+    wwr_ base64url( form 1 | key number 1 | epoch 8 | session 16 | counter 4 | secret 16 | instance 8 | MAC 16 )
+
+Form 1 has no instance: tokens from before there were any, and those that nodes of that version have to read.
 
 A text with a bad MAC costs no query. The server key alone, the database alone or a session id alone
 forges nothing: the row holds only a digest of the secret.
@@ -27,12 +29,13 @@ __all__ = ["PREFIX", "RefreshToken", "RefreshTokenCodec", "new_session_id", "sec
 PREFIX: Final = "wwr_"
 SECRET_SIZE: Final = 16
 
-_BODY = struct.Struct(">BBQ16sI16s")
-_FORM = 1
-_MAC_SIZE = 16
-_SIZE = _BODY.size + _MAC_SIZE
-_LENGTH = len(PREFIX) + (_SIZE * 4 + 2) // 3
-_BINDER = b"cookie binder\0"
+_BODIES: Final = {1: struct.Struct(">BBQ16sI16s"), 2: struct.Struct(">BBQ16sI16s8s")}
+_MAC_SIZE: Final = 16
+_FORMS: Final = {
+    len(PREFIX) + ((body.size + _MAC_SIZE) * 4 + 2) // 3: (form, body) for form, body in _BODIES.items()
+}
+"""The form that a text of this length has."""
+_BINDER: Final = b"cookie binder\0"
 """What a binder's MAC begins with; a refresh token's begins with its form, so that neither is ever the other."""
 
 
@@ -44,6 +47,7 @@ class RefreshToken:
     session_id: str
     counter: int
     secret: bytes = field(repr=False)
+    instance: str = ""
 
     def presented(self) -> PresentedRefreshToken:
         """What the store looks it up by; the secret goes no further than its digest."""
@@ -52,6 +56,7 @@ class RefreshToken:
             epoch=self.epoch,
             counter=self.counter,
             secret_digest=secret_digest(self.secret),
+            instance=self.instance,
         )
 
 
@@ -68,10 +73,11 @@ class RefreshTokenCodec:
         object.__setattr__(self, "_macs", macs)
         object.__setattr__(self, "_newest_first", tuple(sorted(macs, reverse=True)))
 
-    def mint(self, epoch: int, session_id: str, counter: int, secret: bytes) -> str:
-        """Write the refresh token of *counter*."""
+    def mint(self, epoch: int, session_id: str, counter: int, secret: bytes, instance: str = "") -> str:
+        """Write the refresh token of *counter* in the database called *instance*; without, in the older form."""
         number = max(self._macs)
-        body = _BODY.pack(_FORM, number, epoch, _raw(session_id), counter, secret)
+        said = (number, epoch, _raw(session_id), counter, secret)
+        body = _BODIES[2].pack(2, *said, bytes.fromhex(instance)) if instance else _BODIES[1].pack(1, *said)
         return PREFIX + encode_base64url(body + self._macs[number](body)[:_MAC_SIZE])
 
     def parse(self, text: str) -> RefreshToken:
@@ -80,18 +86,20 @@ class RefreshTokenCodec:
         Raises:
             InvalidGrant: it is no refresh token of ours.
         """
-        if len(text) != _LENGTH or not text.startswith(PREFIX):
+        form, shape = _FORMS.get(len(text), (0, None))
+        if shape is None or not text.startswith(PREFIX):
             raise InvalidGrant("this is not a refresh token")
         try:
             raw = decode_base64url(text[len(PREFIX) :])
         except InvalidToken:
             raise InvalidGrant("this is not a refresh token") from None
-        body, mac = raw[: _BODY.size], raw[_BODY.size :]
-        form, number, epoch, session, counter, secret = _BODY.unpack(body)
+        body, mac = raw[: shape.size], raw[shape.size :]
+        said, number, epoch, session, counter, secret, *instance = shape.unpack(body)
         made = self._macs.get(number)
-        if form != _FORM or made is None or not compare_digest(made(body)[:_MAC_SIZE], mac):
+        if said != form or made is None or not compare_digest(made(body)[:_MAC_SIZE], mac):
             raise InvalidGrant("this is not a refresh token")
-        return RefreshToken(epoch, session_id(session), counter, secret)
+        named = instance[0].hex() if instance else ""
+        return RefreshToken(epoch, session_id(session), counter, secret, named)
 
     def binders(self, token: RefreshToken) -> tuple[str, ...]:
         """The texts that bind a browser to the session of *token*, the one to hand out first.

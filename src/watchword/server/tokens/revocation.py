@@ -21,7 +21,8 @@ from watchword.errors import InvalidToken, MissingCredentials, TemporarilyUnavai
 from watchword.protocol.challenge import parse_authorization
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
-from watchword.server.store.records import Head, Origin
+from watchword.server.store.position import Head, Position
+from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.edition import Edition, Snapshot, kill_instead
@@ -183,6 +184,16 @@ class RevocationFeed:
         """The epoch of the log."""
         return self._known.epoch
 
+    @property
+    def instance(self) -> str:
+        """The name of this database: a restored or moved copy has another one."""
+        return self._known.instance
+
+    @property
+    def cursor(self) -> str:
+        """The newest position, as subscribers get it."""
+        return self.cursors.mint(self._known.position, self._known.instance)
+
     async def went_back(self, epoch: int) -> None:
         """A refresh token of *epoch* that is ahead of its row proves that the store went back.
 
@@ -192,7 +203,7 @@ class RevocationFeed:
         async with self._reading:
             await self._read_and_tell(heartbeat=False)
             while self._known.epoch <= epoch:
-                await self._begin_anew((epoch, self._known.sequence))
+                await self._begin_anew(Position(epoch, self._known.sequence))
                 await self._read_and_tell(heartbeat=False)
 
     async def restored(self, *, keep_sessions: bool) -> None:
@@ -204,7 +215,9 @@ class RevocationFeed:
         async with self._reading:
             epoch = self._known.epoch
             while self._known.epoch == epoch:
-                await self._begin_anew((epoch, self._known.sequence), keep_sessions=keep_sessions)
+                await self._begin_anew(
+                    Position(epoch, self._known.sequence), keep_sessions=keep_sessions, restored=True
+                )
                 await self._read_and_tell(heartbeat=False)
 
     def is_token_revoked(self, jti: str) -> bool:
@@ -237,14 +250,29 @@ class RevocationFeed:
         """Every kept entry past *after*, signed; a cursor from the future gets the whole."""
         return self._full.delta(after)
 
-    async def answer(self, after: int, nonce: str, edition: Edition | None = None) -> bytes:
+    async def answer(
+        self, after: int, nonce: str, edition: Edition | None = None, *, mark: str | None = None
+    ) -> bytes:
         """What came since *after* as the log stands now, signed together with the asker's *nonce*.
 
         Raises:
             TemporarilyUnavailable: the log cannot be read.
         """
         await self._tell(heartbeat=False)
-        return (edition or self._full).answer(after, nonce)
+        return (edition or self._full).answer(await self.place(after, mark), nonce)
+
+    async def place(self, after: int, mark: str | None) -> int:
+        """Where somebody goes on who has heard everything up to *after*; 0, the whole, if *mark* is another one.
+
+        Nothing is proved by what anybody may ask. A guard of an older version knows no mark.
+
+        Raises:
+            TemporarilyUnavailable: the log cannot be read.
+        """
+        if mark is None or not after:
+            return after
+        known = await self._mark_at(after) if after <= self._known.sequence else None
+        return after if known is not None and mark == f"{known:016x}" else 0
 
     async def stream(
         self, last_event_id: str | None = None, *, after: int = 0, edition: Edition | None = None
@@ -259,7 +287,7 @@ class RevocationFeed:
         Raises:
             TemporarilyUnavailable: the log cannot be read.
         """
-        cursor = self.cursors.parse(last_event_id)
+        cursor = self.cursors.parse(last_event_id, self._known.instance)
         if cursor is not None:
             after = await self._resume(cursor)
         elif last_event_id is not None:
@@ -270,27 +298,44 @@ class RevocationFeed:
             async for frame in frames:
                 yield frame
 
-    async def _resume(self, cursor: tuple[int, int]) -> int:
-        """Where a listener goes on; 0, the whole, when he comes from another epoch.
+    async def _resume(self, cursor: Position) -> int:
+        """Where a subscriber goes on; 0, the whole, if the cursor is of another epoch or from too long ago.
 
         Raises:
             TemporarilyUnavailable: the log cannot be read.
         """
-        if cursor > (self._known.epoch, self._known.sequence):
-            # Another node may have written it just now; if not, the store has gone back.
-            async with self._reading:
+        if cursor.epoch == self._known.epoch and self._kept.mark_of(cursor.sequence) == cursor.mark:
+            return cursor.sequence
+        if cursor.epoch < self._known.epoch:
+            return 0
+        # Another node may have written it just now; if not, the store has gone back.
+        async with self._reading:
+            await self._read_and_tell(heartbeat=False)
+            head, _, _ = await self.log.read(self._known.sequence, 1, cursor)
+            if head.past == "other":
+                await self._begin_anew(cursor)
                 await self._read_and_tell(heartbeat=False)
-                if cursor > (self._known.epoch, self._known.sequence):
-                    await self._begin_anew(cursor)
-                    await self._read_and_tell(heartbeat=False)
-        return cursor[1] if cursor[0] == self._known.epoch else 0
+            elif head.past == "same" and cursor.epoch == self._known.epoch:
+                self._kept.remember({cursor.sequence: cursor.mark})
+                return cursor.sequence
+        return 0
 
-    async def _begin_anew(self, seen: tuple[int, int], *, keep_sessions: bool = False) -> None:
-        """Open an epoch above what was *seen*: all that died since would live again otherwise."""
+    async def _mark_at(self, sequence: int) -> int | None:
+        known = self._kept.mark_of(sequence)
+        if known is None and self._known.sequence - sequence <= self.policy.near:
+            kept, known = self._kept, await self.log.mark_at(sequence)
+            if known is not None:
+                kept.remember({sequence: known})
+        return known
+
+    async def _begin_anew(
+        self, seen: Position, *, keep_sessions: bool = False, restored: bool = False
+    ) -> None:
+        """Open an epoch above what was *seen*: everything revoked since would be valid again otherwise."""
         fresh = await self.ring.fresh()
-        if await self.log.open_epoch(seen, fresh, Origin(), keep_sessions=keep_sessions):
+        if await self.log.open_epoch(seen, fresh, Origin(), keep_sessions=keep_sessions, restored=restored):
             _log.error(
-                "the store is from the past: a new epoch begins after %d, every token is dead", seen[0]
+                "the store is from the past: a new epoch begins after %d, every token is revoked", seen.epoch
             )
 
     async def _watch(self, moved: asyncio.Event) -> None:
@@ -351,13 +396,25 @@ class RevocationFeed:
         known, kept = self._head, self._kept
         keys_at = kept.keys_at
         while True:
-            head, entries = await self.log.since(kept.last, self.policy.page)
-            if known is not None and (head.epoch, head.sequence) < (known.epoch, known.sequence):
-                await self._begin_anew((known.epoch, known.sequence))
+            contradicted = self.log.contradicted
+            seen = contradicted or (known.position if known is not None else None)
+            head, entries, marks = await self.log.read(kept.last, self.policy.page, seen)
+            if seen is not None and head.past == "other":
+                await self._begin_anew(seen)
+                continue
+            self.log.believe(head)
+            if contradicted is not None and head.epoch == contradicted.epoch:
+                continue  # it was this log after all; whether it is ours is looked at next
+            if head.past == "forgotten":
+                _log.warning(
+                    "the revocation log has not been read for too long to tell its past: it is read from its start"
+                )
+                known, kept = None, Kept(head.epoch)
             elif kept.epoch != head.epoch:
                 kept = Kept(head.epoch)
             else:
                 kept.add(entries, self.monotonic())
+                kept.remember(marks)
                 if len(entries) < self.policy.page:
                     break
         if known is None or head.kids != known.kids or kept.keys_at != keys_at:

@@ -139,11 +139,13 @@ class Exam:
         **members: Any,
     ) -> Advance:
         """Spend the refresh token that bears *counter*."""
+        head = await self.store.revocations.head()
         presented = PresentedRefreshToken(
             session_id=session_id,
-            epoch=(await self.store.revocations.head()).epoch,
+            epoch=head.epoch,
             counter=counter,
             secret_digest=secret_of(session_id),
+            instance=head.instance,
         )
         return await self.node(node).sessions.advance(replace(presented, **members), client_id, rules, ORIGIN)
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from watchword.server.store.records import Live, NewSession, Origin, Refused
-from watchword.server.store.sql.facts import REST, SELECT_FACTS, live_of, refusal_of
-from watchword.server.store.sql.sessions import facts_to_open, insert
+from watchword.server.store.sql.facts import CLOCK, REST, SELECT_FACTS, live_of, refusal_of
+from watchword.server.store.sql.sessions import ahead, facts_to_open, insert
 from watchword.server.store.sql.transaction import Row, Transaction, milliseconds
 
 __all__ = ["add", "look", "use"]
@@ -56,7 +56,7 @@ async def look(
         return Refused(reason="unknown")
     if (refusal := refusal_of(row, tx.ms)) is not None:
         return refusal
-    if row[REST + 4] < milliseconds(tx.now + life):
+    if row[REST + 4] < milliseconds(tx.now + life) + ahead(tx, row[CLOCK]):
         return None
     return live_of(row, tx.ms)
 
@@ -75,7 +75,7 @@ async def use(
     await tx.run(
         "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, token_expires_at = ?2, spent_address = ?3"
         " WHERE id = ?4",
-        tx.ms, milliseconds(tx.now + 2 * life), origin.address, session_id,
+        tx.ms, milliseconds(tx.now + 2 * life) + ahead(tx, row[CLOCK]), origin.address, session_id,
     )  # fmt: skip
     moved = list(row)
     moved[4], moved[13] = row[4] + 1, tx.ms

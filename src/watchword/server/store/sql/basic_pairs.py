@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from watchword.server.store.records import Live, NewPair, NewSession, Opened, Origin, Refused, SessionRules
-from watchword.server.store.sql.facts import SELECT_FACTS, live_of, refusal_of
-from watchword.server.store.sql.sessions import LEEWAY, open_session
+from watchword.server.store.sql.facts import CLOCK, SELECT_FACTS, live_of, refusal_of
+from watchword.server.store.sql.sessions import LEEWAY, ahead, open_session
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = ["PAIRS_PER_SESSION", "give_pair", "open_with_pair"]
@@ -43,14 +43,17 @@ async def give_pair(tx: Transaction, session_id: str, pair: NewPair, origin: Ori
         # Each entry weighs on every guard; a session that needs so many pairs has one that is good.
         if said is not None and said[0] >= PAIRS_PER_SESSION:
             return Refused(reason="crowded")
-    until = min(tx.ms + int(pair.life.total_seconds() * 1000), row[14], row[15])
+        await tx.revoke("token", before, owner=session_id, until=ends)
+        # That may have folded everything into one entry that outdates every token, so the facts are read after.
+        found = await tx.one(SELECT_FACTS, session_id)
+        assert found is not None
+        row = found
+    life = int(pair.life.total_seconds() * 1000) + ahead(tx, row[CLOCK])
+    until = min(tx.ms + life, row[14], row[15])
     await tx.run(
         "UPDATE sessions SET basic_jti = ?1, basic_expires_at = ?2,"
         " token_expires_at = CASE WHEN token_expires_at > ?2 THEN token_expires_at ELSE ?2 END WHERE id = ?3",
         pair.jti, until, session_id,
     )  # fmt: skip
     await tx.record("basic_pair.given", origin, user_id=row[1], session_id=session_id, client_id=row[2])
-    live = live_of(row, tx.ms)
-    if replaces:
-        await tx.revoke("token", before, owner=session_id)
-    return live
+    return live_of(row, tx.ms)

@@ -15,8 +15,10 @@ from watchword.server.store.sql import users
 from watchword.server.store.sql.transaction import PRIMARY, Row, datetime_of, maybe_datetime, split
 
 __all__ = [
+    "CLOCK",
     "COLUMNS",
     "FACTS",
+    "OPENING_CLOCK",
     "REST",
     "SELECT_FACTS",
     "SELECT_OPENING",
@@ -57,10 +59,13 @@ def _scopes(audience: str) -> str:
     )
 
 
+_HEAD: Final = "h.clock, h.instance, h.old_nodes_until, h.former_instances"
+"""Of the head, what a token's time and its refresh token rest on."""
+
 FACTS: Final = (
     f"{COLUMNS}, {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid('s.audience')},"
     " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address,"
-    f" h.base, h.oldest_epoch, {_scopes('s.audience')}"
+    f" h.base, h.oldest_epoch, {_scopes('s.audience')}, {_HEAD}"
 )
 """Of session ``s``, its user ``u`` and client ``c``, and the head ``h``."""
 
@@ -72,7 +77,7 @@ SELECT_FACTS: Final = (
 _ASKED: Final = "CAST(?3 AS TEXT)"
 
 SELECT_OPENING: Final = (
-    f"SELECT {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid(_ASKED)}, h.base, {_scopes(_ASKED)},"
+    f"SELECT {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid(_ASKED)}, h.base, {_scopes(_ASKED)}, {_HEAD},"
     " (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL)"
     " FROM users u CROSS JOIN head h LEFT JOIN clients c ON c.id = ?2 WHERE u.id = ?1"
 )
@@ -82,6 +87,10 @@ _USER: Final = 20
 _CLIENT: Final = _USER + users.WIDTH
 REST: Final = _CLIENT + 5
 """Where what is neither session, user nor client begins."""
+CLOCK: Final = REST + 15
+"""Where the head's clock is in ``FACTS``; its instance, and those before, follow."""
+OPENING_CLOCK: Final = users.WIDTH + 5 + 6
+"""The same in ``SELECT_OPENING``."""
 
 
 def refusal_of(row: Row, now_ms: int) -> Refused | None:
@@ -119,8 +128,9 @@ def live_of(row: Row, now_ms: int) -> Live:
     """The facts of *row*, as ``FACTS`` selects it, as a record."""
     session, user = session_of(row), users.read(row[_USER:_CLIENT], now_ms)
     return _live(
-        session, user, row[_CLIENT:REST], row[REST : REST + 2], row[REST + 10], row[REST + 12 : REST + 15]
-    )
+        session, user, row[_CLIENT:REST], row[REST : REST + 2], row[REST + 10], row[REST + 12 : REST + 15],
+        row[CLOCK : CLOCK + 3], now_ms,
+    )  # fmt: skip
 
 
 def opening_of(row: Row, new: NewSession, origin: Origin, ends: tuple[int, ...], now_ms: int) -> Live:
@@ -160,12 +170,16 @@ def opening_of(row: Row, new: NewSession, origin: Origin, ends: tuple[int, ...],
     )
     rest = width + 5
     return _live(
-        session, user, row[width:rest], row[rest : rest + 2], row[rest + 2], row[rest + 3 : rest + 6]
-    )
+        session, user, row[width:rest], row[rest : rest + 2], row[rest + 2], row[rest + 3 : rest + 6],
+        row[OPENING_CLOCK : OPENING_CLOCK + 3], now_ms,
+    )  # fmt: skip
 
 
-def _live(session: Session, user: User, client: Row, signs: Row, base: int, scopes: Row) -> Live:
+def _live(
+    session: Session, user: User, client: Row, signs: Row, base: int, scopes: Row, head: Row, now_ms: int
+) -> Live:
     roles, apis, encryption_jwk = scopes
+    clock_ms, instance, old_nodes_until = head
     if user.version < base:
         # After the brake a version below the base is one that no token may bear.
         user = msgspec.structs.replace(user, version=base)
@@ -185,6 +199,8 @@ def _live(session: Session, user: User, client: Row, signs: Row, base: int, scop
         kid=signs[1] or "",
         base=base,
         encryption_jwk=encryption_jwk,
+        clock_ms=clock_ms,
+        instance="" if now_ms < old_nodes_until else instance,
     )
 
 

@@ -54,7 +54,8 @@ async def disable_client(
     if disabled:
         version = await tx.next_version(before.version)
         await tx.run("UPDATE clients SET version = ?1, floor = ?1 WHERE id = ?2", version, client_id)
-        await tx.revoke("client", client_id, below=version)
+        newest = await tx.one("SELECT max(token_expires_at) FROM sessions WHERE client_id = ?", client_id)
+        await tx.revoke("client", client_id, below=version, until=newest[0] or 0 if newest else 0)
     return await get_client(tx, client_id)
 
 

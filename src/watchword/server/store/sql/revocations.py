@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from watchword.protocol.revocation_list import Entry
-from watchword.server.store.records import Head, Origin, SigningKey
+from watchword.server.store.position import Head, LogPage, Position
+from watchword.server.store.records import Origin, SigningKey
 from watchword.server.store.sql import keys, sessions
+from watchword.server.store.sql.seed import new_instance
 from watchword.server.store.sql.transaction import PRIMARY, Transaction, milliseconds
 
-__all__ = ["brake", "head", "open_epoch", "ready", "revoke_token", "set_longest_life", "since", "sweep"]
+__all__ = [
+    "brake",
+    "head",
+    "mark_at",
+    "name_issuer",
+    "open_epoch",
+    "read",
+    "ready",
+    "revoke_token",
+    "set_longest_life",
+    "sweep",
+]
 
 TOKENS_PER_SESSION: Final = 8
 """More revoked tokens of one session than this, and the session goes."""
@@ -26,27 +39,80 @@ async def ready(tx: Transaction) -> None:
     await tx.one(f"SELECT 1 FROM head WHERE {PRIMARY}")
 
 
-async def head(tx: Transaction) -> Head:
-    """Epoch, sequence, base, longest life and live kids."""
-    row = await tx.one(f"SELECT epoch, sequence, base, longest_life FROM head WHERE {PRIMARY}")
+async def head(tx: Transaction, known: Position | None = None) -> Head:
+    """Epoch, sequence, base, longest life and live kids; and whether *known* is a position of this log."""
+    row = await tx.one(
+        "SELECT epoch, sequence, base, longest_life, mark, clock, instance,"
+        f" (SELECT m.mark FROM log_marks m WHERE m.sequence = ?1) FROM head WHERE {PRIMARY}",
+        0 if known is None else known.sequence,
+    )
     assert row is not None
+    here = Position(row[0], row[1], row[4])
     return Head(
         epoch=row[0],
         sequence=row[1],
         base=row[2],
         longest_life=timedelta(milliseconds=row[3]),
         kids=await keys.live_kids(tx),
+        mark=row[4],
+        clock_ms=row[5],
+        instance=row[6],
+        past="same" if known is None else await _past(tx, here, known, row[7]),
     )
 
 
-async def since(tx: Transaction, after: int, limit: int) -> tuple[Head, list[Entry]]:
+async def _past(
+    tx: Transaction, here: Position, known: Position, mark: int | None
+) -> Literal["same", "other", "forgotten"]:
+    """Whether *known* is a position of the log that stands at *here* and has *mark* at its sequence."""
+    if known.epoch != here.epoch:
+        return "same" if known.epoch < here.epoch else "other"
+    if known.sequence > here.sequence:
+        return "other"
+    if known.mark in (0, mark):
+        return "same"
+    if mark is not None:
+        return "other"
+    oldest = await tx.one("SELECT min(sequence) FROM log_marks")
+    return "forgotten" if oldest is not None and known.sequence < (oldest[0] or 0) else "other"
+
+
+async def read(tx: Transaction, after: int, limit: int, known: Position | None = None) -> LogPage:
     """Head first, then the entries up to it: the other way round an entry could be lost."""
-    found = await head(tx)
+    found, entries, marks = await head(tx, known), [], {}
     rows = await tx.all(
-        "SELECT body FROM revocations WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
+        "SELECT r.body, r.sequence, m.mark FROM revocations r LEFT JOIN log_marks m ON m.sequence = r.sequence"
+        " WHERE r.sequence > ? AND r.sequence <= ? ORDER BY r.sequence LIMIT ?",
         after, found.sequence, limit,
     )  # fmt: skip
-    return found, [_decode(body) for (body,) in rows]
+    for body, sequence, mark in rows:
+        entries.append(_decode(body))
+        if mark is not None:
+            marks[sequence] = mark
+    marks[found.sequence] = found.mark
+    return LogPage(found, entries, marks)
+
+
+async def mark_at(tx: Transaction, sequence: int) -> int | None:
+    """The mark of a sequence; ``None`` if none is kept."""
+    row = await tx.one("SELECT mark FROM log_marks WHERE sequence = ?", sequence)
+    return None if row is None else int(row[0])
+
+
+async def name_issuer(tx: Transaction, issuer: str) -> None:
+    """Write down whose database this is. A copy that serves another issuer is another instance from then on."""
+    await tx.hold_head()
+    row = await tx.one("SELECT issuer, instance FROM head")
+    assert row is not None
+    if row[0] == issuer:
+        return
+    await tx.run("UPDATE head SET issuer = ?", issuer)
+    if row[0]:
+        await tx.run(
+            "UPDATE head SET former_instances = trim(former_instances || ' ' || instance), instance = ?",
+            new_instance(),
+        )
+        await tx.record("issuer.changed", Origin(), detail={"from": row[0], "to": issuer})
 
 
 async def revoke_token(
@@ -73,7 +139,7 @@ async def revoke_token(
         await tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
         await sessions.end(tx, session.id, "tokens_revoked", origin, None)
         return
-    await tx.revoke("token", jti, owner=session_id)
+    await tx.revoke("token", jti, owner=session_id, until=milliseconds(expires_at))
 
 
 async def brake(tx: Transaction, origin: Origin) -> None:
@@ -84,24 +150,38 @@ async def brake(tx: Transaction, origin: Origin) -> None:
 
 async def open_epoch(
     tx: Transaction,
-    seen: tuple[int, int],
+    seen: Position,
     keys_: Sequence[SigningKey],
     origin: Origin,
     keep_sessions: bool,
+    restored: bool,
 ) -> bool:
     """Begin anew above what was *seen* of a store that has gone back, unless somebody was faster.
 
-    All that died since the backup would live again, so everything dies: tokens by the base, refresh
-    tokens by the epoch, keys because one of them may have been killed since.
+    Order alone decides if the mark of *seen* isn't known. Everything revoked since the backup would be valid again,
+    so everything is revoked: tokens by the base, refresh tokens by the epoch, keys because one of them may have been
+    compromised since.
     """
     await tx.hold_clients("NO KEY UPDATE")
     await tx.hold_head()
-    row = await tx.one("SELECT epoch, sequence FROM head")
+    row = await tx.one("SELECT epoch, sequence, mark FROM head")
     assert row is not None
-    if row > seen:
+    here = Position(*row)
+    if seen.mark:
+        if await _past(tx, here, seen, await mark_at(tx, seen.sequence)) != "other":
+            return False
+    elif here[:2] > seen[:2]:
         return False
-    epoch, base = max(seen[0] + 1, tx.ms), await tx.version_above_all()
-    await tx.run("UPDATE head SET epoch = ?, sequence = ?, base = ?", epoch, max(row[1], seen[1]), base)
+    epoch, base = max(seen.epoch + 1, here.epoch + 1, tx.ms), await tx.version_above_all()
+    await tx.run("DELETE FROM log_marks")
+    # Nothing issued before lives, so time may go on from now, even if it had run ahead.
+    await tx.run(
+        "UPDATE head SET epoch = ?, sequence = ?, base = ?, clock = ?, counted_at = 0",
+        epoch, max(here.sequence, seen.sequence), base, tx.ms,
+    )  # fmt: skip
+    if restored:
+        former = "trim(former_instances || ' ' || instance)" if keep_sessions else "''"
+        await tx.run(f"UPDATE head SET former_instances = {former}, instance = ?", new_instance())
     if not keep_sessions:
         await tx.run("UPDATE head SET oldest_epoch = epoch")
         await tx.run("UPDATE sessions SET ended_at = ?, end_reason = 'epoch' WHERE ended_at IS NULL", tx.ms)
@@ -139,6 +219,11 @@ async def sweep(tx: Transaction, limit: int, through: int | None) -> int:
         "UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL WHERE lower_at <= ?",
         tx.ms,
     )
+    await tx.run(
+        "DELETE FROM log_marks WHERE sequence IN (SELECT sequence FROM log_marks WHERE sequence <= ?"
+        " AND sequence < (SELECT sequence FROM head) ORDER BY sequence LIMIT ?)",
+        0 if through is None else through, limit,
+    )  # fmt: skip
     return await tx.run(
         "DELETE FROM revocations WHERE sequence IN (SELECT sequence FROM revocations"
         " WHERE expires_at > 0 AND expires_at <= ? AND sequence <= ? ORDER BY expires_at LIMIT ?)",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.server.store.sql.transaction import Transaction
 
-__all__ = ["seed"]
+__all__ = ["new_instance", "seed"]
 
 
 async def seed(tx: Transaction) -> None:
@@ -20,3 +22,8 @@ async def seed(tx: Transaction) -> None:
         " VALUES (?, 'First-party log-ins', ?, 0, FALSE, ?)",
         FIRST_PARTY_CLIENT_ID, tx.ms, tx.ms,
     )  # fmt: skip
+
+
+def new_instance() -> str:
+    """A random id for a database that is no continuation of the one it was made from."""
+    return secrets.token_hex(8)

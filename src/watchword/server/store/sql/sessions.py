@@ -22,7 +22,9 @@ from watchword.server.store.records import (
 )
 from watchword.server.store.sql import users
 from watchword.server.store.sql.facts import (
+    CLOCK,
     COLUMNS,
+    OPENING_CLOCK,
     REST,
     SELECT_FACTS,
     SELECT_OPENING,
@@ -39,10 +41,12 @@ from watchword.server.store.sql.transaction import (
     Transaction,
     join,
     milliseconds,
+    split,
 )
 
 __all__ = [
     "advance",
+    "ahead",
     "end",
     "end_of_api",
     "facts_to_open",
@@ -71,16 +75,26 @@ async def open_session(
     row = await facts_to_open(tx, new)
     if isinstance(row, Refused):
         return row
+    surplus: list[str] = []
+    if row[-1] >= rules.maximum_per_user:
+        surplus = await _surplus(tx, new.user_id, rules.maximum_per_user)
+        for session_id in surplus:
+            await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
+            await _end(tx, session_id, new.user_id, "evicted", origin)
+        # Their ends may have folded into one entry that outdates every token of the user, so the facts are read after.
+        found = await tx.one(SELECT_OPENING, new.user_id, new.client_id, join(new.audience))
+        assert found is not None
+        row = found
     ends = tuple(milliseconds(tx.now + span) for span in (rules.lifetime, rules.idle, rules.access_lifetime))
-    crowded = row[-1] >= rules.maximum_per_user
-    surplus = await _surplus(tx, new.user_id, rules.maximum_per_user) if crowded else []
-    live = await insert(tx, new, row, origin, ends)
+    live = await insert(tx, new, row, origin, (*ends[:2], ends[2] + ahead(tx, row[OPENING_CLOCK])))
     await tx.run("UPDATE users SET last_login_at = ? WHERE id = ?", tx.ms, new.user_id)
     await tx.record("session.opened", origin, user_id=new.user_id, session_id=new.id, client_id=new.client_id)
-    for session_id in surplus:
-        await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
-        await _end(tx, session_id, new.user_id, "evicted", origin)
     return Opened(live=live, evicted=tuple(surplus))
+
+
+def ahead(tx: Transaction, clock: int) -> int:
+    """By how many milliseconds tokens are issued later than now, because the head's clock is ahead."""
+    return max(clock - tx.ms, 0)
 
 
 async def facts_to_open(tx: Transaction, new: NewSession) -> Row | Refused:
@@ -130,12 +144,17 @@ async def advance(
     refusal = refusal_of(row, tx.ms)
     if refusal is not None:
         return refusal
+    if presented.instance not in ("", row[CLOCK + 1], *split(row[CLOCK + 3])):
+        return Refused(reason="other_instance")
     if presented.epoch < row[REST + 11]:
         return Refused(reason="epoch")
     if client_id != row[2]:
         return await _replayed(tx, row, "refresh_token_stolen", origin)
-    counter, access = row[4], milliseconds(tx.now + rules.access_lifetime)
+    counter, access = row[4], milliseconds(tx.now + rules.access_lifetime) + ahead(tx, row[CLOCK])
     if presented.counter > counter or presented.epoch > row[REST]:
+        if not presented.instance:
+            # A token of the older form doesn't say which database issued it, so it proves nothing about this one.
+            return Refused(reason="other_instance")
         return await _replayed(tx, row, "store_rolled_back", origin)
     if presented.counter < counter:
         return await _repeat(tx, row, counter - presented.counter, access, rules, origin)
@@ -300,4 +319,4 @@ async def _end(tx: Transaction, session_id: str, user_id: str, reason: str, orig
     if said is not None and said[0] >= SESSIONS_PER_USER:
         await users.outdate_tokens(tx, user_id)
     else:
-        await tx.revoke("session", session_id, owner=user_id)
+        await tx.revoke("session", session_id, owner=user_id, until=ended[0])

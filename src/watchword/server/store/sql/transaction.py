@@ -45,6 +45,11 @@ CLOCK_ERROR: Final = timedelta(hours=1)
 PRIMARY: Final = "TRUE /* on the primary */"
 """A condition that fails on a standby, whose data may be old. SQLite has none; PostgreSQL is asked."""
 
+_MARGIN: Final = int(ENTRY_MARGIN.total_seconds() * 1000)
+
+_COUNTS_PER_BOUND: Final = 1024
+"""A log that is nearly full is counted this often while it grows by its whole bound."""
+
 Row = tuple[Any, ...]
 
 
@@ -160,6 +165,7 @@ class Transaction:
         clients: tuple[str, ...] = (),
         keys: Sequence[dict[str, Any]] = (),
         lasting: bool = False,
+        until: int = 0,
     ) -> int:
         """Append an entry to the log; the last thing an intention does, so that sequence follows commits.
 
@@ -167,22 +173,28 @@ class Transaction:
             kind, id, below, excepted, claims, clients, keys: as in ``Entry``.
             owner: what this entry folds into when there are many like it.
             lasting: it never ends.
+            until: when the newest token it revokes ends, which may have been made while a clock was ahead.
         """
+        row = await self.one(
+            "UPDATE head SET sequence = sequence + 1, clock = CASE WHEN clock < ?1 THEN ?1 ELSE clock END"
+            " RETURNING sequence, longest_life, clock, counted_at",
+            self.ms,
+        )
+        assert row is not None
+        sequence, longest_life, clock, counted_at = row
         if kind == "claims":
-            await self.hold_head()
             # The newest overlay of a user says all that the older ones said.
             await self.run("DELETE FROM revocations WHERE id = ? AND id <> '' AND kind = 'claims'", id)
-        row = await self.one("UPDATE head SET sequence = sequence + 1 RETURNING sequence, longest_life")
-        assert row is not None
-        sequence, longest_life = row
-        end = 0 if lasting else self.ms + longest_life + int(ENTRY_MARGIN.total_seconds() * 1000)
+        elif kind == "user":
+            until = max(until, await self._fold_kills(id, excepted))
+        end = 0 if lasting else max(clock + longest_life, until) + _MARGIN
         entry = Entry(
             sequence=sequence,
             kind=kind,
             id=id,
             below=below,
             excepted=excepted,
-            at=self.ms // 1000,
+            at=clock // 1000,
             exp=-(-end // 1000),
             claims=claims or {},
             clients=clients,
@@ -192,13 +204,51 @@ class Transaction:
             "INSERT INTO revocations (sequence, kind, id, owner, body, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
             sequence, kind, id, owner, msgspec.json.encode(entry).decode(), end,
         )  # fmt: skip
-        # The one ``key`` entry is replaced with each change and may be as old as the installation.
-        oldest = await self.one(
-            "SELECT sequence FROM revocations WHERE kind <> 'key' ORDER BY sequence LIMIT 1"
-        )
-        if oldest is not None and sequence - oldest[0] >= self.longest_log:
-            await self.brake(Origin())
+        if sequence >= counted_at:
+            await self._bound(sequence)
         return int(sequence)
+
+    async def _fold_kills(self, id: str, excepted: str) -> int:
+        """Delete the entries of a user that a new one outbids; when the newest token they revoke ends, or 0.
+
+        Tokens of the session it excepts may still be revoked by an older entry, so the highest of those stays.
+        """
+        rows = await self.all(
+            "SELECT sequence, body, expires_at FROM revocations WHERE id = ? AND id <> '' AND kind = 'user'"
+            " ORDER BY sequence",
+            id,
+        )
+        kept = 0
+        if excepted:
+            others = [
+                (entry.below, entry.sequence)
+                for _, body, _ in rows
+                if (entry := msgspec.json.decode(body, type=Entry)).excepted != excepted
+            ]
+            kept = max(others)[1] if others else 0
+        ends = [0]
+        for sequence, _, end in rows:
+            if sequence != kept:
+                await self.run("DELETE FROM revocations WHERE sequence = ?", sequence)
+                ends.append(end - _MARGIN)
+        sessions = await self.all(
+            "DELETE FROM revocations WHERE owner = ? AND kind = 'session' RETURNING expires_at", id
+        )
+        return int(max(*ends, *(end - _MARGIN for (end,) in sessions), 0))
+
+    async def _bound(self, sequence: int) -> None:
+        """Count the entries; if there are too many, let one revoke everything. If not, say when to count again.
+
+        The one ``key`` entry is replaced with each change and may be as old as the installation.
+        """
+        row = await self.one("SELECT count(*) FROM revocations WHERE kind <> 'key'")
+        room = self.longest_log + 1 - (row[0] if row else 0)
+        if room <= 0:
+            await self.brake(Origin())
+            return
+        await self.run(
+            "UPDATE head SET counted_at = ?", sequence + max(room, self.longest_log // _COUNTS_PER_BOUND)
+        )
 
     async def brake(self, origin: Origin) -> None:
         """Kill every token there is: one entry says what too many would have to say.
@@ -207,7 +257,8 @@ class Transaction:
         """
         await self.hold_head()
         base = await self.version_above_all()
-        await self.run("UPDATE head SET base = ?", base)
+        # Nothing issued before lives, so time may go on from now, even if it had run ahead.
+        await self.run("UPDATE head SET base = ?, clock = ?, counted_at = sequence", base, self.ms)
         await self.run("DELETE FROM revocations WHERE kind <> 'key'")
         await self.record("issuer.braked", origin, detail={"below": base})
         await self.revoke("issuer", below=base)

@@ -20,6 +20,7 @@ from watchword.server.store.sql.transaction import (
     milliseconds,
     split,
 )
+from watchword.server.store.sql.user_entries import newest_token, revoke_user
 
 __all__ = [
     "COLUMNS",
@@ -205,6 +206,7 @@ async def overlay_roles(tx: Transaction, user: User) -> None:
         below=user.version,
         claims=tx.overlay(user, await granted(tx, user.roles)),
         clients=(FIRST_PARTY_CLIENT_ID,),
+        until=await newest_token(tx, user.id),
     )
 
 
@@ -298,10 +300,10 @@ async def delete(tx: Transaction, user_id: str, origin: Origin) -> bool:
     if before is None:
         return False
     await _keep_an_administrator(tx, before)
-    await tx.run("DELETE FROM sessions WHERE user_id = ?", user_id)
+    ended = await tx.all("DELETE FROM sessions WHERE user_id = ? RETURNING id, token_expires_at", user_id)
     await tx.run("DELETE FROM users WHERE id = ?", user_id)
     await tx.record("user.deleted", origin, user_id=user_id)
-    await tx.revoke("user", user_id, below=await tx.next_version(before.version))
+    await revoke_user(tx, user_id, await tx.next_version(before.version), ended)
     return True
 
 
@@ -322,9 +324,7 @@ async def outdate_tokens(tx: Transaction, user_id: str) -> None:
     before = await _require(tx, user_id)
     version = await tx.next_version(before.version)
     await tx.run("UPDATE users SET version = ? WHERE id = ?", version, user_id)
-    await tx.hold_head()
-    await tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
-    await tx.revoke("user", user_id, below=version)
+    await tx.revoke("user", user_id, below=version, until=await newest_token(tx, user_id))
 
 
 async def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) -> int:
@@ -344,14 +344,15 @@ async def _kill(tx: Transaction, before: User, reason: str, keep_session: str | 
         tx.ms,
         before.id,
     )
-    ended = await tx.run(
-        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND ended_at IS NULL AND id <> ?",
+    ended = await tx.all(
+        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND ended_at IS NULL AND id <> ?"
+        " RETURNING id, token_expires_at",
         tx.ms, reason, before.id, keep_session or "",
     )  # fmt: skip
     if keep_session is not None:
         await tx.run("UPDATE sessions SET version = ? WHERE id = ?", version, keep_session)
-    await tx.revoke("user", before.id, below=version, excepted=keep_session or "")
-    return ended
+    await revoke_user(tx, before.id, version, ended, keep_session or "")
+    return len(ended)
 
 
 async def _keep_an_administrator(tx: Transaction, leaving: User) -> None:
