@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from hmac import compare_digest
 from typing import Final
 
 import msgspec
 
-from watchword.errors import TemporarilyUnavailable
+from watchword.errors import InvalidToken, MissingCredentials, TemporarilyUnavailable
 from watchword.protocol import revocation_list
+from watchword.protocol.challenge import parse_authorization
 from watchword.protocol.revocation_list import Entry, RevocationList
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
@@ -18,7 +21,7 @@ from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.kept import Kept
 from watchword.server.tokens.listeners import Listeners
 
-__all__ = ["PIECE", "Edition", "Snapshot", "kill_instead", "pieces"]
+__all__ = ["PIECE", "Edition", "Snapshot", "hears_all", "kill_instead", "pieces"]
 
 PIECE: Final = 65_536
 """Bytes handed to a connection at once, so that a large snapshot waits here and not in the socket's buffer."""
@@ -32,6 +35,25 @@ class Snapshot:
 
     body: bytes
     etag: str
+
+
+def hears_all(authorization: Sequence[str | bytes], policy: FeedPolicy) -> bool:
+    """Whether somebody who shows these ``Authorization`` values may read what users are, not only who is revoked.
+
+    Raises:
+        MissingCredentials: the feed is closed to strangers.
+        InvalidRequest, InvalidToken: what is shown is not the feed's secret.
+    """
+    secret = policy.secret
+    if authorization and secret is not None:
+        credentials = parse_authorization(authorization)
+        shown = sha256(credentials.token.encode()).digest()
+        if credentials.scheme != "bearer" or not compare_digest(shown, sha256(secret.encode()).digest()):
+            raise InvalidToken("this is not the secret of the feed")
+        return True
+    if policy.form == "closed":
+        raise MissingCredentials
+    return policy.form == "full"
 
 
 def kill_instead(entry: Entry) -> Entry:

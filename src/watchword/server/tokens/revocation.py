@@ -13,20 +13,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
-from hmac import compare_digest
 from typing import Final
 
-from watchword.errors import InvalidToken, MissingCredentials, TemporarilyUnavailable, WatchwordError
-from watchword.protocol.challenge import parse_authorization
+from watchword.errors import TemporarilyUnavailable, WatchwordError
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
 from watchword.server.store.position import Head, Position
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
-from watchword.server.tokens.edition import Edition, Snapshot, kill_instead
+from watchword.server.tokens.edition import Edition, Snapshot, hears_all, kill_instead
 from watchword.server.tokens.kept import Kept
+from watchword.server.tokens.log_reading import read_on, watch
 
 __all__ = ["RevocationFeed"]
 
@@ -88,7 +86,10 @@ class RevocationFeed:
         While the log cannot be read nothing is sent. After one heartbeat that could not be sent the streams end.
         """
         moved = asyncio.Event()
-        beside = [asyncio.create_task(self._watch(moved)), asyncio.create_task(self._end_silent_streams())]
+        beside = [
+            asyncio.create_task(watch(self.log, moved)),
+            asyncio.create_task(self._end_silent_streams()),
+        ]
         heartbeat, time = self.policy.heartbeat.total_seconds(), asyncio.get_running_loop().time
         due = time() + heartbeat
         try:
@@ -228,19 +229,9 @@ class RevocationFeed:
         """What somebody may hear who shows these ``Authorization`` values, none included.
 
         Raises:
-            MissingCredentials: the feed is closed to strangers.
-            InvalidRequest, InvalidToken: what is shown is not the feed's secret.
+            MissingCredentials, InvalidRequest, InvalidToken: as ``hears_all``.
         """
-        secret = self.policy.secret
-        if authorization and secret is not None:
-            credentials = parse_authorization(authorization)
-            shown = sha256(credentials.token.encode()).digest()
-            if credentials.scheme != "bearer" or not compare_digest(shown, sha256(secret.encode()).digest()):
-                raise InvalidToken("this is not the secret of the feed")
-            return self._full
-        if self.policy.form == "closed":
-            raise MissingCredentials
-        return self._full if self.policy.form == "full" else self._open
+        return self._full if hears_all(authorization, self.policy) else self._open
 
     def snapshot(self) -> Snapshot:
         """Every kept entry, signed."""
@@ -338,17 +329,6 @@ class RevocationFeed:
                 "the store is from the past: a new epoch begins after %d, every token is revoked", seen.epoch
             )
 
-    async def _watch(self, moved: asyncio.Event) -> None:
-        while True:
-            try:
-                async for _ in self.log.watch():
-                    moved.set()
-            except TemporarilyUnavailable:
-                pass
-            except Exception as broken:
-                _log.error("the revocation log is not watched", exc_info=broken)
-            await asyncio.sleep(0.1)
-
     async def _end_silent_streams(self) -> None:
         """End the streams once a heartbeat is overdue: a guard whose stream ends asks another node at once."""
         heartbeat = self.policy.heartbeat.total_seconds()
@@ -393,31 +373,12 @@ class RevocationFeed:
 
     async def _read(self) -> None:
         began_at, read_at = self.monotonic(), self.now().timestamp()
-        known, kept = self._head, self._kept
-        keys_at = kept.keys_at
-        while True:
-            contradicted = self.log.contradicted
-            seen = contradicted or (known.position if known is not None else None)
-            head, entries, marks = await self.log.read(kept.last, self.policy.page, seen)
-            if seen is not None and head.past == "other":
-                await self._begin_anew(seen)
-                continue
-            self.log.believe(head)
-            if contradicted is not None and head.epoch == contradicted.epoch:
-                continue  # it was this log after all; whether it is ours is looked at next
-            if head.past == "forgotten":
-                _log.warning(
-                    "the revocation log has not been read for too long to tell its past: it is read from its start"
-                )
-                known, kept = None, Kept(head.epoch)
-            elif kept.epoch != head.epoch:
-                kept = Kept(head.epoch)
-            else:
-                kept.add(entries, self.monotonic())
-                kept.remember(marks)
-                if len(entries) < self.policy.page:
-                    break
-        if known is None or head.kids != known.kids or kept.keys_at != keys_at:
+        known, before = self._head, self._kept
+        keys_at = before.keys_at
+        kept, head = await read_on(
+            self.log, before, known, page=self.policy.page, monotonic=self.monotonic, begin=self._begin_anew
+        )
+        if known is None or kept is not before or head.kids != known.kids or kept.keys_at != keys_at:
             await self.ring.reload()
         kept.forget(read_at, self.monotonic())
         self._kept, self._head = kept, head
