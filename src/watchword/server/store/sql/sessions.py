@@ -20,7 +20,7 @@ from watchword.server.store.records import (
     SessionKind,
     SessionRules,
 )
-from watchword.server.store.sql import users
+from watchword.server.store.sql import user_entries
 from watchword.server.store.sql.facts import (
     CLOCK,
     COLUMNS,
@@ -317,6 +317,6 @@ async def _end(tx: Transaction, session_id: str, user_id: str, reason: str, orig
         return
     said = await tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
     if said is not None and said[0] >= SESSIONS_PER_USER:
-        await users.outdate_tokens(tx, user_id)
+        await user_entries.outdate_tokens(tx, user_id)
     else:
         await tx.revoke("session", session_id, owner=user_id, until=ended[0])

@@ -7,7 +7,7 @@ from typing import Final
 
 from watchword.server.store.sql.transaction import Row, Transaction
 
-__all__ = ["newest_token", "revoke_user"]
+__all__ = ["newest_token", "outdate_tokens", "revoke_user"]
 
 _BATCH: Final = 256
 """Sessions whose tokens' entries are deleted by one statement."""
@@ -33,3 +33,12 @@ async def revoke_user(
         await tx.run(
             f"DELETE FROM revocations WHERE kind = 'token' AND owner IN ({', '.join('?' * len(ids))})", *ids
         )
+
+
+async def outdate_tokens(tx: Transaction, user_id: str) -> None:
+    """Revoke every access token of a user, and end no session."""
+    row = await tx.one("SELECT version FROM users WHERE id = ?", user_id)
+    assert row is not None
+    version = await tx.next_version(row[0])
+    await tx.run("UPDATE users SET version = ? WHERE id = ?", version, user_id)
+    await tx.revoke("user", user_id, below=version, until=await newest_token(tx, user_id))

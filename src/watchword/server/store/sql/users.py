@@ -33,7 +33,6 @@ __all__ = [
     "get",
     "list_page",
     "log_out_everywhere",
-    "outdate_tokens",
     "overlay_roles",
     "read",
     "rehash",
@@ -317,14 +316,6 @@ async def log_out_everywhere(
         return 0
     await tx.record("user.logged_out_everywhere", origin, user_id=user_id, detail={"reason": reason})
     return await _kill(tx, before, reason, keep_session)
-
-
-async def outdate_tokens(tx: Transaction, user_id: str) -> None:
-    """Kill every access token of a user and none of his sessions; entries it outbids go."""
-    before = await _require(tx, user_id)
-    version = await tx.next_version(before.version)
-    await tx.run("UPDATE users SET version = ? WHERE id = ?", version, user_id)
-    await tx.revoke("user", user_id, below=version, until=await newest_token(tx, user_id))
 
 
 async def _kill(tx: Transaction, before: User, reason: str, keep_session: str | None) -> int:
