@@ -305,8 +305,9 @@ class RevocationFeed:
             head, _, _ = await self.log.read(self._known.sequence, 1, cursor)
             if head.past == "other":
                 await self._begin_anew(cursor)
+            if head.past == "other" or head.epoch > cursor.epoch:
                 await self._read_and_tell(heartbeat=False)
-            elif head.past == "same" and cursor.epoch == self._known.epoch:
+            elif head.past == "same":
                 self._kept.remember({cursor.sequence: cursor.mark})
                 return cursor.sequence
         return 0
