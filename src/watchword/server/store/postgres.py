@@ -142,6 +142,7 @@ class Engine:
     overlay: Overlay
     longest_log: int
     past: Past
+    shared_clock: bool
 
     @classmethod
     async def open(
@@ -174,7 +175,7 @@ class Engine:
         news = News(connector.open, clock.measure, answered=pool.trust)
         past.alarm = news.wake
         news.start()
-        return cls(connector, pool, news, now or clock.now, overlay, longest_log, past)
+        return cls(connector, pool, news, now or clock.now, overlay, longest_log, past, now is None)
 
     async def write(
         self,
@@ -300,7 +301,7 @@ class Engine:
         return self._over(PostgresConnection(connection))
 
     def _over(self, connection: PostgresConnection) -> Transaction:
-        return Transaction(connection, self.now(), self.overlay, self.longest_log)
+        return Transaction(connection, self.now(), self.overlay, self.longest_log, self.shared_clock)
 
 
 async def _open_checked(connector: Connector, past: Past) -> asyncpg.Connection:

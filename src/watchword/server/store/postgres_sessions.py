@@ -27,6 +27,9 @@ __all__ = ["PostgresShortcut"]
 
 T = TypeVar("T")
 
+_CLOCK: Final = "coalesce(?10::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+"""When a counter was spent: two nodes compare it, so it is the database's time and not one that a node carried on."""
+
 _ADVANCE: Final = (
     "WITH asked AS ("
     " SELECT s.n, a.* FROM unnest((SELECT ?2::text[]), ?3::bigint[], ?4::bytea[], ?5::text[], ?6::bigint[],"
@@ -37,7 +40,7 @@ _ADVANCE: Final = (
     " AND s.ended_at IS NULL AND s.expires_at > ?1 AND s.idle_expires_at > ?1)"
     " UPDATE sessions s SET counter = s.counter + 1, last_used_at = ?1, idle_expires_at = a.idle,"
     " token_expires_at = greatest(s.token_expires_at, a.access + greatest(h.clock - ?1, 0)),"
-    " spent_4 = s.spent_3, spent_3 = s.spent_2, spent_2 = s.spent_1, spent_1 = ?1, spent_address = a.address"
+    f" spent_4 = s.spent_3, spent_3 = s.spent_2, spent_2 = s.spent_1, spent_1 = {_CLOCK}, spent_address = a.address"
     " FROM asked a, users u, clients c, head h"
     " WHERE s.n = a.n AND u.id = s.user_id AND s.version >= u.floor"
     " AND NOT (u.banned AND (u.banned_until IS NULL OR u.banned_until > ?1))"
@@ -120,7 +123,7 @@ class PostgresShortcut:
     async def _spend(self, asked: Mapping[str, _Spending]) -> Mapping[str, Advanced]:
         async def spend(tx: Transaction) -> Mapping[str, Advanced]:
             columns = zip(*(spending.columns(tx.now) for spending in asked.values()), strict=True)
-            rows = await tx.all(_ADVANCE, tx.ms, *map(list, columns))
+            rows = await tx.all(_ADVANCE, tx.ms, *map(list, columns), None if tx.shared else tx.ms)
             return {row[0]: Advanced(live=live_of(row, tx.ms)) for row in rows}
 
         return await self.engine.write_alone(spend)

@@ -22,6 +22,9 @@ __all__ = ["Caller", "Introspection"]
 
 Door = Literal["first-party", "admin"]
 
+_AHEAD: Final = 10.0
+"""Seconds by which the node that issued a token may be ahead of this one."""
+
 _REVOKED: Final = "the token has been revoked"
 
 
@@ -139,11 +142,16 @@ class Introspection:
             return None
 
     def _verify(self, token: str | bytes) -> AccessToken:
-        return access_token.verify(
+        now = self.now().timestamp()
+        verified = access_token.verify(
             token,
             self.ring.keyset,
             issuer=self.policy.issuer,
             audience=self.policy.issuer,
             algorithms=ASYMMETRIC,
-            now=self.now().timestamp(),
+            now=now,
+            leeway=_AHEAD,
         )
+        if verified.exp <= now:
+            raise InvalidToken("the token has expired")
+        return verified

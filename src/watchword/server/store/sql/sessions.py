@@ -161,9 +161,10 @@ async def advance(
     spent = await tx.run(
         "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2,"
         " token_expires_at = CASE WHEN token_expires_at > ?3 THEN token_expires_at ELSE ?3 END,"
-        " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?1, spent_address = ?4"
+        " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?7, spent_address = ?4"
         " WHERE id = ?5 AND counter = ?6",
         tx.ms, milliseconds(tx.now + rules.idle), access, origin.address, presented.session_id, counter,
+        await tx.clock_ms(),
     )  # fmt: skip
     if not spent:
         # A batch of another node, which holds no user, has spent it meanwhile: it is looked at anew.
@@ -180,7 +181,7 @@ async def _repeat(
     spent_at = row[REST + 4 + behind] if behind <= 4 else None
     grace = int(rules.grace.total_seconds() * 1000)
     # A clock that was set back a little must not end the sessions of everybody with two tabs.
-    if spent_at is None or abs(tx.ms - spent_at) >= grace:
+    if spent_at is None or abs(await tx.clock_ms() - spent_at) >= grace:
         return await _replayed(tx, row, "refresh_token_replayed", origin)
     await tx.run(
         "UPDATE sessions SET token_expires_at = ? WHERE id = ? AND token_expires_at < ?",

@@ -53,6 +53,9 @@ _COUNTS_PER_BOUND: Final = 1024
 Row = tuple[Any, ...]
 
 
+_CLOCK: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
 class Taken(Exception):
     """A name that must be unique belongs to somebody: the transaction is lost with it."""
 
@@ -96,10 +99,17 @@ class Transaction:
     now: datetime
     overlay: Overlay
     longest_log: int
+    shared: bool = False
+    """Whether nodes share the database's clock: then what two of them compare is read from it, not carried on."""
     ms: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ms", milliseconds(self.now))
+
+    async def clock_ms(self) -> int:
+        """The time that all nodes share, to the millisecond; a node's own may be seconds off after a stall."""
+        row = await self.one(_CLOCK) if self.shared else None
+        return self.ms if row is None else int(row[0])
 
     def run(self, sql: str, *values: Any) -> Coroutine[Any, Any, int]:
         """Execute one statement; the count of rows it touched."""
