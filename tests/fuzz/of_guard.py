@@ -135,7 +135,15 @@ class _Told(Transport):
         self.metadata, _, rest = given.partition(b"\n")
         self.keys, _, self.feed = rest.partition(b"\n")
 
-    def get(self, url: str, *, limit: int, accept: str = "", secret: str | None = None) -> bytes:
+    def get(
+        self,
+        url: str,
+        *,
+        limit: int,
+        accept: str = "",
+        secret: str | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
         if accept == "application/jwt":
             return self.feed
         return self.metadata if "authorization-server" in url else self.keys

@@ -111,6 +111,8 @@ class PretendIssuer:
     answering: threading.Event = field(default_factory=_set)
     """Cleared, it keeps those waiting who ask with a nonce."""
     questions: int = 0
+    interval: float = 0
+    """Seconds between heartbeats, as its messages state them."""
     near: int = 1000
     """How many entries a question is answered with."""
     down: set[str] = field(default_factory=set)
@@ -137,6 +139,7 @@ class PretendIssuer:
             "iat": self.now(),
             "kids": self.kids,
             "longest_life": 3600,
+            "interval": self.interval,
             "entries": tuple(entry for entry in self.log if entry.sequence > after),
             **members,
         }

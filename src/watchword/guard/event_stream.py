@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
@@ -20,22 +21,38 @@ class Event(NamedTuple):
     data: str
 
 
-def read_events(read: Callable[[int], bytes], *, limit: int, patience: float) -> Iterator[Event]:
+def read_events(
+    read: Callable[[int], bytes],
+    *,
+    limit: int,
+    patience: float,
+    silence: Callable[[], float] = lambda: math.inf,
+    wait: Callable[[float], None] = lambda seconds: None,
+) -> Iterator[Event]:
     """The events of a stream that are meant for a guard, until it ends.
 
     Args:
         read: gives the next bytes, at most so many; none at the end.
         limit: bytes that one event may have.
         patience: seconds until the next whole event.
+        silence: seconds left for the next event to begin.
+        wait: told before each read how many seconds it may take.
 
     Raises:
-        TemporarilyUnavailable: one is larger, is long in coming, or is no UTF-8.
+        TemporarilyUnavailable: one is larger, does not come or is long in coming, or is no UTF-8.
     """
     lines: list[str] = []
     rest = bytearray()
     size = 0
     deadline = time.monotonic() + patience
-    while chunk := read(_CHUNK):
+    while True:
+        left = math.inf if lines or rest else silence()
+        if left <= 0:
+            raise TemporarilyUnavailable("the stream fell silent")
+        wait(left)
+        chunk = read(_CHUNK)
+        if not chunk:
+            return
         searched = len(rest)
         rest += chunk
         size += len(chunk)
@@ -46,7 +63,8 @@ def read_events(read: Callable[[int], bytes], *, limit: int, patience: float) ->
             line = _text(rest[start:end].rstrip(b"\r"))
             start = end + 1
             if line:
-                lines.append(line)
+                if not line.startswith(":"):  # a comment keeps the connection open and begins no event
+                    lines.append(line)
                 continue
             event = _event(lines)
             lines, size = [], len(rest) - start

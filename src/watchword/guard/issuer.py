@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import secrets as entropy
 import threading
 import time
@@ -18,34 +17,23 @@ import msgspec
 from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
 from watchword.guard.asking import Asking
 from watchword.guard.derived_key import RootSecrets
+from watchword.guard.documents import DOCUMENT_LIMIT, Documents
 from watchword.guard.exchange import token_in
 from watchword.guard.keeper import Keeper
 from watchword.guard.knowledge import Knowledge
+from watchword.guard.pace import Pace
 from watchword.guard.snapshot import SnapshotFile
 from watchword.guard.transport import Transport
 from watchword.guard.view import View
-from watchword.jose.encoding import parse_json_object
 from watchword.protocol import revocation_list
-from watchword.protocol.metadata import (
-    JWKS_PATH,
-    REVOCATIONS_JWKS,
-    REVOCATIONS_PATH,
-    REVOCATIONS_STREAM_PATH,
-    TOKEN_PATH,
-    metadata_url,
-)
+from watchword.protocol.metadata import REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH, TOKEN_PATH
 
 __all__ = ["Issuer"]
 
 _log = logging.getLogger("watchword.guard")
 
-DOCUMENT_LIMIT: Final = 1024 * 1024
-KEYS_INTERVAL: Final = 30.0
-"""Seconds between two fetches of the key set, however many strangers' kids come in."""
-METADATA_LIFE: Final = 3600.0
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
 SWEEP_INTERVAL: Final = 60.0
+_OLD: Final = "the issuer says less than it has said before"
 
 
 class Issuer:
@@ -83,11 +71,11 @@ class Issuer:
         self._keeper = None if file is None else Keeper(file, knowledge, note=self._note, monotonic=monotonic)
         self._secret = secret
         self._monotonic = monotonic
-        self._metadata: dict[str, Any] = {}
-        self._metadata_at = self._keys_at = self._swept_at = -1e9
+        self._documents = Documents(url, knowledge, transport, note=self._note, monotonic=monotonic)
+        self._pace = Pace(monotonic)
+        self._swept_at = -1e9
         self._last_event_id: str | None = None
         self._error: str | None = None
-        self._wanted = False
         self._started_at: float | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -133,7 +121,7 @@ class Issuer:
 
     def want(self, kid: str) -> None:
         """Have the key set fetched when its turn comes: an attacker's kid costs one flag."""
-        self._wanted = True
+        self._documents.want_keys()
 
     def age(self) -> float:
         """Seconds since the issuer was last heard; infinite when it never was."""
@@ -202,8 +190,7 @@ class Issuer:
         had_thread, self._thread = self._thread is not None, None
         self._lock, self._asking = threading.Lock(), threading.Lock()
         self._closing, self._answered = threading.Event(), threading.Event()
-        if not self.view.cold:
-            self._answered.set()
+        # Not set, although the parent may have heard a lot: it may have heard it long before the fork.
         self._started_at = None
         self._knowledge.forked()
         self._transport.forked()
@@ -215,9 +202,8 @@ class Issuer:
     def health(self) -> dict[str, Any]:
         """State, age, cursor and the last thing that went wrong."""
         known, age = self._knowledge, self.age()
-        state = "cold" if known.view.cold else "live" if age <= self._max_staleness else "stale"
         return {
-            "state": state,
+            "state": known.state(age, self._max_staleness),
             "age": None if known.view.cold else round(age, 3),
             "epoch": known.epoch,
             "sequence": known.sequence,
@@ -228,67 +214,84 @@ class Issuer:
         }
 
     def _run(self) -> None:
-        closing, pause = self._closing, FIRST_PAUSE
+        closing = self._closing
         while not closing.is_set():
             try:
-                self._update()
+                if self._update() == "old":
+                    raise TemporarilyUnavailable(_OLD)
                 self._answered.set()
-                if self._listen():
-                    pause = FIRST_PAUSE
+                self._listen()
             except WatchwordError as refused:
                 self._note(refused.description)
             except Exception as broken:  # whatever it was: a guard that stopped listening would go unseen
                 self._note(f"{type(broken).__name__}: {broken}")
-            if not self.view.cold:
+            if not self.view.cold and self.view.keys:
                 self._answered.set()  # there is something to go by: from a snapshot, at least
-            # Jitter, so that a fleet does not come back in step.
-            closing.wait(pause * random.uniform(0.5, 1))  # noqa: S311
-            pause = min(pause * 2, LONGEST_PAUSE)
+            closing.wait(self._pace.pause())
 
-    def _listen(self) -> bool:
-        """Take in the stream until it ends; returns whether it said anything."""
-        heard = False
-        url = self._endpoint("watchword_revocations_stream_endpoint", REVOCATIONS_STREAM_PATH)
+    def _listen(self) -> None:
+        """Take in the stream until it ends, falls silent or says what is no news.
+
+        Raises:
+            WatchwordError: it cannot be opened, broke off, or is no good any more: another may be.
+        """
+        known, pace = self._knowledge, self._pace
+        url = self._documents.endpoint("watchword_revocations_stream_endpoint", REVOCATIONS_STREAM_PATH)
         # What is known needs no sending again, and a kept snapshot may be older than it.
-        url += self._knowledge.position
+        url += known.position
+        pace.begin()
         for event in self._transport.events(
-            url, limit=2 * revocation_list.MAX_SIZE, last_id=self._last_event_id, secret=self._secret
+            url,
+            limit=2 * revocation_list.MAX_SIZE,
+            last_id=self._last_event_id,
+            secret=self._secret,
+            timeout=pace.patience,
+            silence=lambda: pace.silence(known.interval),
         ):
+            before = known.news
             outcome = self._accept(event.data)
             if outcome == "gap":
                 self._last_event_id = None
-                return heard
-            heard = True
+                return
+            if outcome == "old":
+                raise TemporarilyUnavailable(_OLD)
             self._last_event_id = event.id
-            self._error = None
+            if known.news > before:
+                pace.heard()
+                self._error = None
             self._tend()
             if self._closing.is_set():
                 break
-        return heard
+            if pace.silence(known.interval) <= 0:
+                raise TemporarilyUnavailable("the stream repeats what was said long ago")
 
-    def _update(self, *, keys: bool = False) -> None:
+    def _update(self, *, keys: bool = False) -> str:
         with self._asking:
-            now = self._monotonic()
-            if not self._metadata or keys or now - self._metadata_at > METADATA_LIFE:
-                self._read_metadata()
-            if keys or self._keys_at < 0 or self._wanted or self._knowledge.lacks_keys:
-                self._read_keys(now=keys)
-            url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
-            body = self._fetch(url + self._knowledge.position)
-            if self._accept(body) == "gap":
-                self._accept(self._fetch(url))
-        self._error = None
+            documents, timeout = self._documents, self._pace.patience
+            documents.read_metadata(timeout=timeout, now=keys)
+            missing: TemporarilyUnavailable | None = None
+            try:
+                documents.read_keys(timeout=timeout, now=keys)
+            except TemporarilyUnavailable as fault:
+                missing = fault  # the feed brings keys, too
+            url = documents.endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
+            outcome = self._accept(self._fetch(url + self._knowledge.position, timeout=timeout))
+            if outcome == "gap":
+                outcome = self._accept(self._fetch(url, timeout=timeout))
+            if missing is not None and not self.view.keys:
+                raise missing
+        self._error = None if missing is None else missing.description
         self._tend()
+        return outcome
 
     def _ask(self) -> None:
         """Ask what is new with a nonce, so that no cache on the way and no clock can pass off old news."""
         if self._closing.is_set():
             raise TemporarilyUnavailable("the guard is closed")
         for attempt in (1, 2, 3):
-            if not self._metadata:
-                self._read_metadata()
+            self._documents.read_metadata()
             question = self._knowledge.question(entropy.token_urlsafe(12))
-            url = self._endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
+            url = self._documents.endpoint("watchword_revocations_endpoint", REVOCATIONS_PATH)
             body = self._fetch(
                 f"{url}{self._knowledge.position or '?after=0'}&nonce={question.nonce}", by=self._prompt
             )
@@ -299,7 +302,7 @@ class Issuer:
                     self._knowledge.accept(self._fetch(url, by=self._prompt))
             except InvalidToken:
                 # Perhaps under a feed key that was published since.
-                self._metadata = {}
+                self._documents.forget_metadata()
                 if attempt == 3:
                     raise
                 continue
@@ -307,25 +310,31 @@ class Issuer:
             if outcome == "fresh":
                 break
             if outcome == "old" or attempt == 3:
-                raise TemporarilyUnavailable("the issuer says less than it has said before")
-        if self._keys_at < 0 or self._knowledge.lacks_keys:
-            self._read_keys()
+                raise TemporarilyUnavailable(_OLD)
+        self._read_keys()
         self._answered.set()
 
     def _tend(self) -> None:
         now = self._monotonic()
-        if self._wanted or self._knowledge.lacks_keys:
-            self._read_keys()
+        self._read_keys()
         if now - self._swept_at > SWEEP_INTERVAL:
             self._swept_at = now
             self._knowledge.sweep()
+
+    def _read_keys(self) -> None:
+        try:
+            self._documents.read_keys()
+        except TemporarilyUnavailable as fault:
+            if not self.view.keys:
+                raise
+            self._note(fault.description)  # the feed is well: it must not be left for that
 
     def _accept(self, text: str | bytes) -> str:
         try:
             outcome = self._knowledge.accept(text)
         except InvalidToken as refused:
             # Forged, or under a feed key we have not met: the metadata is asked again before the next try.
-            self._metadata = {}
+            self._documents.forget_metadata()
             self._knowledge.alarm(refused.description)
             raise
         self._heard()
@@ -335,44 +344,14 @@ class Issuer:
         if self._keeper is not None:
             self._keeper.moved()
 
-    def _fetch(self, url: str, *, by: Transport | None = None) -> bytes:
+    def _fetch(self, url: str, *, by: Transport | None = None, timeout: float | None = None) -> bytes:
         return (by or self._transport).get(
-            url, limit=revocation_list.MAX_SIZE, accept="application/jwt", secret=self._secret
+            url,
+            limit=revocation_list.MAX_SIZE,
+            accept="application/jwt",
+            secret=self._secret,
+            timeout=timeout,
         )
-
-    def _read_metadata(self) -> None:
-        metadata = self._document(metadata_url(self._url))
-        if metadata.get("issuer") != self._url:
-            raise TemporarilyUnavailable(f"the metadata found at {self._url} is another issuer's")
-        feed = metadata.get(REVOCATIONS_JWKS)
-        if not isinstance(feed, dict) or not isinstance(feed.get("keys"), list):
-            raise TemporarilyUnavailable(f"{self._url} offers no revocation feed")
-        self._knowledge.set_feed_keys(feed["keys"])
-        self._metadata, self._metadata_at = metadata, self._monotonic()
-
-    def _read_keys(self, *, now: bool = False) -> None:
-        at = self._monotonic()
-        if not now and at - self._keys_at < KEYS_INTERVAL:
-            return
-        before, self._keys_at, self._wanted = self._keys_at, at, False
-        try:
-            url = self._endpoint("jwks_uri", JWKS_PATH)
-            keys = self._document(url).get("keys")
-            if not isinstance(keys, list):
-                raise TemporarilyUnavailable(f"{url} is no key set")
-        except TemporarilyUnavailable:
-            # Without any key nothing can be verified, so the first set is asked for until it comes.
-            self._keys_at = before if before < 0 else at - KEYS_INTERVAL + LONGEST_PAUSE
-            raise
-        self._knowledge.add_keys(jwk for jwk in keys if isinstance(jwk, dict))
-
-    def _document(self, url: str) -> dict[str, Any]:
-        body = self._transport.get(url, limit=DOCUMENT_LIMIT)
-        return parse_json_object(body, error=TemporarilyUnavailable)
-
-    def _endpoint(self, member: str, path: str) -> str:
-        url = self._metadata.get(member)
-        return url if isinstance(url, str) else self._url + path
 
     def _note(self, what: str) -> None:
         if self._closing.is_set():

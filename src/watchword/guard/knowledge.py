@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from watchword.errors import InvalidKey, InvalidToken, TemporarilyUnavailable
 from watchword.guard.derived_key import RootSecrets
+from watchword.guard.pace import MISSED
 from watchword.guard.revocations import Table
 from watchword.guard.view import View
 from watchword.jose.jwk import Key, KeySet
@@ -23,6 +24,9 @@ Accepted = Literal["fresh", "old", "gap"]
 _log = logging.getLogger("watchword.guard")
 _MAX_KEYS: Final = 256
 _MAX_MARKS: Final = 256
+_INTERVAL: Final = 5.0
+"""Seconds between heartbeats, where no message states them."""
+_SHORTEST, _LONGEST = 0.05, 300.0
 
 
 class Question(NamedTuple):
@@ -61,7 +65,10 @@ class Knowledge:
         self.iat = 0.0
         self.kids: tuple[str, ...] = ()
         self.longest_life = 0
+        self.interval = _INTERVAL
         self.alarms = 0
+        self.news = 0
+        """Rises with each message that says something newer than all before it."""
         self.retired_feed_kids: set[str] = set()
         self.feed_keys: tuple[Key, ...] = ()
         self.published: dict[str, dict[str, Any]] = {}
@@ -93,6 +100,14 @@ class Knowledge:
         wall, now, confirmed = self._clock(), self._monotonic(), self._confirmed
         heard = max(wall - self.iat, now - self._heard_at, 0.0)
         return min(heard, max(wall - confirmed.wall, now - confirmed.monotonic, 0.0))
+
+    def state(self, age: float, max_staleness: float) -> str:
+        """``cold``, ``live``, ``late`` (two heartbeats were missed) or ``stale``, with news of this *age*."""
+        if self.view.cold:
+            return "cold"
+        if age > max_staleness:
+            return "stale"
+        return "late" if age > MISSED * self.interval else "live"
 
     def question(self, nonce: str) -> Question:
         """A question to be asked now."""
@@ -223,6 +238,9 @@ class Knowledge:
         if head >= self._head:
             self._head = head
             self.kids, self.longest_life = message.kids, message.longest_life
+            self.interval = (
+                min(max(message.interval, _SHORTEST), _LONGEST) if message.interval > 0 else _INTERVAL
+            )
         outcome = self._move(message)
         self._look(heard=outcome == "fresh")
         return outcome
@@ -233,12 +251,15 @@ class Knowledge:
         if message.sequence < self.sequence:
             self.alarm(f"sequence {message.sequence} after sequence {self.sequence}")
             return "old"
+        moved = message.sequence > self.sequence
         self.sequence, self.mark = message.sequence, message.mark
         self._marks.pop(message.sequence, None)
         self._marks[message.sequence] = message.mark
         if len(self._marks) > _MAX_MARKS:
             del self._marks[next(iter(self._marks))]
-        if (message.epoch, message.iat) > (self._iat_epoch, self.iat):
+        newer = (message.epoch, message.iat) > (self._iat_epoch, self.iat)
+        self.news += moved or newer
+        if newer:
             self._iat_epoch, self.iat, self._heard_at = message.epoch, message.iat, self._monotonic()
         return "fresh"
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 __all__ = ["exposition"]
 
-_STATES: Final = ("offline", "cold", "live", "stale")
+_STATES: Final = ("offline", "cold", "live", "late", "stale")
 _FAMILIES: Final = (
     ("staleness_seconds", "gauge", "age", "Seconds since the issuer was last heard"),
     ("epoch", "gauge", "epoch", "Epoch of the revocation log"),

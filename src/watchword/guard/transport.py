@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Final
@@ -18,6 +19,8 @@ from watchword.protocol.metadata import is_loopback
 __all__ = ["Transport"]
 
 _CHUNK: Final = 65536
+_LEAST: Final = 0.01
+"""Seconds; a socket takes 0 for something else."""
 _AGENT: Final = "watchword-guard"
 
 
@@ -36,17 +39,24 @@ class Transport:
         self._stream: socket.socket | None = None
 
     def get(
-        self, url: str, *, limit: int, accept: str = "application/json", secret: str | None = None
+        self,
+        url: str,
+        *,
+        limit: int,
+        accept: str = "application/json",
+        secret: str | None = None,
+        timeout: float | None = None,
     ) -> bytes:
-        """The body of a 200 answer.
+        """The body of a 200 answer, which must begin within *timeout* seconds.
 
         Raises:
             TemporarilyUnavailable: there is no such answer, or it is larger than *limit*.
         """
         deadline = time.monotonic() + self._patience
-        connection, _ = self._connect(url)
+        connection, stream = self._connect(url, timeout)
         try:
             response = _send(connection, url, {"Accept": accept, **_shown(secret)})
+            stream.settimeout(self._timeout)
             return _read(response, url, limit, deadline)
         except (OSError, HTTPException, ValueError) as broken:
             raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
@@ -71,20 +81,36 @@ class Transport:
             connection.close()
 
     def events(
-        self, url: str, *, limit: int, last_id: str | None, secret: str | None = None
+        self,
+        url: str,
+        *,
+        limit: int,
+        last_id: str | None,
+        secret: str | None = None,
+        timeout: float | None = None,
+        silence: Callable[[], float] = lambda: math.inf,
     ) -> Iterator[Event]:
         """The events of a stream until it breaks off; ends without an error when ``hang_up`` was called.
+
+        It must begin within *timeout* seconds, and each event within as many as *silence* says.
 
         Raises:
             TemporarilyUnavailable: it cannot be opened, falls silent, or sends an event larger than *limit*.
         """
-        connection, self._stream = self._connect(url)
+        connection, stream = self._connect(url, timeout)
+        self._stream = stream
+
+        def wait(seconds: float) -> None:
+            stream.settimeout(max(min(seconds, self._timeout), _LEAST))
+
         try:
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **_shown(secret)}
             response = _send(connection, url, headers | ({"Last-Event-ID": last_id} if last_id else {}))
             if (response.getheader("Content-Type") or "").split(";")[0].strip() != "text/event-stream":
                 raise TemporarilyUnavailable(f"{url} is not a stream of events")
-            yield from read_events(response.read1, limit=limit, patience=self._patience)
+            yield from read_events(
+                response.read1, limit=limit, patience=self._patience, silence=silence, wait=wait
+            )
         except (OSError, HTTPException, ValueError) as broken:
             raise TemporarilyUnavailable(f"{url}: {_reason(broken)}") from broken
         finally:
@@ -103,18 +129,19 @@ class Transport:
         """Forget the parent's stream in a child process: hanging up there would hang up here."""
         self._stream = None
 
-    def _connect(self, url: str) -> tuple[HTTPConnection, socket.socket]:
+    def _connect(self, url: str, timeout: float | None = None) -> tuple[HTTPConnection, socket.socket]:
         parts = urlsplit(url)
         host = parts.hostname
         if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
             raise ConfigurationError(f"{url} is not an https URL")
         connection: HTTPConnection
+        seconds = self._timeout if timeout is None else min(timeout, self._timeout)
         if parts.scheme == "https":
             if self._tls is None:
                 self._tls = ssl.create_default_context()
-            connection = HTTPSConnection(host, parts.port, timeout=self._timeout, context=self._tls)
+            connection = HTTPSConnection(host, parts.port, timeout=seconds, context=self._tls)
         else:
-            connection = HTTPConnection(host, parts.port, timeout=self._timeout)
+            connection = HTTPConnection(host, parts.port, timeout=seconds)
         try:
             connection.connect()
         except (OSError, HTTPException, ValueError) as broken:

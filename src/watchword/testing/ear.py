@@ -97,7 +97,7 @@ class Ear:
         """As a guard of a real issuer tells it."""
         known, age = self._knowledge, self.age()
         return {
-            "state": "live" if age <= self._max_staleness else "stale",
+            "state": known.state(age, self._max_staleness),
             "age": round(age, 3),
             "epoch": known.epoch,
             "sequence": known.sequence,
