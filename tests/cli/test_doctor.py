@@ -54,8 +54,8 @@ class TestDoctor:
         assert (code, found) == (0, {})
         done = safe.ok("doctor")
         assert done.stdout == ""
-        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 20 good\n")
-        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 20
+        assert done.stderr.endswith(" checked: 0 unsafe, 0 slow, 0 advice, 21 good\n")
+        assert len(safe.ok("doctor", "--all").stdout.splitlines()) == 21
 
     def test_the_defaults_are_safe(self, shell: Shell) -> None:
         """A server as it comes gets advice, a longer password among it, and exit 0."""

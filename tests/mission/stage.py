@@ -167,6 +167,7 @@ def start_server(folder: Path, **settings: str) -> Server:
         "WATCHWORD_ADMIN_EMAIL": ADMIN[0],
         "WATCHWORD_ADMIN_PASSWORD": ADMIN[1],
         "WATCHWORD_CLAIMS": "userId=id,role=role,admin=admin",
+        "WATCHWORD_METRICS": "public",
         **settings,
     }
     url = f"http://127.0.0.1:{port}"

@@ -176,6 +176,7 @@ async def open_stage(**flags: str) -> AsyncIterator[Stage]:
             "log_requests": "false",
             "log_format": "json",
             "feed": "full",
+            "metrics": "public",
             **flags,
         }
     )

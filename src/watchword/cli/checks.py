@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
 
+from watchword.cli import exposure
+from watchword.cli.advice import Advice
 from watchword.cli.facts import Facts
 from watchword.cli.moment import distance
 from watchword.protocol.metadata import is_loopback
@@ -27,21 +28,6 @@ _OLD_BACKUP: Final = timedelta(days=7)
 _OLD_KEY: Final = timedelta(days=365)
 _WIDEST: Final = {4: 8, 6: 32}
 """Bits a trusted network must fix at least, by version of IP: 10.0.0.0/8 is as wide as a private one gets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What a check found.
-
-    Attributes:
-        level: unsafe, slow, advice (could be better), or good.
-        message: what is so.
-        cure: the setting or the command that mends it.
-    """
-
-    level: Literal["unsafe", "slow", "advice", "good"]
-    message: str
-    cure: str = ""
 
 
 def issuer(facts: Facts) -> Advice:
@@ -348,6 +334,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     issuer,
     proxies,
     cors,
+    exposure.metrics,
     access_token_ttl,
     registration,
     login_limits,

@@ -39,7 +39,7 @@ _FILTER: Final = (
 """What Linux does with each packet for the socket (classic BPF, ``socket(7)``)."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, setting: str = "port") -> socket.socket:
     """Take the address, before anything is opened: two servers on one port end here.
 
     Raises:
@@ -49,14 +49,16 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
-        raise ConfigurationError(f"host: {host} is no address") from None
+        raise ConfigurationError(
+            f"{'host' if setting == 'port' else setting}: {host} is no address"
+        ) from None
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as broken:
         listener.close()
-        raise WatchwordError(f"port: cannot listen on {host}:{port}: {broken.strerror}") from None
+        raise WatchwordError(f"{setting}: cannot listen on {host}:{port}: {broken.strerror}") from None
     return listener
 
 

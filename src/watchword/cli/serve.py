@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import socket
-from contextlib import nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,9 +20,11 @@ from watchword.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from watchword.cli.workers import Worker
+    from watchword.server.app import App
     from watchword.server.services import Services
     from watchword.server.settings import Settings
 
@@ -67,8 +69,10 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
     if settings.port == 0:
         # The issuer follows the port, so it must be known before anything is signed.
         settings = Settings.load({**flags, "port": str(listener.getsockname()[1])}, os.environ, Path.cwd())
-    with listener:
-        process = Process(settings, listener, as_json)
+    address = settings.web.metrics.listener
+    metrics = bind(*address, setting="metrics") if address else None
+    with listener, metrics or nullcontext():
+        process = Process(settings, listener, as_json, metrics)
         if settings.values["WORKERS"] > 1:
             process.worker = _share(process)
             if process.worker is None:
@@ -137,6 +141,8 @@ class Process:
     settings: Settings
     listener: socket.socket
     as_json: bool
+    metrics: socket.socket | None = None
+    """Where the metrics are served, if they have a listener of their own."""
     worker: Worker | None = None
     """Which of several it is, if there are several."""
     desk: socket.socket | None = None
@@ -176,12 +182,29 @@ class Process:
             self.server.should_exit = self.stopping
             _spare_the_collector()
             with forwarded(app.observer.logger):
-                await self.server.serve([self.listener])
+                async with self._metrics_beside(app):
+                    await self.server.serve([self.listener])
 
     @property
     def number(self) -> int:
         """Which process this is, counted from 1."""
         return 1 if self.worker is None else self.worker.number
+
+    @asynccontextmanager
+    async def _metrics_beside(self, app: App) -> AsyncIterator[None]:
+        """Serve the metrics on their own listener while the block runs."""
+        import asyncio
+
+        if self.metrics is None:
+            yield
+            return
+        server = make_metrics_server(self.settings, app)
+        serving = asyncio.create_task(server.serve([self.metrics]))
+        try:
+            yield
+        finally:
+            server.should_exit = server.force_exit = True
+            await serving
 
     def _at_desk(self, services: Services) -> AbstractAsyncContextManager[object]:
         """Carry out what the others hand in, if that is our part."""
@@ -303,6 +326,31 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
         timeout_graceful_shutdown=int(settings.web.drain.total_seconds()),
         ssl_certfile=settings.values["TLS_CERT"],
         ssl_keyfile=settings.values["TLS_KEY"],
+    )
+    return Server(config)
+
+
+def make_metrics_server(settings: Settings, app: App) -> Any:
+    """A uvicorn for the listener of the metrics: plain http, with the limits of the server's own connections."""
+    import uvicorn
+
+    from watchword.server.web.connection import connections
+
+    class Server(uvicorn.Server):
+        @staticmethod
+        def capture_signals() -> Any:
+            return nullcontext()
+
+    config = uvicorn.Config(
+        app.metrics,
+        http=connections(settings.web),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(settings.web.idle.total_seconds()),
     )
     return Server(config)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from watchword.errors import InvalidRequest
 from watchword.server.aliases import Aliases
-from watchword.server.routes import ROUTES
+from watchword.server.routes import METRICS, ROUTES
 from watchword.server.services import Services
 from watchword.server.settings import Settings
 from watchword.server.web.cookies import Cookies
@@ -60,9 +60,11 @@ def create_app(
             "passwords_waiting": ("Passwords waiting to be hashed", lambda: services.passwords.waiting),
         }
     )
+    web = settings.web
     https = settings.issuer.startswith("https:")
     cookies = Cookies(settings.cookies)
-    return App(Dispatcher(ROUTES, services, settings.web, observer, https, cookies), services, observer)
+    beside = Dispatcher(METRICS, services, replace(web, metrics=web.metrics.beside), observer, https=False)
+    return App(Dispatcher(ROUTES, services, web, observer, https, cookies), services, observer, beside)
 
 
 def _spans(settings: Settings, provider: TracerProvider | None) -> Spans | None:
@@ -81,6 +83,8 @@ class App:
     dispatch: Dispatcher
     services: Services
     observer: Observer
+    metrics: Dispatcher
+    """What answers at the listener of the metrics, and answers nothing else."""
     _jobs: asyncio.Task[None] | None = field(default=None, repr=False)
     _answer: Callable[[Scope, Receive, Send], Awaitable[None]] = field(init=False, repr=False)
 

@@ -16,6 +16,7 @@ from watchword.server.parsing import (
     parse_list,
     parse_mailbox,
     parse_master_key,
+    parse_metrics,
     parse_networks,
     parse_optional_span,
     parse_origins,
@@ -310,6 +311,22 @@ ROWS: Final[Sequence[Row]] = (
         parse_text,
         None,
         "see `ADMIN_EMAIL`; better by file: `WATCHWORD_ADMIN_PASSWORD_FILE`",
+        secret=True,
+    ),
+    Row(
+        "METRICS",
+        parse_metrics,
+        "off",
+        "where Prometheus reads [the metrics](operations.md#metrics): `HOST:PORT` is a plain http listener of their "
+        "own, like `127.0.0.1:9464`; `token` is `/metrics` on the server's port with `METRICS_TOKEN`; `public` is the "
+        "same for everybody; `off` is nowhere",
+    ),
+    Row(
+        "METRICS_TOKEN",
+        parse_credential,
+        None,
+        "the bearer token that Prometheus sends, 32 characters or more; with `METRICS=token`, or for a listener of "
+        "their own",
         secret=True,
     ),
     Row(

@@ -28,6 +28,7 @@ __all__ = [
     "parse_list",
     "parse_mailbox",
     "parse_master_key",
+    "parse_metrics",
     "parse_networks",
     "parse_optional_span",
     "parse_origins",
@@ -226,6 +227,16 @@ def parse_networks(text: str) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(item, strict=False)) for item in parse_list(text))
     except ValueError:
         raise ValueError("must be addresses or networks like 10.0.0.0/8") from None
+
+
+def parse_metrics(text: str) -> str:
+    """Where the metrics are: ``off``, ``token``, ``public``, or the ``HOST:PORT`` of a listener of their own."""
+    if text in ("off", "token", "public"):
+        return text
+    match = _HOST.fullmatch(text)
+    if match is None or not match[1] or not match[2] or not 1 <= int(match[2]) <= 65_535:
+        raise ValueError("must be off, token, public, or HOST:PORT like 127.0.0.1:9464")
+    return text
 
 
 def parse_claims(text: str) -> Mapping[str, str]:

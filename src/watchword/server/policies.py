@@ -20,6 +20,7 @@ __all__ = [
     "KeyPolicy",
     "LimitPolicy",
     "MailPolicy",
+    "MetricsPolicy",
     "PasswordPolicy",
     "RecoveryPolicy",
     "RegistrationPolicy",
@@ -229,6 +230,26 @@ class RetentionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsPolicy:
+    """Who may read the metrics, and where."""
+
+    place: str = "off"
+    """``off``, ``token``, ``public``, or ``HOST:PORT``."""
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def listener(self) -> tuple[str, int] | None:
+        """The address of the listener that serves nothing else, if there is one."""
+        host, colon, port = self.place.rpartition(":")
+        return (host.strip("[]"), int(port)) if colon else None
+
+    @property
+    def beside(self) -> MetricsPolicy:
+        """What holds on that listener."""
+        return MetricsPolicy("public" if self.token is None else "token", self.token)
+
+
+@dataclass(frozen=True, slots=True)
 class WebPolicy:
     """What HTTP may ask of us."""
 
@@ -246,6 +267,7 @@ class WebPolicy:
     """How long a client may leave its answer unread."""
     connections: int = 20_000
     """Connections at once in one process; one more is refused."""
+    metrics: MetricsPolicy = field(default_factory=MetricsPolicy)
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     drain: timedelta = timedelta(seconds=10)

@@ -23,7 +23,7 @@ from watchword.server.pages import pages
 from watchword.server.pages import recovery as recovery_pages
 from watchword.server.web.route import Route
 
-__all__ = ["ROUTES"]
+__all__ = ["METRICS", "ROUTES"]
 
 _open = partial(Route, tag="Log-in")
 _own = partial(Route, auth="first-party", tag="Account")
@@ -138,7 +138,8 @@ ROUTES: Final[Sequence[Route]] = (
             plain=True, instant=True),
     _public("GET", "/readyz", documents.readyz, "It may get traffic", answer=dict[str, Any], tag="Operation",
             plain=True),
-    Route("GET", "/metrics", documents.metrics, "Counters for Prometheus", media_type="text/plain", tag="Operation"),
+    Route("GET", "/metrics", documents.metrics, "Counters for Prometheus", media_type="text/plain", tag="Operation",
+          faults=(401, 404)),
     Route("GET", "/openapi.json", pages.openapi, "This API as OpenAPI 3.1", answer=dict[str, Any], tag="Operation"),
 
     _page("GET", "/", pages.index, "What this is"),
@@ -154,3 +155,10 @@ ROUTES: Final[Sequence[Route]] = (
     _page("POST", "/setup", pages.setup, "Set up the first administrator", form=True, faults=(403, 404, 422)),
 )
 # fmt: on
+
+METRICS: Final[Sequence[Route]] = (
+    Route(
+        "GET", "/metrics", documents.metrics, "Counters for Prometheus", media_type="text/plain", plain=True
+    ),
+)
+"""What the listener of the metrics serves: it is for machines of ours, so it takes no TLS."""

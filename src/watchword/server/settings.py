@@ -104,6 +104,12 @@ class Settings:
             raise ConfigurationError("api_key_ttl: must not be longer than api_key_max_ttl")
         if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
             raise ConfigurationError("workers: one process serves a database in memory")
+        if self.values["METRICS"] == "token" and self.values["METRICS_TOKEN"] is None:
+            raise ConfigurationError("metrics: token needs metrics_token")
+        if self.values["METRICS"] in ("off", "public") and self.values["METRICS_TOKEN"] is not None:
+            raise ConfigurationError(
+                "metrics_token: set metrics to token, or to a listener like 127.0.0.1:9464"
+            )
         self._check_cookies()
         self._check_mail()
         if not timedelta(seconds=1) <= self.database_timeout <= timedelta(seconds=60):
@@ -307,7 +313,9 @@ class Settings:
     def web(self) -> policies.WebPolicy:
         """What HTTP may ask of us."""
         return policies.WebPolicy(
-            cors_origins=self.values["CORS_ORIGINS"], trusted_proxies=self.values["TRUSTED_PROXIES"]
+            cors_origins=self.values["CORS_ORIGINS"],
+            trusted_proxies=self.values["TRUSTED_PROXIES"],
+            metrics=policies.MetricsPolicy(self.values["METRICS"], self.values["METRICS_TOKEN"]),
         )
 
     @property

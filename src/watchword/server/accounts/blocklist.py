@@ -82,7 +82,6 @@ _RUNS: Final = (
 )
 
 
-@lru_cache(maxsize=4096)
 def is_common(password: str) -> bool:
     """Whether case-folded *password* is a common one, dressed or not; the whole password is compared."""
     if len(password) > 64:

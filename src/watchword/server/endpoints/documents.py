@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
+from hmac import compare_digest
 from typing import Any, Final
 
-from watchword.errors import InvalidRequest
+from watchword.errors import InvalidRequest, InvalidToken, NotFound
 from watchword.jose.algorithms import ASYMMETRIC
+from watchword.protocol.challenge import parse_authorization
 from watchword.protocol.metadata import (
     JWKS_PATH,
     REVOCATIONS_JWKS,
@@ -138,7 +140,20 @@ async def readyz(services: Services, request: Request) -> Response:
 
 
 async def metrics(services: Services, request: Request) -> Response:
-    """``GET /metrics``: everything counted, in the text form of Prometheus."""
+    """``GET /metrics``: everything counted, in the text form of Prometheus, for those who may read it.
+
+    Raises:
+        NotFound: nobody may, here.
+        MissingCredentials, InvalidToken: its token isn't shown.
+    """
+    policy = request.dispatcher.policy.metrics
+    if policy.place == "token":
+        credentials = parse_authorization(request.header_values("authorization"))
+        given = credentials.token.encode("latin-1", "replace")
+        if credentials.scheme != "bearer" or not compare_digest(given, policy.token.encode()):
+            raise InvalidToken("this is not the metrics token")
+    elif policy.place != "public":
+        raise NotFound("no metrics are served here: set METRICS, for instance to 127.0.0.1:9464")
     return Response(
         200, request.dispatcher.observer.metrics(), "text/plain; version=0.0.4; charset=utf-8", NO_STORE
     )
