@@ -36,6 +36,7 @@ def settings(folder, port, profile):
         "WATCHWORD_PASSWORD_HASH": profile,
         "WATCHWORD_LOG_REQUESTS": "false",
         "WATCHWORD_LOGIN_ATTEMPTS_PER_ADDRESS": "0",
+        "WATCHWORD_WRITES_PER_USER": "0",
     }
 
 

@@ -37,6 +37,9 @@ SETTINGS: Final = {
     "WATCHWORD_LOG_REQUESTS": "false",
     "WATCHWORD_REGISTRATIONS_PER_ADDRESS": "0",
     "WATCHWORD_LOGIN_ATTEMPTS_PER_ADDRESS": "0",
+    "WATCHWORD_WRITES_PER_USER": "0",
+    "WATCHWORD_WRITES_PER_ADDRESS": "0",
+    "WATCHWORD_ADMIN_WRITES_PER_USER": "0",
 }
 """A server as it is measured: no line a request, as no rival writes one, and no limit for the load client."""
 

@@ -64,7 +64,8 @@ ROOMS: dict[str, set[str]] = {
     "server.aliases": set(),  # an ASGI wrapper: it knows paths and members, no room
     # the domain: it alone touches the store
     "server.keys": {"server.store", "server.policies"},
-    "server.tokens": {"server.store", "server.keys", "server.policies"},
+    # a refresh token that is known to be spent is counted
+    "server.tokens": {"server.store", "server.keys", "server.policies", "server.ephemeral"},
     # a user is told by mail when what opens his account was changed
     "server.accounts": {"server.store", "server.tokens", "server.policies", "server.outbox", "server.beside"},
     # the steps

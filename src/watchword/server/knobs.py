@@ -194,6 +194,32 @@ ROWS: Final[Sequence[Row]] = (
         "failed log-ins a minute from one address, whatever the account",
     ),
     Row(
+        "SIGN_INS_PER_USER",
+        parse_count(0, 1_000_000),
+        "240",
+        "sign-ins of one user that succeed, a minute; `0`, or `LOGIN_ATTEMPTS_PER_ADDRESS=0`, is no limit. See "
+        "[limits on writes](#limits-on-writes)",
+    ),
+    Row(
+        "WRITES_PER_USER",
+        parse_count(0, 1_000_000),
+        "60",
+        "changes a minute by one user to their own account, keys and sessions; `0` is no limit. See "
+        "[limits on writes](#limits-on-writes)",
+    ),
+    Row(
+        "WRITES_PER_ADDRESS",
+        parse_count(0, 1_000_000),
+        "600",
+        "the same from one address, whoever the user",
+    ),
+    Row(
+        "ADMIN_WRITES_PER_USER",
+        parse_count(0, 1_000_000),
+        "6000",
+        "changes a minute by one administrator over the admin API",
+    ),
+    Row(
         "REGISTRATIONS_PER_ADDRESS",
         parse_count(0, 1_000_000),
         "60",

@@ -27,7 +27,11 @@ __all__ = [
     "RetentionPolicy",
     "SessionPolicy",
     "WebPolicy",
+    "WriteKind",
 ]
+
+WriteKind = Literal["changes", "ends", "log-outs", "passwords", "sign-ins", "administration", "setup"]
+"""What a caller writes: ``ends`` are sessions, keys and Basic pairs that end; ``sign-ins`` are those that succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +181,46 @@ class LimitPolicy:
     registrations_per_address: int = 60
     resets_per_address: int = 30
     """Requests for a link to choose another password, and links that are none."""
+    sign_ins_per_user: int = 240
+    """Sign-ins of one user that succeed, a window; each opens a session and ends the one too many."""
+    writes_per_user: int = 60
+    writes_per_address: int = 600
+    admin_writes_per_user: int = 6000
     window: timedelta = timedelta(minutes=1)
     longest_wait: timedelta = timedelta(minutes=15)
     """What the wait grows to, doubling with each failure after a wait."""
+
+    @property
+    def writes_of_user(self) -> Mapping[WriteKind, int]:
+        """How much of each kind one user may write, a window; what leaves entries in the feed is rarer."""
+        writes = self.writes_per_user
+        return {
+            "changes": writes,
+            "ends": _share(writes, 3),
+            "log-outs": _share(writes, 3),
+            "passwords": _share(writes, 6),
+            "sign-ins": self.sign_ins_per_user if self.attempts_per_address else 0,
+            "administration": self.admin_writes_per_user,
+            "setup": 0,
+        }
+
+    @property
+    def writes_of_network(self) -> Mapping[WriteKind, int]:
+        """The same for one network: an office of many users."""
+        writes = self.writes_per_address
+        return {
+            "changes": writes,
+            "ends": _share(writes, 3),
+            "log-outs": writes,
+            "passwords": _share(writes, 3),
+            "sign-ins": 2 * writes if self.attempts_per_address else 0,
+            "administration": 2 * self.admin_writes_per_user,
+            "setup": _share(writes, 20),
+        }
+
+
+def _share(count: int, parts: int) -> int:
+    return max(1, count // parts) if count else 0
 
 
 @dataclass(frozen=True, slots=True)

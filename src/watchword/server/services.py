@@ -33,6 +33,7 @@ from watchword.server.login.keys import UserKeys
 from watchword.server.login.recovery import Recovery
 from watchword.server.login.signing_keys import SigningKeyService
 from watchword.server.login.target import Targets
+from watchword.server.login.write_limits import WriteLimits
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
 from watchword.server.outbox.smtp import Smtp
@@ -90,6 +91,7 @@ class Services:
     recovery: Recovery
     outbox: Outbox
     registrations: Turnstile
+    writes: WriteLimits
     counters: Counters
     now: Callable[[], datetime]
     retention: RetentionPolicy
@@ -277,6 +279,7 @@ def _wire(
     notices = Notices(outbox, claims.policy.issuer, now)
     users = UserService(store.users, passwords, notices, settings.registration, token_bytes)
     limits = settings.limits
+    writes = WriteLimits.of(limits, counters, MemoryCounters(monotonic))
     targets = Targets(store.apis, store.roles, claims.policy)
     user_keys = UserKeys(
         sessions=store.sessions,
@@ -289,6 +292,10 @@ def _wire(
             Limit.of("api_key", limits.attempts_per_address, limits.window, longest=limits.longest_wait)
             if limits.attempts_per_address
             else None,
+        ),
+        trades=Turnstile(
+            counters,
+            Limit.of("trade", 10 * limits.writes_per_user, limits.window) if limits.writes_per_user else None,
         ),
     )
     feed = RevocationFeed(
@@ -314,15 +321,29 @@ def _wire(
             issuance=issuance,
             session_policy=settings.sessions,
             attempts=Attempts.of(limits, counters, store.sessions, sealing.derive("typed names")),
+            writes=writes,
             token_bytes=token_bytes,
         ),
-        refresh_tokens=RefreshTokenService(store.sessions, issuance, codec, settings.sessions, feed),
+        refresh_tokens=RefreshTokenService(
+            store.sessions,
+            issuance,
+            codec,
+            settings.sessions,
+            feed,
+            Turnstile(
+                counters,
+                Limit.of("repeated refresh", limits.writes_per_user, limits.window)
+                if limits.writes_per_user
+                else None,
+            ),
+        ),
         basic_sessions=BasicSessionService(store.sessions, issuance, now, token_bytes),
         user_keys=user_keys,
         api_keys=ApiKeyService(user_keys, token_bytes),
         signing_keys=SigningKeyService(user_keys, token_bytes),
         introspection=Introspection(ring, store.sessions, feed, claims.policy, now),
         feed=feed,
+        writes=writes,
         withdrawal=Withdrawal(ring, store.revocations, claims.policy),
         keys=ring,
         setup=SetupService(users, store.users, store.one_time, now, token_bytes),

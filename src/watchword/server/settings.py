@@ -266,6 +266,10 @@ class Settings:
             attempts_per_address=self.values["LOGIN_ATTEMPTS_PER_ADDRESS"],
             registrations_per_address=self.values["REGISTRATIONS_PER_ADDRESS"],
             resets_per_address=self.values["PASSWORD_RESETS_PER_ADDRESS"],
+            sign_ins_per_user=self.values["SIGN_INS_PER_USER"],
+            writes_per_user=self.values["WRITES_PER_USER"],
+            writes_per_address=self.values["WRITES_PER_ADDRESS"],
+            admin_writes_per_user=self.values["ADMIN_WRITES_PER_USER"],
         )
 
     @property

@@ -195,6 +195,7 @@ class TestEnd:
         assert (await call(stage, root, "GET", keys))["items"] == [made]
         await call(stage, root, "DELETE", f"/admin/v1/users/{ada.id}/api-keys/{made['id']}", 404)
         await call(stage, root, "DELETE", f"/admin/v1/users/{root.id}/signing-keys/{made['id']}", 404)
+        await trade(stage, made["id"])
         await call(stage, root, "DELETE", f"{keys}/{made['id']}", 204)
         await trade(stage, made["id"], 401)
         _, entries = await stage.services.store.revocations.since(0, 1000)

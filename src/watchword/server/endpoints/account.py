@@ -62,6 +62,9 @@ async def change_me(services: Services, request: Request) -> Response:
     user = request.caller.user
     if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username):
         await prove(services, request, body.current_password)
+    if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username, None):
+        # 409 tells that it is somebody's, so asking costs what a registration does.
+        await services.registrations.enter(network_of(request.address), f"user {user.id}")
     changed = await services.users.update(
         user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
     )
@@ -118,6 +121,7 @@ async def change_password(services: Services, request: Request) -> Response:
     body: PasswordBody = request.body
     user, session = request.caller.user, request.caller.session
     await prove(services, request, body.current_password)
+    await services.writes.enter("passwords", user.id, request.address)
     await services.users.change_password(
         user, body.new_password, version=user.version, session_id=session.id, origin=request.origin()
     )

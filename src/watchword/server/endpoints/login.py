@@ -162,6 +162,8 @@ async def _log_out(
             raise MissingCredentials
         request.caller = await services.introspection.authenticate(values, audience="first-party")
         session_id, user_id = request.caller.session.id, request.caller.user.id
+    if user_id is not None:
+        await services.writes.enter("log-outs", user_id, request.address)
     if body.everywhere and user_id is not None:
         await services.sessions.end_all(user_id, _REASON, request.origin())
     else:

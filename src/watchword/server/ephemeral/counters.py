@@ -128,14 +128,14 @@ class Turnstile:
     counters: Counters
     limit: Limit | None
 
-    async def enter(self, key: str) -> None:
-        """Take an attempt of *key*.
+    async def enter(self, *keys: str) -> None:
+        """Take an attempt of each of *keys*, or of none.
 
         Raises:
-            TooManyRequests: it has none; ``retry_after`` says when one comes back.
+            TooManyRequests: one has none; ``retry_after`` says when one comes back.
         """
         if self.limit is None:
             return
-        verdict = await self.counters.settle([Count(self.limit, key)], False)
+        verdict = await self.counters.settle([Count(self.limit, key) for key in keys], False)
         if verdict.wait:
             raise TooManyRequests(retry_after=verdict.wait)

@@ -19,6 +19,7 @@ from watchword.server.accounts.address import LONGEST, email_key
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.target import Targets
+from watchword.server.login.write_limits import WriteLimits
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import (
     Live,
@@ -66,6 +67,7 @@ class LoginFlow:
     issuance: Issuance
     session_policy: SessionPolicy
     attempts: Attempts
+    writes: WriteLimits
     token_bytes: Callable[[int], bytes] = field(repr=False)
 
     async def password(
@@ -86,7 +88,7 @@ class LoginFlow:
             InvalidCredentials: the two do not belong together.
             AccountDisabled: they do, and the user is banned.
             InvalidScope, InvalidTarget: scope or audience is unknown or beyond the user's roles.
-            TooManyRequests: too many failures for this account or from this address.
+            TooManyRequests: too many failures for this account or from this address, or too many sign-ins.
             TemporarilyUnavailable: too many passwords wait to be checked.
         """
         if (email is None) == (username is None):
@@ -98,6 +100,7 @@ class LoginFlow:
         if found.user.banned:
             await self._failed(found.user, "banned", origin)
             raise AccountDisabled
+        await self.writes.enter("sign-ins", found.user.id, origin.address)
         asked = parse_scope(scope) if scope is not None else None
         aud = await self._audience(audience)
         if asked is not None:

@@ -67,6 +67,7 @@ class UserKeys:
     issuance: Issuance
     policy: ApiKeyPolicy
     failures: Turnstile
+    trades: Turnstile
 
     async def begin(
         self,
@@ -170,6 +171,8 @@ class UserKeys:
             raise InvalidGrant(REFUSED)
         if audience is not None and audience not in live.session.audience:
             raise InvalidTarget("the key is for another audience")
+        # A signing key's name is no secret: whoever knows it may use up what there is from his own network only.
+        await self.trades.enter(f"{session_id} {network_of(origin.address)}")
         return await self.issuance.access_token(live, scope=asked)
 
     async def _record(self, session_id: str, refusal: Refused, origin: Origin) -> None:
@@ -178,7 +181,7 @@ class UserKeys:
         if session is None:
             return
         try:
-            await self.failures.enter(session.id)
+            await self.failures.enter(f"user {session.user_id}")
         except TooManyRequests:
             return
         said: dict[str, Any] = {

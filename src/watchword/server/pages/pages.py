@@ -96,6 +96,7 @@ async def setup_form(services: Services, request: Request) -> Response:
 async def setup(services: Services, request: Request) -> Response:
     """``POST /setup``: make the first administrator; the link is spent."""
     check_same_origin(services, request)
+    await services.writes.enter("setup", None, request.address)
     form = request.body
     token, email, name = (form.get(member, "") for member in ("token", "email", "name"))
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hmac import compare_digest
+from typing import Final
 
 from watchword.errors import InvalidGrant, InvalidScope
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.protocol.scope import parse_scope
+from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import Advanced, Live, Origin, Refused, Replayed
 from watchword.server.store.store import Sessions
@@ -20,15 +22,28 @@ from watchword.server.tokens.revocation import RevocationFeed
 __all__ = ["RefreshTokenService"]
 
 
+_REMEMBERED: Final = 10_000
+"""Sessions whose spent tokens are counted, those seen last."""
+_EVERY: Final = 2**32
+"""Above every counter: no token of the session brings another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshTokenService:
-    """Trades refresh tokens for token sets."""
+    """Trades refresh tokens for token sets.
+
+    A token that is known to be spent, or to belong to a session that is over, is counted before the store is asked.
+    A current one never is: it costs a look into a small table.
+    """
 
     sessions: Sessions
     issuance: Issuance
     codec: RefreshTokenCodec
     policy: SessionPolicy
     feed: RevocationFeed
+    repeats: Turnstile
+    _spent: dict[str, tuple[int, str]] = field(default_factory=dict, repr=False)
+    """By session, the highest counter known to be spent, and whose attempts another use of it takes."""
 
     async def rotate(
         self,
@@ -45,6 +60,7 @@ class RefreshTokenService:
         Raises:
             InvalidGrant: the token is unknown, expired, replayed, revoked or another client's.
             InvalidScope: *scope* goes beyond what the session may have.
+            TooManyRequests: it is known to be spent, and was presented too often.
         """
         presented = self.codec.parse(refresh_token)
         asked = parse_scope(scope) if scope is not None else None
@@ -63,17 +79,30 @@ class RefreshTokenService:
         return await self.issuance.token_set(live, presented.secret, scope=asked)
 
     async def _advance(self, presented: RefreshToken, client_id: str, origin: Origin) -> Live:
+        known = self._spent.get(presented.session_id) if self._spent else None
+        if known is not None and presented.counter <= known[0]:
+            await self.repeats.enter(known[1])
         rules = self.policy.rules(self.issuance.claims.policy.lifetime)
         match await self.sessions.advance(presented.presented(), client_id, rules, origin):
-            case Advanced(live=live):
+            case Advanced(live=live, repeated=repeated):
+                if repeated:
+                    self._remember(presented.session_id, presented.counter, f"user {live.user.id}")
                 return live
             case Replayed(reason=reason):
+                self._remember(presented.session_id, _EVERY, presented.session_id)
                 # Of another instance it proves nothing about this one, though sessions may be kept over a restore.
                 if reason == "store_rolled_back" and presented.instance == self.feed.instance:
                     await self.feed.went_back(presented.epoch)
                 raise InvalidGrant("the refresh token was already used; its session has been ended")
             case _:
+                self._remember(presented.session_id, _EVERY, presented.session_id)
                 raise InvalidGrant("the refresh token is expired or revoked")
+
+    def _remember(self, session_id: str, counter: int, key: str) -> None:
+        self._spent.pop(session_id, None)
+        self._spent[session_id] = counter, key
+        if len(self._spent) > _REMEMBERED:
+            del self._spent[next(iter(self._spent))]
 
     async def give_up(self, refresh_token: str, origin: Origin) -> tuple[str, str | None]:
         """Spend a refresh token for nothing: its session, and the user it could still speak for.

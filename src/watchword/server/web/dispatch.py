@@ -33,7 +33,7 @@ from watchword.server.web.errors import error_response
 from watchword.server.web.observe import Observer
 from watchword.server.web.request import Receive, Request, Scope, Send, read_form, read_json
 from watchword.server.web.responses import ANSWER, JSON, PROTECTIONS, Field, Response, fields_of, lines_of
-from watchword.server.web.route import Route
+from watchword.server.web.route import COUNTED_FIRST, Route
 
 __all__ = ["Dispatcher", "send_and_close"]
 
@@ -142,6 +142,8 @@ class Dispatcher:
             request.caller = await self.services.introspection.authenticate(
                 cookies.credentials(request), audience=route.auth, by_cookie=cookies.acts(request)
             )
+            if route.limit in COUNTED_FIRST:
+                await self.services.writes.enter(route.limit, request.caller.user.id, request.address)
         if route.form:
             request.body = await read_form(request, self.policy.body_limit)
         elif route.body is not None and not (route.optional_body and _is_bare(request)):

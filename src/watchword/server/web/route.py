@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from watchword.server.policies import WriteKind
 from watchword.server.web.bounds import unbounded
 from watchword.server.web.request import Request
 from watchword.server.web.responses import Response
 
-__all__ = ["Endpoint", "Route"]
+__all__ = ["COUNTED_FIRST", "Endpoint", "Route", "RouteLimit"]
+
+RouteLimit = WriteKind | Literal["registrations", "resets", "refreshes"]
+
+COUNTED_FIRST: Final = ("changes", "ends", "administration")
+"""Kinds that the dispatcher counts."""
 
 Endpoint = Callable[[Any, Request], Awaitable[Response]]
 """``(services, request) -> response``."""
@@ -38,6 +44,8 @@ class Route:
         tag: the chapter of the documents; empty: not in them.
         plain: whether it may be asked without TLS from another machine: probes, which tell nothing.
         instant: whether it answers without waiting for anything.
+        limit: what a caller writes by it, which is counted. An authenticated route's is counted before its body is
+            read, but for ``passwords``; the step behind any other counts once it knows whose write it is.
     """
 
     method: str
@@ -58,6 +66,7 @@ class Route:
     tag: str = ""
     plain: bool = False
     instant: bool = False
+    limit: RouteLimit | None = None
 
     def __post_init__(self) -> None:
         if self.body is not None and (names := unbounded(self.body)):
@@ -69,6 +78,8 @@ class Route:
         found = {self.status, 400, 500, 503, *self.faults}
         if self.auth != "none":
             found |= {401, 403}
+        if self.limit is not None:
+            found.add(429)
         if self.media_type == "application/json" and self.status != 204:
             found.add(406)
         if self.body is not None or self.form:

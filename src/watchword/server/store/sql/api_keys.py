@@ -13,6 +13,9 @@ from watchword.server.store.sql.transaction import Row, Transaction, millisecond
 
 __all__ = ["add", "look", "use"]
 
+_NEVER = 0
+"""When the newest token of a key ends that was never traded for one: ending such a key leaves nothing to revoke."""
+
 
 async def add(
     tx: Transaction, new: NewSession, life: timedelta, maximum: int, origin: Origin
@@ -33,7 +36,7 @@ async def add(
     if standing is not None and standing[0] >= maximum:
         return Refused(reason="too_many")
     ends = tx.now + life
-    live = await insert(tx, new, row, origin, (milliseconds(ends), milliseconds(ends), tx.ms))
+    live = await insert(tx, new, row, origin, (milliseconds(ends), milliseconds(ends), _NEVER))
     said: dict[str, Any] = {
         "user_id": new.user_id,
         "session_id": new.id,

@@ -1,0 +1,74 @@
+"""How much one user may write, and one network: whatever a caller writes, everybody pays for.
+
+A write costs a commit and rows of the audit log; one that ends a session or a key costs an entry in the revocation
+feed too, which every guard carries. Each route that writes names its kind (``Route.limit``), and this is the only
+place that enforces it; how many there may be is said in ``LimitPolicy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from watchword.errors import TooManyRequests
+from watchword.server.ephemeral.counters import Count, Counters, Limit
+from watchword.server.ephemeral.memory import MemoryCounters
+from watchword.server.ephemeral.networks import network_of
+from watchword.server.policies import LimitPolicy, WriteKind
+
+__all__ = ["WriteLimits"]
+
+_FREE: Final = 3
+"""Sign-ins a minute of one user that cost no question to the counters that processes share."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLimits:
+    """The limit of each kind, for a user and for a network; one that is ``None`` is off."""
+
+    users: Mapping[WriteKind, Limit | None]
+    networks: Mapping[WriteKind, Limit | None]
+    counters: Counters
+    near: MemoryCounters
+    free: Limit | None
+
+    @classmethod
+    def of(cls, policy: LimitPolicy, counters: Counters, near: MemoryCounters) -> Self:
+        """The limits under *policy*; *near* are counters of this process."""
+
+        def limits(kind: str, counts: Mapping[WriteKind, int]) -> dict[WriteKind, Limit | None]:
+            return {
+                name: Limit.of(f"{kind} {name}", count, policy.window) if count else None
+                for name, count in counts.items()
+            }
+
+        return cls(
+            users=limits("user", policy.writes_of_user),
+            networks=limits("network", policy.writes_of_network),
+            counters=counters,
+            near=near,
+            free=Limit.of("free sign-ins", _FREE, policy.window),
+        )
+
+    async def enter(self, kind: WriteKind, user_id: str | None, address: str | None) -> None:
+        """Count one write of *user_id*, if somebody is known to ask, and of the network of *address*.
+
+        Raises:
+            TooManyRequests: either has had too many of late; nothing is counted then.
+        """
+        counts = [
+            Count(limit, key)
+            for limit, key in ((self.users[kind], user_id), (self.networks[kind], network_of(address)))
+            if limit is not None and key is not None
+        ]
+        if not counts or (kind == "sign-ins" and await self._is_free(user_id)):
+            return
+        verdict = await self.counters.settle(counts, False)
+        if verdict.wait:
+            raise TooManyRequests(retry_after=verdict.wait)
+
+    async def _is_free(self, user_id: str | None) -> bool:
+        if self.free is None or user_id is None:
+            return False
+        return not (await self.near.settle([Count(self.free, user_id)], False)).wait
