@@ -27,7 +27,7 @@ __all__ = ["PostgresShortcut"]
 
 T = TypeVar("T")
 
-_CLOCK: Final = "coalesce(?10::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+_CLOCK: Final = "coalesce(?11::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
 """When a counter was spent: two nodes compare it, so it is the database's time and not one that a node carried on."""
 
 _ADVANCE: Final = (
