@@ -44,10 +44,16 @@ async def sessions(exam: Exam, count: int) -> list[str]:
     return [await exam.session(ada) for _ in range(count)]
 
 
-def spend(exam: Exam, session: str, counter: int = 0, node: int = 0) -> asyncio.Future[Advance]:
+def spend(
+    exam: Exam, session: str, counter: int = 0, node: int = 0, instance: str = ""
+) -> asyncio.Future[Advance]:
     """Present the token of that counter, at once: nothing is awaited before."""
     presented = PresentedRefreshToken(
-        session_id=session, epoch=1, counter=counter, secret_digest=secret_of(session)
+        session_id=session,
+        epoch=1,
+        counter=counter,
+        secret_digest=secret_of(session),
+        instance=instance,
     )
     return asyncio.ensure_future(exam.node(node).sessions.advance(presented, CLIENT, RULES, ORIGIN))
 
@@ -69,6 +75,7 @@ class TestRefreshes:
     async def test_everybody_has_his_own_outcome(self, exam: Exam) -> None:
         """On, again, replayed, refused: as if each had come alone."""
         ids = await sessions(exam, 7)
+        instance = (await exam.store.revocations.head()).instance
         for _ in range(6):
             await spend(exam, ids[2], (await counters(exam, ids[2:3]))[0])
         await spend(exam, ids[1])
@@ -79,7 +86,7 @@ class TestRefreshes:
             spend(exam, ids[2]),
             spend(exam, ids[3]),
             spend(exam, "ses_nobody"),
-            spend(exam, ids[4], 3),
+            spend(exam, ids[4], 3, instance=instance),
             spend(exam, ids[5]),
             spend(exam, ids[5]),
         )
@@ -114,8 +121,9 @@ class TestRefreshes:
 
     async def test_what_cannot_be_written_down_hurts_nobody_else(self, exam: Exam) -> None:
         """A number beyond what a column holds is an outcome of its own, and the others have theirs."""
-        ids = await sessions(exam, 3)
-        told = await asyncio.gather(spend(exam, ids[0]), spend(exam, ids[1], 2**63), spend(exam, ids[2]))
+        ids, instance = await sessions(exam, 3), (await exam.store.revocations.head()).instance
+        ahead = spend(exam, ids[1], 2**63, instance=instance)
+        told = await asyncio.gather(spend(exam, ids[0]), ahead, spend(exam, ids[2]))
         assert [type(outcome) for outcome in told] == [Advanced, Replayed, Advanced]
 
     async def test_who_leaves_takes_nobody_along(self, exam: Exam, operator: asyncpg.Connection) -> None:
