@@ -42,9 +42,11 @@ OPEN_ADDRESSES = {
     "/auth/token",
     "/auth/basic",
     "/auth/logout",
+    "/auth/email/confirm",
     "/auth/register",
     "/auth/password/forgot",
     "/auth/password/reset",
+    "/confirm-email",
     "/forgot",
     "/reset",
 }

@@ -14,11 +14,13 @@ from watchword.server.endpoints import (
     api_keys,
     basic_session,
     documents,
+    email_change,
     login,
     recovery,
     signing_keys,
     views,
 )
+from watchword.server.pages import email_change as email_change_pages
 from watchword.server.pages import pages
 from watchword.server.pages import recovery as recovery_pages
 from watchword.server.web.route import Route
@@ -55,9 +57,12 @@ ROUTES: Final[Sequence[Route]] = (
           body=views.ForgotBody, answer=views.ForgotView, status=202, faults=(404, 429), limit="resets"),
     _open("POST", "/auth/password/reset", recovery.reset_password, "Choose another password by such a link",
           body=views.ResetBody, status=204, faults=(401, 429), limit="resets"),
+    _open("POST", "/auth/email/confirm", email_change.confirm_email, "Confirm a new e-mail address by such a link",
+          body=views.ConfirmEmailBody, status=204, faults=(404, 409, 429), limit="resets"),
     _own("GET", "/auth/me", account.me, "The user", answer=views.UserView),
     _own("PATCH", "/auth/me", account.change_me, "Change name, user name or e-mail",
-         body=views.ProfileBody, answer=views.UserView, faults=(404, 409, 429), limit="changes"),
+         body=views.ProfileBody, answer=views.UserView, accepted=views.PendingEmailView, faults=(404, 409, 429),
+         limit="changes"),
     _own("DELETE", "/auth/me", account.delete_me, "Leave: account, sessions and tokens are gone",
          body=views.LeaveBody, optional_body=True, status=204, faults=(404, 429), limit="changes"),
     _own("GET", "/auth/sessions", account.list_sessions, "Where one is logged in", answer=views.SessionList),
@@ -156,6 +161,9 @@ ROUTES: Final[Sequence[Route]] = (
     _page("GET", "/reset", recovery_pages.reset_form, "Choose another password", faults=(401,)),
     _page("POST", "/reset", recovery_pages.reset, "Choose another password", form=True,
           faults=(401, 403, 422, 429), limit="resets"),
+    _page("GET", "/confirm-email", email_change_pages.confirm_form, "Confirm a new e-mail address", faults=(404,)),
+    _page("POST", "/confirm-email", email_change_pages.confirm, "Confirm a new e-mail address", form=True,
+          faults=(403, 404, 409, 429), limit="resets"),
     _page("POST", "/setup", pages.setup, "Set up the first administrator", form=True, faults=(403, 404, 422),
           limit="setup"),
 )

@@ -28,6 +28,7 @@ from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
 from watchword.server.login.api_keys import ApiKeyService
 from watchword.server.login.attempts import Attempts
+from watchword.server.login.email_change import EmailChange
 from watchword.server.login.flow import LoginFlow
 from watchword.server.login.keys import UserKeys
 from watchword.server.login.recovery import Recovery
@@ -89,6 +90,7 @@ class Services:
     keys: KeyRing
     setup: SetupService
     recovery: Recovery
+    email_change: EmailChange
     outbox: Outbox
     registrations: Turnstile
     writes: WriteLimits
@@ -117,6 +119,7 @@ class Services:
         await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))
         await _sweep(kept, self.counters.sweep)
         await _sweep(kept, self.store.password_resets.sweep)
+        await _sweep(kept, self.store.email_changes.sweep)
 
     async def close(self) -> None:
         """End streams and threads, and let the store finish what it acknowledged."""
@@ -307,6 +310,12 @@ def _wire(
         monotonic,
         CursorCodec(sealing.derive("feed cursor")),
     )
+    link_tries = Turnstile(
+        counters,
+        Limit.of("password_reset", limits.resets_per_address, limits.window)
+        if limits.resets_per_address
+        else None,
+    )
     return Services(
         store=store,
         users=users,
@@ -355,12 +364,16 @@ def _wire(
             notices,
             settings.recovery,
             claims.policy.issuer,
-            Turnstile(
-                counters,
-                Limit.of("password_reset", limits.resets_per_address, limits.window)
-                if limits.resets_per_address
-                else None,
-            ),
+            link_tries,
+            token_bytes,
+        ),
+        email_change=EmailChange(
+            store.email_changes,
+            outbox,
+            notices,
+            settings.recovery,
+            claims.policy.issuer,
+            link_tries,
             token_bytes,
         ),
         outbox=outbox,

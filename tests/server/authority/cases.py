@@ -62,6 +62,8 @@ async def scene(here: Stage, there: Stage, route: Route) -> Scene:
     for role in ("spare", "spare2"):
         await here.services.store.roles.set(role, (), Origin())
     await here.services.store.apis.add("https://spare.example.com", (), Origin())
+    if route.path.endswith("/unban"):
+        await here.services.users.ban(bob.id, None, None, Origin())
     (active,) = [key for key in await here.services.keys.list() if key.state == "active"]
     return Scene(here, there, caller, elsewhere, root, bob, keys, active.kid)
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.server.authority.cases import ENDS, WRITING, Scene, name_of, scene, send, state_of
 from tests.server.stage import Stage, open_stage, problem
+from watchword.errors import NotFound
 from watchword.server.store.records import Origin
 from watchword.server.web.route import Route
 
@@ -34,7 +35,10 @@ OPERATORS: Final[Mapping[str, Operator]] = {
 
 def pairs(routes: list[Route], ends: Mapping[str, Any]) -> list[tuple[Route, str]]:
     """Every route with everything that can end its caller's authority."""
-    return [(r, end) for r in routes for end in ends if r.auth == "admin" or end != "demotion"]
+    all_of_them = [(r, end) for r in routes for end in ends if r.auth == "admin" or end != "demotion"]
+    # A token of a compromised key can't be read any more: that is told first, with a 422.
+    unread = ("/admin/v1/tokens/revoke", "key compromised")
+    return [(route, end) for route, end in all_of_them if (route.path, end) != unread]
 
 
 def diagonal(of: list[tuple[Route, str]]) -> list[tuple[Route, str]]:
@@ -97,8 +101,13 @@ async def at_the_same_moment(stages: Stages, route: Route, end: str) -> bool:
     """End the caller while the request is between its authentication and its write; whether it was faster."""
     act = await scene(*stages, route)
     theirs, ours = await acts_of(act, act.caller.id), await acts_of(act, "system")
-    _, answer = await asyncio.gather(OPERATORS[end](act), send(act, route))
+    ended, answer = await asyncio.gather(OPERATORS[end](act), send(act, route), return_exceptions=True)
+    assert isinstance(answer, httpx2.Response)
     done = set(await acts_of(act, act.caller.id)) - set(theirs)
+    if isinstance(ended, NotFound):  # the caller has just ended themselves
+        assert answer.is_success
+        return True
+    assert not isinstance(ended, BaseException)
     if answer.is_success:
         assert max(done) < min(set(await acts_of(act, "system")) - set(ours))
         return True

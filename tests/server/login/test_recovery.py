@@ -339,9 +339,7 @@ class TestToken:
             answer = await post.stage.http.post("/auth/password", json=body, headers=ada.bearer)
             assert answer.status_code == 204
         elif cause == "address":
-            body = {"email": "moved@example.com", "current_password": PASSWORD}
-            answer = await post.stage.http.patch("/auth/me", json=body, headers=ada.bearer)
-            assert answer.status_code == 200
+            await users.update(ada.id, email="moved@example.com", origin=origin)
         else:
             await users.delete(ada.id, origin)
         problem(await post.choose(token), 401, "invalid_reset_token")
@@ -392,9 +390,7 @@ class TestNotices:
         """It alone, and not when only the case is another."""
         ada = await post.stage.newcomer()
         for email in (ada.email.upper(), "moved@example.com"):
-            body = {"email": email, "current_password": PASSWORD}
-            answer = await post.stage.http.patch("/auth/me", json=body, headers=ada.bearer)
-            assert answer.status_code == 200
+            await post.stage.services.users.update(ada.id, email=email, origin=Origin())
         await post.settled()
         (mail,) = post.room.mails
         assert mail.recipients == (ada.email,) or mail.recipients[0].lower() == ada.email

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from watchword.errors import InvalidCredentials
 from watchword.server.endpoints.views import (
     LeaveBody,
     PasswordBody,
+    PendingEmailView,
     ProfileBody,
     RegisterBody,
     RegisteredView,
@@ -57,7 +58,10 @@ async def me(services: Services, request: Request) -> Response:
 
 
 async def change_me(services: Services, request: Request) -> Response:
-    """``PATCH /auth/me``: change name, user name or e-mail. The last two are ways in."""
+    """``PATCH /auth/me``: change name, user name or e-mail. The last two are ways in.
+
+    With mail, another address is pending (202) until it is confirmed from its mailbox.
+    """
     body: ProfileBody = request.body
     user = request.caller.user
     if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username):
@@ -65,10 +69,22 @@ async def change_me(services: Services, request: Request) -> Response:
     if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username, None):
         # 409 tells that it is somebody's, so asking costs what a registration does.
         await services.registrations.enter(network_of(request.address), f"user {user.id}")
+    if body.email is not UNSET and services.email_change.needs_confirmation(user, body.email):
+        return await _change_later(services, request, body.email)
     changed = await services.users.update(
         user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
     )
     return json_response(user_view(changed))
+
+
+async def _change_later(services: Services, request: Request, email: str) -> Response:
+    """Change everything but the address; that one waits until it is confirmed."""
+    body: ProfileBody = request.body
+    origin, user = request.origin(), request.caller.user
+    if body.name is not UNSET or body.username is not UNSET:
+        user = await services.users.update(user.id, name=body.name, username=body.username, origin=origin)
+    pending = await services.email_change.ask(user, email, origin)
+    return json_response(PendingEmailView(**structs.asdict(user_view(user)), pending_email=pending), 202)
 
 
 async def delete_me(services: Services, request: Request) -> Response:

@@ -16,6 +16,7 @@ __all__ = [
     "Audience",
     "BasicBody",
     "BasicView",
+    "ConfirmEmailBody",
     "Device",
     "ForgotBody",
     "ForgotView",
@@ -26,6 +27,7 @@ __all__ = [
     "Name",
     "Password",
     "PasswordBody",
+    "PendingEmailView",
     "ProfileBody",
     "RefreshedView",
     "RegisterBody",
@@ -189,6 +191,18 @@ class ProfileBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     username: Username | None | UnsetType = UNSET
     email: Email | UnsetType = UNSET
     current_password: Password | None = None
+
+
+class PendingEmailView(UserView, frozen=True, kw_only=True):
+    """The user as they are until the new address is confirmed by the link that was mailed to it."""
+
+    pending_email: str
+
+
+class ConfirmEmailBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The token of the link."""
+
+    token: Token
 
 
 class LeaveBody(Discreet, frozen=True, kw_only=True, forbid_unknown_fields=True):

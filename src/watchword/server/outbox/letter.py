@@ -11,7 +11,15 @@ from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
 from urllib.parse import urlsplit
 
-__all__ = ["Letter", "address_changed", "compose", "mailbox", "password_changed", "reset_link"]
+__all__ = [
+    "Letter",
+    "address_changed",
+    "compose",
+    "confirm_address",
+    "mailbox",
+    "password_changed",
+    "reset_link",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,19 @@ def reset_link(to: str, issuer: str, link: str, lifetime: timedelta) -> Letter:
         f"{link}\n\n"
         "The link works once, and all your devices will be logged out.\n"
         "If it was not you, do nothing: your password stays as it is.\n",
+    )
+
+
+def confirm_address(to: str, issuer: str, link: str, lifetime: timedelta) -> Letter:
+    """The link that makes this address the one of an account."""
+    minutes = max(1, int(lifetime.total_seconds()) // 60)
+    return Letter(
+        to,
+        f"Confirm your email address at {_host(issuer)}",
+        f"Someone wants to use this address for an account at {issuer}\n\n"
+        f"If that's you, confirm it within {minutes} {'minute' if minutes == 1 else 'minutes'}:\n\n"
+        f"{link}\n\n"
+        "The link works once. If it isn't you, do nothing: your address isn't used.\n",
     )
 
 

@@ -63,7 +63,9 @@ def openapi_document(routes: Sequence[Route], issuer: str, cookies: tuple[str, s
     """The document for *routes*, served at *issuer*; *cookies*: the names of those with access and refresh token."""
     schemes = _schemes(cookies)
     shown = [route for route in routes if route.tag]
-    types = [kind for route in shown for kind in (route.body, route.answer) if kind is not None]
+    types = [
+        kind for route in shown for kind in (route.body, route.answer, route.accepted) if kind is not None
+    ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, Any] = {}
@@ -142,6 +144,9 @@ def _answer(route: Route, status: int, schema_of: Mapping[int, Any]) -> dict[str
         return {"description": description, "content": {route.media_type: content}}
     if status == 304:
         return {"description": description}
+    if status == 202:
+        schema = schema_of[id(route.accepted)]
+        return {"description": description, "content": {route.media_type: {"schema": schema}}}
     return {
         "description": description,
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},

@@ -24,7 +24,7 @@ from watchword.server.store.intentions import (
     SqlSessions,
     SqlUsers,
 )
-from watchword.server.store.links import SqlOneTime, SqlPasswordResets
+from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 
 __all__ = ["WRITING", "Answer", "Ask", "answered", "asking", "frame", "outcome", "refused", "taken"]
@@ -46,6 +46,7 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     ),
     "one_time": (SqlOneTime, ("add", "spend")),
     "password_resets": (SqlPasswordResets, ("offer", "grant", "complete", "sweep")),
+    "email_changes": (SqlEmailChanges, ("offer", "complete", "sweep")),
     "meta": (SqlMeta, ("put_new",)),
     "counters": (MemoryCounters, ("look", "settle")),
 }

@@ -1,4 +1,4 @@
-"""The store's protocols of what a link opens once: the set-up and another password."""
+"""The store's protocols of what a link opens once: the set-up, another password, a new address."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from watchword.server.store.intentions import Engine
 from watchword.server.store.records import LinkLimit, NewUser, Origin, User
-from watchword.server.store.sql import password_resets, registry
+from watchword.server.store.sql import email_changes, password_resets, registry
 
-__all__ = ["SqlOneTime", "SqlPasswordResets"]
+__all__ = ["SqlEmailChanges", "SqlOneTime", "SqlPasswordResets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,43 @@ class SqlPasswordResets:
     async def sweep(self, limit: int) -> int:
         """Delete what is over."""
         return await self.engine.write(lambda tx: password_resets.sweep(tx, limit), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlEmailChanges:
+    """Addresses that wait for their confirmation (``store.EmailChanges``)."""
+
+    engine: Engine
+
+    async def offer(
+        self,
+        user_id: str,
+        email: tuple[str, str],
+        digest: bytes,
+        life: timedelta,
+        limit: LinkLimit,
+        origin: Origin,
+    ) -> User | None:
+        """Keep one."""
+        return await self.engine.write(
+            lambda tx: email_changes.offer(tx, user_id, email, digest, life, limit, origin),
+            origin,
+            user_id=user_id,
+        )
+
+    async def wanted(self, email_key: str, limit: int) -> bool:
+        """Whether a link may be sent."""
+        return await self.engine.read(lambda tx: email_changes.wanted(tx, email_key, limit))
+
+    async def pending(self, digest: bytes) -> str | None:
+        """To which address."""
+        found = await self.engine.read(lambda tx: email_changes.owner(tx, digest))
+        return None if found is None else found[1]
+
+    async def complete(self, digest: bytes, origin: Origin) -> User | None:
+        """Spend it."""
+        return await self.engine.write(lambda tx: email_changes.complete(tx, digest, origin), origin)
+
+    async def sweep(self, limit: int) -> int:
+        """Delete what is over."""
+        return await self.engine.write(lambda tx: email_changes.sweep(tx, limit), None)

@@ -57,6 +57,7 @@ TABLES: Final = (
     Table("events", "id", numbered=True),
     Table("one_time", "digest"),
     Table("password_resets", "user_id"),
+    Table("email_changes", "user_id"),
 )
 """In an order in which each row finds what it refers to."""
 

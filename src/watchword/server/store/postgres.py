@@ -24,7 +24,7 @@ from watchword.server.store.intentions import (
     SqlSessions,
     SqlUsers,
 )
-from watchword.server.store.links import SqlOneTime, SqlPasswordResets
+from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.moving import TABLES
 from watchword.server.store.past import PAST, Past
@@ -67,6 +67,7 @@ class PostgresStore:
     revocations: SqlRevocations
     one_time: SqlOneTime
     password_resets: SqlPasswordResets
+    email_changes: SqlEmailChanges
     meta: SqlMeta
     counters: PostgresCounters
     engine: Engine
@@ -109,6 +110,7 @@ class PostgresStore:
             revocations=SqlRevocations(engine),
             one_time=SqlOneTime(engine),
             password_resets=SqlPasswordResets(engine),
+            email_changes=SqlEmailChanges(engine),
             meta=SqlMeta(engine),
             counters=PostgresCounters(engine, monotonic),
             engine=engine,

@@ -38,6 +38,7 @@ class RemoteStore:
     revocations: Any
     one_time: Any
     password_resets: Any
+    email_changes: Any
     meta: Any
     counters: Any
     local: SqliteStore

@@ -26,7 +26,7 @@ from watchword.server.store.intentions import (
     SqlSessions,
     SqlUsers,
 )
-from watchword.server.store.links import SqlOneTime, SqlPasswordResets
+from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.past import PAST, Past
 from watchword.server.store.position import Position
@@ -68,6 +68,7 @@ class SqliteStore:
     revocations: SqlRevocations
     one_time: SqlOneTime
     password_resets: SqlPasswordResets
+    email_changes: SqlEmailChanges
     meta: SqlMeta
     counters: MemoryCounters
     engine: Engine
@@ -125,6 +126,7 @@ class SqliteStore:
             revocations=SqlRevocations(engine),
             one_time=SqlOneTime(engine),
             password_resets=SqlPasswordResets(engine),
+            email_changes=SqlEmailChanges(engine),
             meta=SqlMeta(engine),
             counters=counters,
             engine=engine,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchword.server.ephemeral.counters import Counters
+from watchword.server.store.email_changes import EmailChanges
 from watchword.server.store.history import Events, Keys, Revocations
 from watchword.server.store.records import (
     Advance,
@@ -39,6 +40,7 @@ from watchword.server.store.records import (
 __all__ = [
     "Apis",
     "Clients",
+    "EmailChanges",
     "Events",
     "Keys",
     "Meta",
@@ -356,6 +358,10 @@ class Store(Protocol):
     @property
     def password_resets(self) -> PasswordResets:
         """Links to choose another password by."""
+
+    @property
+    def email_changes(self) -> EmailChanges:
+        """Addresses that wait for their confirmation."""
 
     @property
     def meta(self) -> Meta:

@@ -37,6 +37,7 @@ class Route:
         optional_body: whether the body may be absent.
         answer: the struct of the good answer, for the documents.
         status: the status of the good answer.
+        accepted: the struct of a 202, where what was asked for is done later.
         faults: the statuses of refusals that belong to this route alone.
         query: names and meanings of its query parameters.
         cors: whether pages of configured origins, or of any (``public``), may call.
@@ -58,6 +59,7 @@ class Route:
     optional_body: bool = False
     answer: Any = None
     status: int = 200
+    accepted: Any = None
     faults: tuple[int, ...] = ()
     query: tuple[tuple[str, str], ...] = ()
     cors: Literal["none", "configured", "public"] = "configured"
@@ -76,6 +78,8 @@ class Route:
     def statuses(self) -> tuple[int, ...]:
         """Every status this route may answer with."""
         found = {self.status, 400, 500, 503, *self.faults}
+        if self.accepted is not None:
+            found.add(202)
         if self.auth != "none":
             found |= {401, 403}
         if self.limit is not None:

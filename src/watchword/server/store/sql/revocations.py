@@ -187,6 +187,7 @@ async def open_epoch(
         await tx.run("UPDATE sessions SET ended_at = ?, end_reason = 'epoch' WHERE ended_at IS NULL", tx.ms)
     await tx.run("DELETE FROM revocations")
     await tx.run("UPDATE password_resets SET digest = NULL")
+    await tx.run("UPDATE email_changes SET digest = NULL")
     await tx.record(
         "epoch.opened", origin, detail={"epoch": epoch, "below": base, "keep_sessions": keep_sessions}
     )

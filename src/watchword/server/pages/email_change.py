@@ -1,0 +1,30 @@
+"""The page behind the link that confirms a new email address. It needs no script."""
+
+from __future__ import annotations
+
+from watchword.errors import EmailTaken, NotFound
+from watchword.server.pages.pages import check_same_origin, render
+from watchword.server.services import Services
+from watchword.server.web.request import Request
+from watchword.server.web.responses import Response
+
+__all__ = ["confirm", "confirm_form"]
+
+
+async def confirm_form(services: Services, request: Request) -> Response:
+    """``GET /confirm-email``: asks once more, because programs open links before their reader does."""
+    token = request.query.get("token", "")
+    email = await services.email_change.pending(token)
+    if email is None:
+        return render("email_gone.html", NotFound.status)
+    return render("email.html", token=token, email=email)
+
+
+async def confirm(services: Services, request: Request) -> Response:
+    """``POST /confirm-email``: the address is the new one; the link is spent."""
+    check_same_origin(services, request)
+    try:
+        await services.email_change.complete(request.body.get("token", ""), request.origin())
+    except (NotFound, EmailTaken) as gone:
+        return render("email_gone.html", gone.status)
+    return render("email_done.html")

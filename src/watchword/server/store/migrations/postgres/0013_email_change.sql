@@ -1,0 +1,13 @@
+-- The address that a user wants to change to, until it is confirmed from its mailbox: one a user, the newest.
+
+CREATE TABLE email_changes (
+  user_id TEXT COLLATE "C" PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+  email TEXT NOT NULL,
+  email_key TEXT NOT NULL,
+  from_key TEXT NOT NULL,              -- the address it was asked for at,
+  floor BIGINT NOT NULL,               -- and the floor: a later ban or change of either makes it void
+  digest BYTEA UNIQUE,                 -- NULL: spent, or void
+  expires_at BIGINT NOT NULL,
+  full_at BIGINT NOT NULL              -- when as many links may be sent as ever
+);
+CREATE INDEX email_changes_email ON email_changes (email_key);
