@@ -138,6 +138,7 @@ FORMS: Final = {
     "/setup": ("token", "email", "name", "password"),
     "/forgot": ("email",),
     "/reset": ("token", "password"),
+    "/confirm-email": ("token",),
 }
 FIELDS: Final = (
     "user-agent", "accept", "cookie", "authorization", "content-type", "origin", "x-forwarded-for",
