@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watchword.errors import EmailTaken, NotFound
+from watchword.errors import EmailTaken, NotFound, TooManyRequests
 from watchword.server.pages.pages import check_same_origin, render
 from watchword.server.services import Services
 from watchword.server.web.request import Request
@@ -25,6 +25,6 @@ async def confirm(services: Services, request: Request) -> Response:
     check_same_origin(services, request)
     try:
         await services.email_change.complete(request.body.get("token", ""), request.origin())
-    except (NotFound, EmailTaken) as gone:
+    except (NotFound, EmailTaken, TooManyRequests) as gone:
         return render("email_gone.html", gone.status)
     return render("email_done.html")
