@@ -47,6 +47,10 @@ def create_app(
     observer = Observer(logger, settings.values["LOG_REQUESTS"], spans)
     observer.gauges(
         {
+            "clock_behind_seconds": (
+                "By how much this clock is behind the newest entry of the revocation log",
+                lambda: services.feed.clock.behind,
+            ),
             "feed_listeners": ("Guards that listen to the revocation feed", lambda: services.feed.listeners),
             "feed_sequence": ("Entries ever written to the revocation log", lambda: services.feed.sequence),
             "counters_away": (

@@ -114,6 +114,9 @@ class Services:
         """One round of what runs by itself: rotate keys that are due, clear a bounded part of what is over."""
         await self.keys.tick()
         kept, now = self.retention, self.now()
+        if self.feed.clock.take_alarm():
+            detail = {"seconds": round(self.feed.clock.behind)}
+            await self.store.events.add("clock.behind", Origin(), detail=detail)
         await _sweep(kept, lambda limit: self.store.revocations.sweep(limit, self.feed.forgotten))
         await _sweep(kept, lambda limit: self.store.sessions.sweep(now - kept.sessions, limit))
         await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))

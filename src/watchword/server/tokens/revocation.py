@@ -23,6 +23,7 @@ from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.edition import Edition, Snapshot, hears_all, kill_instead
+from watchword.server.tokens.head_clock import HeadClock
 from watchword.server.tokens.kept import Kept
 from watchword.server.tokens.log_reading import read_on, watch
 
@@ -62,6 +63,7 @@ class RevocationFeed:
     cursors: CursorCodec
     _full: Edition = field(init=False)
     _open: Edition = field(init=False)
+    clock: HeadClock = field(default_factory=HeadClock)
     _kept: Kept = field(default_factory=Kept)
     _head: Head | None = None
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -384,6 +386,7 @@ class RevocationFeed:
         kept.forget(read_at, self.monotonic())
         self._kept, self._head = kept, head
         self._read_at, self._silent = began_at, False
+        self.clock.compare(head.clock_ms, read_at)
         for edition in (self._full, self._open):
             edition.update(kept, head, read_at)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from watchword.server.store.conformance import (
     api_keys,
+    folds,
     keys,
     password_resets,
     races,
@@ -33,5 +34,6 @@ CASES: Final[tuple[Case, ...]] = (
     *password_resets.CASES,
     *keys.CASES,
     *revocations.CASES,
+    *folds.CASES,
     *RACES,
 )
