@@ -12,6 +12,7 @@ import pytest
 from tests.server.stage import GROUNDS
 from watchword.guard import revocations as table
 from watchword.guard.knowledge import Knowledge
+from watchword.server.store.past import Past
 from watchword.server.store.sql import revocations
 from watchword.server.store.sql.transaction import Transaction
 
@@ -94,6 +95,16 @@ def the_log_is_read_short(patch: Patch) -> None:
     patch.setattr(revocations, "read", short)
 
 
+def length_is_taken_for_identity(patch: Patch) -> None:
+    """A log that is as long as the one that was known, or longer, is believed."""
+
+    async def past(tx: Transaction, here: Any, known: Any, mark: Any) -> str:
+        return "other" if here[:2] < known[:2] else "same"
+
+    patch.setattr(revocations, "_past", past)
+    patch.setattr(Past, "check", lambda *compared: None)
+
+
 def a_guard_moves_over_a_gap(patch: Patch) -> None:
     """It takes a message that begins beyond what it has heard for all there is."""
     move = Knowledge._move
@@ -140,6 +151,8 @@ class Fault:
     seed: int
     found: str
     grounds: tuple[str, ...] = GROUNDS
+    overtaken: bool = False
+    """Whether only a run with a log that was rolled back shows it."""
 
     def __str__(self) -> str:
         return self.plant.__name__
@@ -157,6 +170,7 @@ FAULTS = (
     Fault(the_shortcut_looks_at_no_floor, 0, "dead on arrival, and let in", GROUNDS[1:]),
     Fault(the_brake_leaves_the_base, 1, "the server itself took a dead token"),
     Fault(the_log_is_read_short, 4, DEAD),
+    Fault(length_is_taken_for_identity, 0, "another past", overtaken=True),
     Fault(a_guard_moves_over_a_gap, 33, DEAD),
     Fault(a_guard_keeps_the_last_kill_alone, 11, DEAD),
 )

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,9 @@ from tests.model.world import World
 from tests.server.stage import GROUNDS, ISSUER, SECRET, Backup, Clock, ground_of
 from watchword.server.services import Services, open_services
 from watchword.server.settings import Settings
+from watchword.server.store.backup import overwrite
+from watchword.server.store.opening import open_store
+from watchword.server.store.records import Origin
 
 FEW = 50
 PARTS = 4
@@ -162,6 +166,55 @@ async def play_restore(seed: int, folder: Path, ground: Ground | None = None) ->
     return world
 
 
+async def play_overtaken(seed: int, folder: Path, ground: Ground | None = None) -> World:
+    """One run in which the log loses its end beneath a running server, and overtakes before anybody looks."""
+    random, clock = Random(seed), Clock()
+    settings = {"database": f"sqlite:///{folder / f'{seed}.db'}"} if ground is None else await ground()
+    backup = Backup(settings, folder / f"{seed}.copy")
+    async with serving(random, clock, settings) as services:
+        world = World(random, clock, guards_of(random, clock))
+        world.open(services)
+        await world.populate(1)
+        cast(world, "first")
+        await world.scheduler.run()
+        await backup.make()
+        cast(world, "second")
+        await world.scheduler.run()
+        await world.check_all_heard()
+        known = services.feed.sequence
+        await roll_back(backup)
+        await overtake(backup.place, clock, known + random.randint(0, 3))
+        world.oracle.unnoticed = True
+        await world.poll()
+        assert not world.oracle.unnoticed, "a log of another past was taken for the one that was known"
+        cast(world, "third")
+        await world.scheduler.run()
+        await world.check_all_heard()
+        await world.check_data()
+    return world
+
+
+async def roll_back(backup: Backup) -> None:
+    """What a failover to a standby that lags does: other contents under the same address."""
+    if isinstance(backup.place, Path):
+        overwrite(backup.copy, backup.place, lambda done, total: None)
+    else:
+        await backup.put_back()
+
+
+async def overtake(place: Path | str, clock: Clock, sequence: int) -> None:
+    """Another node writes to the log until it is as long as that, or longer."""
+    other = await open_store(place, now=clock.now, upgrade=False)
+    try:
+        written = 0
+        while not written or (await other.revocations.head()).sequence < sequence:
+            over = clock.now() + timedelta(minutes=5)
+            await other.revocations.revoke_token(f"elsewhere-{written}", None, over, Origin())
+            written += 1
+    finally:
+        await other.close()
+
+
 def replayed(seed: int, run: Coroutine[Any, Any, World]) -> World:
     """Run it; a failure says how to see it again."""
     try:
@@ -192,6 +245,11 @@ class TestModel:
         for seed in seeds(RESTORES):
             replayed(seed, play_restore(seed, tmp_path))
 
+    def test_f_n1_a_log_that_was_rolled_back_overtakes_and_is_noticed(self, tmp_path: Path) -> None:
+        """Before anybody looks it is longer than what was known."""
+        for seed in seeds(RESTORES):
+            replayed(seed, play_overtaken(seed, tmp_path))
+
     @pytest.mark.parametrize("kind", GROUNDS[1:])
     def test_nodes_share_what_it_stands_on(
         self, kind: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -205,6 +263,7 @@ class TestModel:
             replayed(seed, play(seed, ground))
         for seed in seeds(2, GROUNDS.index(kind)):
             replayed(seed, play_restore(seed, tmp_path, ground))
+            replayed(seed, play_overtaken(seed + 100, tmp_path, ground))
 
     @pytest.mark.parametrize("kind", GROUNDS)
     def test_a_seed_plays_the_same_again(self, kind: str, request: pytest.FixtureRequest) -> None:
@@ -222,6 +281,7 @@ class TestModel:
             replayed(seed, play(seed))
             if seed % 20 == 0:
                 replayed(seed, play_restore(seed, tmp_path))
+                replayed(seed, play_overtaken(seed + MANY, tmp_path))
 
     @pytest.mark.long
     @pytest.mark.parametrize("kind", GROUNDS[1:])

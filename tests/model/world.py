@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -11,7 +12,7 @@ from tests.model.oracle import Issued, Oracle
 from tests.model.scheduler import Paused, Scheduler
 from tests.model.watch import Watch
 from tests.server.stage import Clock
-from watchword.errors import InvalidToken, WatchwordError
+from watchword.errors import InvalidToken, LastAdministrator, WatchwordError
 from watchword.jose import jws
 from watchword.jose.encoding import parse_json_object
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
@@ -141,11 +142,13 @@ class World:
             self.scheduler.start(f"tab {number} of {held.session} {self.random.random()}", self.refresh(held))
 
     async def change_roles(self, person: Person) -> None:
-        await self.users.update(person.id, UserChange(roles=self.random.choice(ROLES)), Origin())
+        with suppress(LastAdministrator):
+            await self.users.update(person.id, UserChange(roles=self.random.choice(ROLES)), Origin())
 
     async def ban(self, person: Person) -> None:
         until = None if self.random.random() < 0.3 else self.clock.now().replace(microsecond=0)
-        await self.users.ban(person.id, "model", until, Origin())
+        with suppress(LastAdministrator):
+            await self.users.ban(person.id, "model", until, Origin())
         if self.random.random() < 0.7:
             await self.users.unban(person.id, Origin())
 
