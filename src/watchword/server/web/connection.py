@@ -76,6 +76,7 @@ class _Connection(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._policy = policy
         self._instant = instant
+        self._answering: RequestResponseCycle | None = None
         self._ending = ending
         self._quiet_since: float | None = None
         self._quiet: TimerHandle | None = None
@@ -217,6 +218,7 @@ class _Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Called where a head has just been read and no other request is under way.
+        self._answering = cycle
         scope = cycle.scope
         if self._ending.begun:
             cycle.keep_alive = False
@@ -244,7 +246,8 @@ class _Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            super()._start_asgi_task(*self.pipeline.pop())
+            self._answering, app = self.pipeline.pop()
+            super()._start_asgi_task(self._answering, app)
             if not self.pipeline:
                 self.loop.call_soon(self._read_again)
             return
@@ -288,6 +291,11 @@ class _Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._kept = b""
+        # uvicorn tells the request that came last; the one that is being answered may be one before it.
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        self.pipeline.clear()
         for timer in (self._deadline, self._unread, self._quiet):
             if timer is not None:
                 timer.cancel()
