@@ -55,7 +55,8 @@ ROOMS: dict[str, set[str]] = {
     # a database keeps the counters of nodes that share nothing else, and the process that writes those of its workers
     "server.store": {"server.store.records", "server.ephemeral", "server.beside"},
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
-    "server.web": {"server.policies"},  # body limits, origins and trusted peers come from the policies
+    # body limits, origins and trusted peers come from the policies; connections are counted by network
+    "server.web": {"server.policies", "server.ephemeral"},
     "server.outbox": {"server.policies"},  # where mail goes, and how patiently
     "server.parsing": set(),  # how a setting's text is read
     "server.sources": set(),  # where settings stand

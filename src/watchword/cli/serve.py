@@ -6,16 +6,17 @@ import gc
 import os
 import signal
 import socket
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from watchword.cli.deadline import Deadline
 from watchword.cli.listener import bind, take_in, turn_away
 from watchword.cli.output import colourless, json_option, plain, show_json, show_table
+from watchword.cli.resources import allow_files, spare_the_collector, within
 from watchword.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from watchword.server.settings import Settings
 
 __all__ = ["serve"]
-
-_GARBAGE: Final = 10_000
-"""Objects made and not let go between two rounds of the garbage collector; Python's 700 are a few requests' worth."""
 
 
 @click.command()
@@ -64,7 +62,7 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
         _print_config(settings, as_json)
         return
     check_certificate(settings)
-    _allow_files()
+    files = allow_files()
     listener = bind(settings.host, settings.port)
     if settings.port == 0:
         # The issuer follows the port, so it must be known before anything is signed.
@@ -72,7 +70,7 @@ def serve(as_json: bool, print_config: bool, **flags: str | None) -> None:
     address = settings.web.metrics.listener
     metrics = bind(*address, setting="metrics") if address else None
     with listener, metrics or nullcontext():
-        process = Process(settings, listener, as_json, metrics)
+        process = Process(settings, listener, as_json, metrics, files=files)
         if settings.values["WORKERS"] > 1:
             process.worker = _share(process)
             if process.worker is None:
@@ -149,6 +147,8 @@ class Process:
     """Where the first of several takes what the others would write to a SQLite file."""
     hand_to: Path | None = None
     """Where that is."""
+    files: int | None = None
+    """How many files the system lets this process open, where it says."""
     server: Any = None
     stopping: bool = field(default=False)
     deadline: Deadline = field(init=False)
@@ -174,13 +174,14 @@ class Process:
         async with open_services(self.settings, hand_to=hand_to) as services, self._at_desk(services):
             if self.worker is None or self.worker.first:
                 await self._introduce(services)
-            app = create_app(self.settings, services, colour=not colourless(), worker=self.number)
+            web = within(self.settings.web, self.files)
+            app = create_app(self.settings, services, colour=not colourless(), worker=self.number, web=web)
             if self.worker is None:
                 for warning in self.settings.warnings():
                     app.observer.logger.warning(warning)
             self.server = make_server(self.settings, app, self, services)
             self.server.should_exit = self.stopping
-            _spare_the_collector()
+            spare_the_collector()
             with forwarded(app.observer.logger):
                 async with self._metrics_beside(app):
                     await self.server.serve([self.listener])
@@ -315,7 +316,7 @@ def make_server(settings: Settings, app: Any, process: Process, services: Servic
 
     config = uvicorn.Config(
         app,
-        http=connections(settings.web, app.instant, ending),
+        http=connections(app.dispatch.policy, app.instant, ending),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -353,24 +354,6 @@ def make_metrics_server(settings: Settings, app: App) -> Any:
         timeout_keep_alive=int(settings.web.idle.total_seconds()),
     )
     return Server(config)
-
-
-def _spare_the_collector() -> None:
-    """What stands when serving begins stands to the end: the garbage collector need not walk it with each round."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE)
-
-
-def _allow_files() -> None:
-    """Take as many connections as the system grants, not as few as it begins with."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows has no such limit
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _loop(settings: Settings) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from watchword.errors import InvalidRequest
 from watchword.server.aliases import Aliases
+from watchword.server.policies import WebPolicy
 from watchword.server.routes import METRICS, ROUTES
 from watchword.server.services import Services
 from watchword.server.settings import Settings
@@ -36,11 +37,13 @@ def create_app(
     colour: bool = True,
     tracer_provider: TracerProvider | None = None,
     worker: int = 1,
+    web: WebPolicy | None = None,
 ) -> App:
     """Wire the application over open *services*; closing them stays with the caller.
 
     Spans go to *tracer_provider*, without one to that of the process (OpenTelemetry), if there is any.
-    *worker* is the number of this process among those that share the port.
+    *worker* is the number of this process among those that share the port. *web* takes the place of the policy that
+    follows from *settings*.
     """
     logger = make_logger(settings.values["LOG_FORMAT"], colour=colour)
     spans = _spans(settings, tracer_provider)
@@ -64,7 +67,7 @@ def create_app(
             "passwords_waiting": ("Passwords waiting to be hashed", lambda: services.passwords.waiting),
         }
     )
-    web = settings.web
+    web = web or settings.web
     https = settings.issuer.startswith("https:")
     cookies = Cookies(settings.cookies)
     beside = Dispatcher(METRICS, services, replace(web, metrics=web.metrics.beside), observer, https=False)

@@ -327,6 +327,26 @@ ROWS: Final[Sequence[Row]] = (
         "believed, and they may come without TLS",
     ),
     Row(
+        "MAX_CONNECTIONS",
+        parse_count(10, 1_000_000),
+        "20000",
+        "connections at once in one process; a tenth of them is kept free of streams. If the system grants fewer open "
+        "files, that counts",
+    ),
+    Row(
+        "MAX_CONNECTIONS_PER_NETWORK",
+        parse_count(1, 1_000_000),
+        "1000",
+        "connections at once from one IPv4 address or IPv6 /64 to one process; those of `TRUSTED_PROXIES` don't count",
+    ),
+    Row(
+        "MAX_STREAMS_PER_NETWORK",
+        parse_count(1, 1_000_000),
+        "500",
+        "revocation streams at once from one IPv4 address or IPv6 /64 to one process, counted by the client's address; "
+        "each guard holds one",
+    ),
+    Row(
         "ADMIN_EMAIL",
         parse_text,
         None,

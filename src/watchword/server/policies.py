@@ -308,7 +308,16 @@ class WebPolicy:
     """How long a client may leave its answer unread."""
     connections: int = 20_000
     """Connections at once in one process; one more is refused."""
+    connections_per_network: int = 1_000
+    """Connections at once from one IPv4 address or IPv6 /64; those of trusted proxies are not counted."""
+    streams_per_network: int = 500
+    """Streams of revocations at once of one client's IPv4 address or IPv6 /64, behind proxies too."""
     metrics: MetricsPolicy = field(default_factory=MetricsPolicy)
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     drain: timedelta = timedelta(seconds=10)
+
+    @property
+    def streams(self) -> int:
+        """Streams at once in one process: a tenth of the connections is left for everything else."""
+        return self.connections - max(self.connections // 10, 1)

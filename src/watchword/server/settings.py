@@ -319,6 +319,9 @@ class Settings:
         return policies.WebPolicy(
             cors_origins=self.values["CORS_ORIGINS"],
             trusted_proxies=self.values["TRUSTED_PROXIES"],
+            connections=self.values["MAX_CONNECTIONS"],
+            connections_per_network=self.values["MAX_CONNECTIONS_PER_NETWORK"],
+            streams_per_network=self.values["MAX_STREAMS_PER_NETWORK"],
             metrics=policies.MetricsPolicy(self.values["METRICS"], self.values["METRICS_TOKEN"]),
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.server.stage import PASSWORD
 from tests.server.wire import Wire, open_wire
 
 pytestmark = pytest.mark.anyio
@@ -65,3 +66,90 @@ class TestEnd:
         await asyncio.sleep(0.01)
         assert not faults
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def open_stream(wire: Wire, *, fields: bytes = b"", **options: Any) -> asyncio.StreamWriter | int:
+    """The connection of a stream that has begun, or the status of its refusal."""
+    reader, writer = await wire.connect(**options)
+    writer.write(b"GET /revocations/stream HTTP/1.1\r\nHost: x\r\n%b\r\n" % fields)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+    status = int(head.split(b" ")[1])
+    if status == 200:
+        return writer
+    assert b"retry-after: 5" in head
+    writer.close()
+    return status
+
+
+class TestPlaces:
+    async def test_f_s13_one_network_takes_only_its_share(self) -> None:
+        """Its next connection is told to come back, others get in, and a place that is left is free again."""
+        async with open_wire(max_connections_per_network="3") as wire:
+            mine = [await wire.connect() for _ in range(3)]
+            for _ in range(3):
+                (answer,) = await wire.send(LAST)
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            (answer,) = await wire.send(LAST, local_addr=("127.0.0.2", 0))
+            assert answer.status == 200
+            mine.pop()[1].close()
+            async with asyncio.timeout(10):
+                while (await wire.send(LAST))[0].status == 503:
+                    pass
+            for _, writer in mine:
+                writer.close()
+
+    async def test_f_s13_a_flood_of_refused_connections_holds_nothing(self) -> None:
+        """Far beyond the bound they are closed at once, and another network is served."""
+        async with open_wire(max_connections_per_network="3") as wire:
+            mine = [await wire.connect() for _ in range(200)]
+            (answer,) = await wire.send(LAST, local_addr=("127.0.0.2", 0))
+            assert answer.status == 200
+            ended = 0
+            for reader, writer in mine[100:]:
+                try:
+                    ended += not await reader.read()
+                except ConnectionError:
+                    ended += 1
+                writer.close()
+            assert ended == 100
+            for _, writer in mine[:100]:
+                writer.close()
+
+    async def test_f_s13_behind_a_proxy_clients_are_counted(self) -> None:
+        """The proxy's connections are not, and each client has its own streams."""
+        async with open_wire(
+            trusted_proxies="127.0.0.1", max_connections_per_network="2", max_streams_per_network="2"
+        ) as wire:
+            found = [
+                await open_stream(wire, fields=b"X-Forwarded-For: %b\r\n" % client)
+                for client in (b"203.0.113.7", b"203.0.113.7:99", b"203.0.113.7", b"2001:db8::1", b"[2001:db8::2]:1",
+                               b"2001:db8::3", b"203.0.113.8")
+            ]  # fmt: skip
+            assert [isinstance(one, int) for one in found] == [False, False, True, False, False, True, False]
+            streams = [one for one in found if not isinstance(one, int)]
+            streams[0].close()
+            async with asyncio.timeout(10):
+                while isinstance(await open_stream(wire, fields=b"X-Forwarded-For: 203.0.113.7\r\n"), int):
+                    await speak(wire)
+            for writer in streams:
+                writer.close()
+
+    async def test_f_s13_streams_leave_room_for_probes_and_logins(self) -> None:
+        """They fill nine tenths of the connections and no more."""
+        async with open_wire(max_connections="20") as wire:
+            streams = [await open_stream(wire) for _ in range(18)]
+            assert not any(isinstance(one, int) for one in streams)
+            assert await open_stream(wire) == 503
+            ada = await wire.stage.somebody()
+            for path in ("/healthz", "/readyz"):
+                assert (await wire.ask(f"GET {path} HTTP/1.1")).status == 200
+            body = b'{"email":"%b","password":"%b"}' % (ada.email.encode(), PASSWORD.encode())
+            answer = await wire.ask(
+                f"POST /auth/login HTTP/1.1\nContent-Type: application/json\nContent-Length: {len(body)}",
+                body,
+            )
+            assert answer.status == 200
+            for one in streams:
+                assert not isinstance(one, int)
+                one.close()

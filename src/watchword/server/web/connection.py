@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncio import Transport
 from asyncio.events import TimerHandle
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,8 @@ from watchword.errors import (
     WatchwordError,
 )
 from watchword.server.policies import WebPolicy
+from watchword.server.web.address import is_peer_of
+from watchword.server.web.admission import Places
 from watchword.server.web.answering import OFFERED, answer_at_once
 from watchword.server.web.errors import error_response
 from watchword.server.web.framing import check_head, without_upgrade
@@ -38,6 +40,8 @@ LAST_CALL: Final = 2.0
 """Seconds in which a client that has connected may send its first request when the server ends."""
 _ON_ITS_WAY: Final = 0.2
 """Seconds in which the next request of an idle connection may arrive then: unread, it would make of a close a reset."""
+_TOLD: Final = 64
+"""Connections too many that are told to come back later, at once; even more of them are closed without a word."""
 _AT_ONCE: Final = 16
 """Requests of one read that are answered while it is read; behind more of them everybody else would wait."""
 _PIECE: Final = 4096
@@ -59,7 +63,9 @@ def connections(
     policy: WebPolicy, instant: Collection[str] = (), ending: Ending | None = None
 ) -> type[HttpToolsProtocol]:
     """What uvicorn makes of each connection under *policy*; *instant* are paths that are answered without waiting."""
-    made = partial(_Connection, policy, frozenset(instant), ending or Ending())
+    places = (Places(policy.connections, policy.connections_per_network), Places(_TOLD, _TOLD))
+    proxy = is_peer_of(policy.trusted_proxies)
+    made = partial(_Connection, policy, frozenset(instant), ending or Ending(), places, proxy)
     return cast("type[HttpToolsProtocol]", made)
 
 
@@ -71,13 +77,24 @@ class _Connection(HttpToolsProtocol):
     """
 
     def __init__(
-        self, policy: WebPolicy, instant: frozenset[str], ending: Ending, *args: Any, **more: Any
+        self,
+        policy: WebPolicy,
+        instant: frozenset[str],
+        ending: Ending,
+        places: Sequence[Places],
+        is_proxy: Callable[[Any], bool],
+        *args: Any,
+        **more: Any,
     ) -> None:
         super().__init__(*args, **more)
         self._policy = policy
         self._instant = instant
         self._answering: RequestResponseCycle | None = None
         self._ending = ending
+        self._places = places
+        self._is_proxy = is_proxy
+        self._place: Places | None = None
+        self._holder: str | None = None
         self._quiet_since: float | None = None
         self._quiet: TimerHandle | None = None
         self._phase: Literal["head", "body", "ready"] = "ready"
@@ -97,7 +114,13 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._policy.connections:
+        # A proxy stands for all its clients.
+        proxied = self.client is None or self._is_proxy({"client": self.client})
+        self._holder = None if proxied or self.client is None else self.client[0]
+        self._place = next((places for places in self._places if places.take(self._holder)), None)
+        if self._place is None:
+            self.transport.abort()
+        elif self._place is not self._places[0]:
             self._refuse(TemporarilyUnavailable("too many connections"))
         else:
             self._expect("head")
@@ -290,6 +313,8 @@ class _Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._place is not None:
+            self._place.give_back(self._holder)
         self._kept = b""
         # uvicorn tells the request that came last; the one that is being answered may be one before it.
         if self._answering is not None and not self._answering.response_complete:

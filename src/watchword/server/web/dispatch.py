@@ -23,11 +23,13 @@ from watchword.errors import (
     NotAcceptable,
     NotFound,
     ServerError,
+    TemporarilyUnavailable,
     WatchwordError,
 )
 from watchword.protocol.challenge import holds_token
 from watchword.server.policies import WebPolicy
 from watchword.server.web.address import client_address, is_confidential
+from watchword.server.web.admission import Places
 from watchword.server.web.cookies import Cookies, CookieTwice
 from watchword.server.web.errors import error_response
 from watchword.server.web.observe import Observer
@@ -38,6 +40,8 @@ from watchword.server.web.route import COUNTED_FIRST, Route
 __all__ = ["Dispatcher", "send_and_close"]
 
 _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_CROWDED: Final = 5
+"""Seconds after which a place for a stream may be free."""
 _KINDS: Final = 256
 """Kinds of answers whose fields are remembered; entity tags and waits make new ones for ever."""
 _NO_COOKIES: Final = Cookies()
@@ -67,11 +71,13 @@ class Dispatcher:
     _address: Callable[[Scope], str | None] = field(init=False, repr=False)
     _confidential: Callable[[Scope], bool] = field(init=False, repr=False)
     _names: Iterator[str] = field(init=False, repr=False)
+    _streams: Places = field(init=False, repr=False)
     _common: tuple[Field, ...] = field(init=False, repr=False)
     _heads: dict[tuple[Any, ...], _Head] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self._names = _names(self.token_bytes)
+        self._streams = Places(self.policy.streams, self.policy.streams_per_network)
         self._address = client_address(self.policy.trusted_proxies, self._warn_of_proxy)
         self._confidential = is_confidential(self.policy.trusted_proxies, https=self.https)
         self._common = (*PROTECTIONS, _HSTS) if self.https else PROTECTIONS
@@ -103,7 +109,10 @@ class Dispatcher:
         except Exception as fault:
             self.observer.failed(request, route, fault)
             response = error_response(ServerError(f"the server failed; its log knows why under {name}"))
-        await self._send(request, route, response, send)
+        if response.stream is None:
+            await self._send(request, route, response, send)
+        else:
+            response = await self._send_stream(request, route, response, send)
         self.observer.answered(request, route, response.status, perf_counter() - started)
 
     def _warn_of_proxy(self, value: str, proxy: str | None) -> None:
@@ -149,6 +158,21 @@ class Dispatcher:
         elif route.body is not None and not (route.optional_body and _is_bare(request)):
             request.body = await read_json(request, route.body, self.policy.body_limit)
         return await route.endpoint(self.services, request)
+
+    async def _send_stream(
+        self, request: Request, route: Route | None, response: Response, send: Send
+    ) -> Response:
+        """Send a stream if there is a place for one more, or say that there is none."""
+        if not self._streams.take(request.address):
+            await response.stream.aclose()  # type: ignore[union-attr]
+            response = error_response(TemporarilyUnavailable("too many streams", retry_after=_CROWDED))
+            await self._send(request, route, response, send)
+            return response
+        try:
+            await self._send(request, route, response, send)
+        finally:
+            self._streams.give_back(request.address)
+        return response
 
     async def _send(self, request: Request, route: Route | None, response: Response, send: Send) -> None:
         # What a page of one origin may read of an answer, a cache must not hand to a page of another (Fetch 3.2.5).
