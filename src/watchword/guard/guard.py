@@ -147,6 +147,7 @@ class Guard:
                 max_staleness=max_staleness,
                 patience=PATIENCE,
                 snapshot=snapshot,
+                leeway=leeway,
                 clock=clock,
             )
         self.algorithms = frozenset(allowed)
@@ -312,7 +313,7 @@ class Guard:
         if not self._begun:
             self._begin()
         if self._issuer.age() > (self.max_staleness if within is None else within):
-            raise TemporarilyUnavailable("what is known of revocations is too old")
+            raise TemporarilyUnavailable(f"what is known of revocations is too old{self._issuer.view.note}")
 
     def confirm(self) -> None:
         """Ask the issuer now whether anything was revoked, and wait for the answer, for two seconds at most.
@@ -350,9 +351,9 @@ class Guard:
             raise TemporarilyUnavailable(_UNCONFIRMED) from fault
 
     def health(self) -> dict[str, Any]:
-        """How the feed is: ``state age epoch sequence entries kids alarms error``, and ``cached`` tokens.
+        """How the feed is: ``state age clock epoch sequence entries kids alarms error``, and ``cached`` tokens.
 
-        ``state`` is ``offline`` (keys were given), ``cold`` (nothing heard yet), ``live`` or ``stale``.
+        ``state``: ``offline cold live late stale`` (docs/guard.md); ``clock``: seconds this machine's is ahead.
         """
         known = offline_health(self._verifier.source.view) if self._issuer is None else self._issuer.health()
         return {**known, "cached": self._verifier.cached}

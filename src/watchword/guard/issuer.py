@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets as entropy
 import threading
@@ -97,6 +98,7 @@ class Issuer:
         patience: float,
         snapshot: str | os.PathLike[str] | None,
         clock: Callable[[], float],
+        leeway: float = 30,
     ) -> Self:
         """Wire an issuer from a guard's arguments.
 
@@ -106,7 +108,7 @@ class Issuer:
         roots = None if secrets is None else RootSecrets.parse(secrets, issuer=url, audience=audience)
         return cls(
             url,
-            knowledge=Knowledge(url, roots=roots, clock=clock, monotonic=time.monotonic),
+            knowledge=Knowledge(url, roots=roots, clock=clock, monotonic=time.monotonic, leeway=leeway),
             transport=Transport(),
             prompt=Transport(timeout=patience, patience=patience),
             max_staleness=max_staleness,
@@ -204,7 +206,8 @@ class Issuer:
         known, age = self._knowledge, self.age()
         return {
             "state": known.state(age, self._max_staleness),
-            "age": None if known.view.cold else round(age, 3),
+            "age": round(age, 3) if math.isfinite(age) else None,
+            "clock": known.time.clock,
             "epoch": known.epoch,
             "sequence": known.sequence,
             "entries": len(known.table),
@@ -227,6 +230,7 @@ class Issuer:
                 self._note(f"{type(broken).__name__}: {broken}")
             if not self.view.cold and self.view.keys:
                 self._answered.set()  # there is something to go by: from a snapshot, at least
+            self._knowledge.tick()
             closing.wait(self._pace.pause())
 
     def _listen(self) -> None:

@@ -12,6 +12,7 @@ from watchword.errors import InvalidKey, InvalidToken, TemporarilyUnavailable
 from watchword.guard.derived_key import RootSecrets
 from watchword.guard.pace import MISSED
 from watchword.guard.revocations import Table
+from watchword.guard.timeline import Timeline
 from watchword.guard.view import View
 from watchword.jose.jwk import Key, KeySet
 from watchword.protocol import revocation_list
@@ -45,6 +46,7 @@ class Knowledge:
         roots: the root secrets shared with the issuer; public keys count beside them.
         clock: seconds since the epoch.
         monotonic: the clock nobody sets.
+        leeway: seconds of difference between clocks that are nothing to speak of.
     """
 
     def __init__(
@@ -54,15 +56,18 @@ class Knowledge:
         roots: RootSecrets | None = None,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
+        leeway: float = 30,
     ) -> None:
         self.issuer = issuer
         self.table = Table(clock=clock, monotonic=monotonic)
-        self.view = View(KeySet(()), self.table, cold=True)
+        self.time = Timeline(
+            clock=clock, monotonic=monotonic, leeway=leeway, alarm=self.alarm, warn=self.warn
+        )
+        self.view = View(KeySet(()), self.table, cold=True, time=self.time)
         self.epoch = 0
         self.sequence = 0
         self.mark = ""
         """What tells ``sequence`` from the same sequence of another past; empty if the issuer doesn't say."""
-        self.iat = 0.0
         self.kids: tuple[str, ...] = ()
         self.longest_life = 0
         self.interval = _INTERVAL
@@ -82,9 +87,9 @@ class Knowledge:
         self._marks: dict[int, str] = {}
         """The marks of the last sequences the cursor was at."""
         self._head = (0, 0, 0.0)
-        self._heard_at = -math.inf
         self._confirmed = Question("", -math.inf, -math.inf)
         self._iat_epoch = 0
+        self._moved = False
         self._signer: str | None = None
         self._lock = threading.Lock()
 
@@ -97,9 +102,20 @@ class Knowledge:
         """
         if self.view.cold:
             return math.inf
-        wall, now, confirmed = self._clock(), self._monotonic(), self._confirmed
-        heard = max(wall - self.iat, now - self._heard_at, 0.0)
-        return min(heard, max(wall - confirmed.wall, now - confirmed.monotonic, 0.0))
+        confirmed = self._confirmed
+        since = max(self._clock() - confirmed.wall, self._monotonic() - confirmed.monotonic, 0.0)
+        return min(self.time.age, since)
+
+    @property
+    def iat(self) -> float:
+        """The newest time of a message that is believed."""
+        return self.time.iat
+
+    def tick(self) -> None:
+        """Look at the clocks again where no message comes: this machine's may have been set."""
+        with self._lock:
+            if abs(self.time.push - self.view.push) > 1:
+                self._look()
 
     def state(self, age: float, max_staleness: float) -> str:
         """``cold``, ``live``, ``late`` (two heartbeats were missed) or ``stale``, with news of this *age*."""
@@ -122,8 +138,9 @@ class Knowledge:
         """
         with self._lock:
             message, signer = self._parse(text)
-            outcome = self._merge(message, signer)
-            if message.nonce != question.nonce:
+            answered = message.nonce == question.nonce
+            outcome = self._merge(message, signer, answered=answered)
+            if not answered:
                 raise TemporarilyUnavailable("the issuer answered another question")
             if outcome == "fresh":
                 self._confirmed = question
@@ -196,7 +213,6 @@ class Knowledge:
             self.retired_feed_kids.update(retired)
             self._learn(keys)
             self._merge(message, None)
-            self._heard_at = self._monotonic() - max(self._clock() - self.iat, 0)
 
     def forked(self) -> None:
         """Be usable in a child process, whatever the parent's threads held at the fork."""
@@ -205,6 +221,10 @@ class Knowledge:
     def alarm(self, what: str) -> None:
         """Count and log what should not happen with an honest issuer and network."""
         self.alarms += 1
+        self.warn(what)
+
+    def warn(self, what: str) -> None:
+        """Log what the operator should know."""
         _log.warning("revocation feed of %s: %s", self.issuer, what)
 
     def _parse(self, text: str | bytes) -> tuple[Received, str]:
@@ -216,7 +236,7 @@ class Knowledge:
                 refused = reason
         raise refused
 
-    def _merge(self, message: Received, signer: str | None) -> Accepted:
+    def _merge(self, message: Received, signer: str | None, *, answered: bool = False) -> Accepted:
         if message.epoch < self.epoch:
             self.alarm(f"a message of epoch {message.epoch} after epoch {self.epoch}")
             return "old"
@@ -242,6 +262,8 @@ class Knowledge:
                 min(max(message.interval, _SHORTEST), _LONGEST) if message.interval > 0 else _INTERVAL
             )
         outcome = self._move(message)
+        if outcome == "fresh":
+            self._hear(message, kept=signer is None, answered=answered)
         self._look(heard=outcome == "fresh")
         return outcome
 
@@ -251,17 +273,20 @@ class Knowledge:
         if message.sequence < self.sequence:
             self.alarm(f"sequence {message.sequence} after sequence {self.sequence}")
             return "old"
-        moved = message.sequence > self.sequence
+        self._moved = message.sequence > self.sequence
         self.sequence, self.mark = message.sequence, message.mark
         self._marks.pop(message.sequence, None)
         self._marks[message.sequence] = message.mark
         if len(self._marks) > _MAX_MARKS:
             del self._marks[next(iter(self._marks))]
-        newer = (message.epoch, message.iat) > (self._iat_epoch, self.iat)
-        self.news += moved or newer
-        if newer:
-            self._iat_epoch, self.iat, self._heard_at = message.epoch, message.iat, self._monotonic()
         return "fresh"
+
+    def _hear(self, message: Head, *, kept: bool, answered: bool) -> None:
+        anew, self._iat_epoch = message.epoch > self._iat_epoch, message.epoch
+        if kept:
+            self.time.restore(message.iat)
+        elif self.time.hear(message.iat, moved=self._moved, answered=answered, anew=anew):
+            self.news += 1
 
     def _continues(self, message: Head) -> bool:
         """Whether *message* goes on from what is known here: from the same past, not only from the same length.
@@ -316,7 +341,7 @@ class Knowledge:
         keys = (self._keys[kid] for kid in dict.fromkeys(self.kids) if kid in self._keys)
         live = KeySet(keys, mixed=self._roots is not None)
         cold = self.view.cold and not heard
-        self.view = View(live, self.table, cold=cold, longest_life=self.longest_life)
+        self.view = View(live, self.table, cold=cold, longest_life=self.longest_life, time=self.time)
 
 
 def _public_key(jwk: Mapping[str, Any]) -> Key | None:

@@ -10,6 +10,7 @@ __all__ = ["exposition"]
 _STATES: Final = ("offline", "cold", "live", "late", "stale")
 _FAMILIES: Final = (
     ("staleness_seconds", "gauge", "age", "Seconds since the issuer was last heard"),
+    ("clock_difference_seconds", "gauge", "clock", "Seconds this machine's clock is ahead of the issuer's"),
     ("epoch", "gauge", "epoch", "Epoch of the revocation log"),
     ("sequence", "gauge", "sequence", "Last entry of the revocation log that is known"),
     ("entries", "gauge", "entries", "Entries in the table of what is dead"),

@@ -28,6 +28,7 @@ def offline_health(view: View) -> dict[str, Any]:
     return {
         "state": "offline",
         "age": None,
+        "clock": None,
         "epoch": 0,
         "sequence": 0,
         "entries": 0,

@@ -17,7 +17,7 @@ from watchword.guard.overlay import show
 from watchword.guard.principal import Principal
 from watchword.guard.revocations import Overlay
 from watchword.guard.view import View
-from watchword.jose import jws
+from watchword.jose import jws, jwt
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
@@ -126,8 +126,9 @@ class Verifier:
         found = self._young.get(token)
         if found is None or view.keys.get(found.token.kid) is not found.key:
             found = self._admit(token, view)
-        if found.ends <= self._clock():
-            raise InvalidToken("the token has expired")
+        # The sum is as old as the view; where it refuses, both clocks are read again.
+        if found.ends <= self._clock() + view.push and found.ends <= self._now(view):
+            raise InvalidToken(f"the token has expired{view.note}")
         known = found.token
         if (
             known.sid in view.sessions
@@ -178,6 +179,9 @@ class Verifier:
         """How many verified tokens are remembered."""
         return len(self._young) + len(self._old)
 
+    def _now(self, view: View) -> float:
+        return self._clock() if view.time is None else view.time.now
+
     def _admit(self, token: str, view: View) -> _Verified:
         found = self._old.get(token)
         if found is None or view.keys.get(found.token.kid) is not found.key:
@@ -200,12 +204,15 @@ class Verifier:
                 issuer=self._issuer,
                 audience=self._audience,
                 algorithms=self._algorithms,
-                now=self._clock(),
+                now=self._now(view),
                 leeway=self._leeway,
+                ahead=0.0 if view.time is None else view.time.claimed,
                 bound=True,
             )
-        except InvalidToken:
+        except InvalidToken as refused:
             self._report_unknown_key(token, view)
+            if view.note and isinstance(refused, jwt.WrongTime):
+                raise InvalidToken(refused.description + view.note) from None
             raise
         return _Verified(
             found,

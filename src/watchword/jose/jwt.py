@@ -60,18 +60,32 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def check_times(*, exp: float, iat: float, nbf: float | None = None, now: float, leeway: float = 0) -> None:
+class WrongTime(InvalidToken):
+    """The token is expired, not valid yet, or issued in the future."""
+
+
+def check_times(
+    *, exp: float, iat: float, nbf: float | None = None, now: float, leeway: float = 0, ahead: float = 0
+) -> None:
     """Check ``exp``, ``nbf`` and ``iat`` against *now*, all in seconds (RFC 7519 4.1.4-6).
 
+    Args:
+        exp: the token's end.
+        iat: when it was issued.
+        nbf: when it begins.
+        now: seconds since the epoch.
+        leeway: seconds of clock difference forgiven.
+        ahead: seconds by which the issuer's clock is known to be ahead, for what it dates.
+
     Raises:
-        InvalidToken: the token is expired, not valid yet, or issued in the future.
+        WrongTime: the token is expired, not valid yet, or issued in the future.
     """
     if exp + leeway <= now:
-        raise InvalidToken("the token has expired")
-    if nbf is not None and nbf - leeway > now:
-        raise InvalidToken("the token is not valid yet")
-    if iat - leeway > now:
-        raise InvalidToken("the token was issued in the future")
+        raise WrongTime("the token has expired")
+    if nbf is not None and nbf - leeway > now + ahead:
+        raise WrongTime("the token is not valid yet")
+    if iat - leeway > now + ahead:
+        raise WrongTime("the token was issued in the future")
 
 
 def check_issuer(iss: object, issuer: str) -> None:

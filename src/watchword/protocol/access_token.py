@@ -112,6 +112,7 @@ def verify(
     algorithms: Collection[str],
     now: float,
     leeway: float = 0,
+    ahead: float = 0,
     max_size: int = MAX_SIZE,
     bound: bool = False,
 ) -> AccessToken:
@@ -125,6 +126,7 @@ def verify(
         algorithms: the allow-list; the token never widens it.
         now: seconds since the epoch.
         leeway: seconds of clock difference forgiven.
+        ahead: seconds by which the issuer's clock is known to be ahead, for ``iat`` and ``nbf``.
         max_size: bytes above which a token is refused unread.
         bound: whether the caller asks for the proof that a token with ``jkt`` takes; nobody else gets one.
 
@@ -139,7 +141,7 @@ def verify(
         audience = signed_audience(audience)
     jwt.check_issuer(found.iss, issuer)
     jwt.check_audience(found.aud, audience)
-    jwt.check_times(exp=found.exp, iat=found.iat, nbf=found.nbf, now=now, leeway=leeway)
+    jwt.check_times(exp=found.exp, iat=found.iat, nbf=found.nbf, now=now, leeway=leeway, ahead=ahead)
     return found
 
 

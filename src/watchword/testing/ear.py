@@ -99,6 +99,7 @@ class Ear:
         return {
             "state": known.state(age, self._max_staleness),
             "age": round(age, 3),
+            "clock": known.time.clock,
             "epoch": known.epoch,
             "sequence": known.sequence,
             "entries": len(known.table),

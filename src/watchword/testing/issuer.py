@@ -96,7 +96,12 @@ class PretendIssuer:
 
     def guard(self, audience: str | None = None, **options: Any) -> Guard:
         """A guard that hears this issuer and goes by its clock; *options* are those of ``Guard``."""
-        knowledge = Knowledge(self.url, clock=self.clock.time, monotonic=self.clock.time)
+        knowledge = Knowledge(
+            self.url,
+            clock=self.clock.time,
+            monotonic=self.clock.time,
+            leeway=options.get("leeway", 30),
+        )
         ear = Ear(knowledge, options.get("max_staleness", 60), self._trade)
         ear.silent = self._silent
         self._tell(ear)
