@@ -19,7 +19,9 @@ from tests.server.stage import Backup, Stage, each_ground, open_stage
 from tests.server.tokens.test_feed import event, log_out, token
 from watchword.errors import TemporarilyUnavailable
 from watchword.jose import jws
+from watchword.server.services import open_services
 from watchword.server.store import backup as copies
+from watchword.server.store.desk import Desk, bind_desk
 from watchword.server.store.opening import move_all, open_store
 from watchword.server.store.records import Origin
 
@@ -283,3 +285,60 @@ async def test_f_n1_entries_that_the_feed_had_not_read_are_missed_too(tmp_path: 
         await stage.services.feed.poll()
         assert stage.services.feed.epoch > epoch
         await lose(stage, 1)
+
+
+async def test_f_n1_another_file_under_the_name_of_the_database(tmp_path: Path) -> None:
+    """Somebody moves an older file there beneath a running server: it reads that one, and begins an epoch in it."""
+    backup = Backup({"database": f"sqlite:///{tmp_path / 'watchword.db'}"}, tmp_path / "copy.db")
+    async with open_stage(**backup.settings) as stage:
+        api, ada = Hearing(stage), await stage.newcomer()
+        await lose(stage, 2)
+        await copy(backup)
+        await lose(stage, 3)
+        await api.update()
+        assert isinstance(backup.place, Path)
+        for suffix in ("-wal", "-shm"):
+            backup.place.with_name(backup.place.name + suffix).unlink(missing_ok=True)
+        backup.copy.replace(backup.place)
+        await write_elsewhere(stage, backup.place, 9)
+        epoch = stage.services.feed.epoch
+        with pytest.raises(TemporarilyUnavailable, match="rolled back"):
+            await lose(stage, 1)
+        await stage.services.feed.poll()
+        assert stage.services.feed.epoch > epoch
+        await api.update()
+        assert api.refuses(token(ada))
+        other = await open_store(backup.place, now=stage.clock.now, upgrade=False)
+        bob = await stage.newcomer()
+        await other.users.ban(bob.id, None, None, Origin())
+        await other.close()
+        await api.update()
+        assert api.refuses(token(bob))
+
+
+async def test_f_n1_a_process_that_hands_in_its_writing_notices_too(tmp_path: Path) -> None:
+    """One process writes and another reads for itself: either may find another past, and one epoch begins."""
+    backup = Backup({"database": f"sqlite:///{tmp_path / 'watchword.db'}"}, tmp_path / "copy.db")
+    async with open_stage(**backup.settings) as stage:
+        listener, path = bind_desk(tmp_path)
+        with listener:
+            async with (
+                Desk.open(stage.services.store, listener, patience=5),
+                open_services(
+                    stage.settings, now=stage.clock.now, monotonic=stage.clock.monotonic, hand_to=path
+                ) as other,
+            ):
+                await lose(stage, 2)
+                await copy(backup)
+                await lose(stage, 3)
+                await other.feed.poll()
+                await roll_back(backup)
+                await write_elsewhere(stage, backup.place, 9)
+                epoch, over = other.feed.epoch, stage.clock.now() + timedelta(minutes=5)
+                with pytest.raises(TemporarilyUnavailable, match="rolled back"):
+                    await other.store.revocations.revoke_token("handed", None, over, Origin())
+                await other.feed.poll()
+                await stage.services.feed.poll()
+                assert other.feed.epoch == stage.services.feed.epoch > epoch
+                assert len(await stage.events("epoch.opened")) == 1
+                await other.store.revocations.revoke_token("handed", None, over, Origin())

@@ -28,13 +28,13 @@ from watchword.server.store.intentions import (
 )
 from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
-from watchword.server.store.past import PAST, Past
-from watchword.server.store.position import Position
+from watchword.server.store.past import Past
 from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.authority import authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
+from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
@@ -163,6 +163,10 @@ class Engine:
     _watchers: set[asyncio.Event] = field(default_factory=set)
     _closed: bool = False
     past: Past = field(default_factory=Past)
+    _file: OpenedFile = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._file = OpenedFile(self.path)
 
     @classmethod
     async def open(
@@ -187,27 +191,18 @@ class Engine:
             for watcher in watchers:
                 watcher.set()
 
-        past = Past(wake)
-
-        def begun(connection: sqlite3.Connection) -> None:
-            # Another process may have put another database in the place of the file's contents.
-            known = past.known
-            if connection.execute("SELECT epoch, sequence, mark FROM head").fetchone() != known:
-                row = connection.execute(PAST, (known.sequence,)).fetchone()
-                past.check(known, Position(*row[:3]), *row[3:])
-
         def committed(connection: sqlite3.Connection) -> None:
-            # Most commits revoke nothing; a look costs less than to wake those who would read in vain.
-            with suppress(sqlite3.Error):
-                here = Position(*connection.execute("SELECT epoch, sequence, mark FROM head").fetchone())
-                if here == past.known:
-                    return
-                if past.contradicted is None or here.epoch > past.contradicted.epoch:
-                    past.believe(here)
-            wake()
+            if learn_past(connection, past):
+                wake()
 
-        reconnect = None if name == ":memory:" else lambda: _connect(name)
-        writer = Writer(writing, begun, committed, reconnect)
+        past = Past(wake)
+        writer = Writer(
+            writing,
+            begun=lambda connection: check_past(connection, past),
+            committed=committed,
+            reconnect=None if name == ":memory:" else lambda: _connect(name),
+            replaced=OpenedFile(name).was_replaced,
+        )
         return cls(name, writer, reading, now, overlay, longest_log, watchers, past=past)
 
     async def write(
@@ -259,6 +254,8 @@ class Engine:
 
     async def snapshot(self, query: Intention[T]) -> T:
         """The same: every read here sees one state."""
+        if self._file.was_replaced():
+            self._mend()
         return await self.read(query)
 
     async def scan(self, query: Intention[T]) -> T:
@@ -333,6 +330,9 @@ class Engine:
 
     def _data_version(self) -> int | None:
         # What fails here fails in ``read`` too, which tells its caller; a watcher only waits for better times.
+        if self._file.was_replaced():
+            self._mend()
+            return None
         with suppress(sqlite3.Error):
             return int(self.reader.execute("PRAGMA data_version").fetchone()[0])
         return None

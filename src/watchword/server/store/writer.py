@@ -67,12 +67,14 @@ class Writer:
         reconnect: opens the file anew when the connection is beyond repair; ``None`` for a database
             in memory, which would be lost with it and waits for no disk: it commits at once, so that
             reads over the same connection never see half a transaction.
+        replaced: whether another file took the place of the one that was opened.
     """
 
     connection: sqlite3.Connection
     begun: Callable[[sqlite3.Connection], None]
     committed: Callable[[sqlite3.Connection], None]
     reconnect: Callable[[], sqlite3.Connection] | None
+    replaced: Callable[[], bool]
     _waiting: deque[_Asked] = field(default_factory=deque)
     _task: asyncio.Task[None] | None = None
     _closed: bool = False
@@ -151,6 +153,8 @@ class Writer:
             await asyncio.sleep(0)
 
     async def _begin(self) -> None:
+        if self.replaced():
+            self._reopen()
         # Waiting for the lock inside SQLite would hold the loop; so it is asked again and again.
         loop = asyncio.get_running_loop()
         until = loop.time() + _LOCK_WAIT
