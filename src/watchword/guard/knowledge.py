@@ -268,11 +268,13 @@ class Knowledge:
         return outcome
 
     def _move(self, message: Head) -> Accepted:
-        if message.after > self.sequence or not self._continues(message):
+        if message.after > self.sequence:
             return "gap"
         if message.sequence < self.sequence:
             self.alarm(f"sequence {message.sequence} after sequence {self.sequence}")
             return "old"
+        if not self._continues(message):
+            return "gap"
         self._moved = message.sequence > self.sequence
         self.sequence, self.mark = message.sequence, message.mark
         self._marks.pop(message.sequence, None)

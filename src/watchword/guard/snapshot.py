@@ -28,6 +28,10 @@ _MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What reading a line may raise."""
 
 
+_SKEW: Final = 30.0
+"""Seconds that a shorter log must have been said later: servers' clocks differ a little."""
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """The second line of the file, as it is written: all of it."""
 
@@ -61,7 +65,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
         if self.epoch != other.epoch:
             return self.epoch > other.epoch
         if self.mark and other.mark and self.sequence <= other.sequence and self.mark != other.mark:
-            return self.iat > other.iat
+            return self.iat > other.iat + _SKEW
         return (self.sequence, self.iat) > (other.sequence, other.iat)
 
 
