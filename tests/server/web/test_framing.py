@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -17,6 +20,7 @@ from tests.server.wire import Answer, Wire, open_wire, parse, rest_of
 
 pytestmark = pytest.mark.anyio
 
+TOP = Path(__file__).resolve().parents[3]
 OFFERS = (
     b"Connection: Upgrade\r\nUpgrade: foo\r\n",
     b"Connection: upgrade\r\nUpgrade: websocket\r\n",
@@ -228,24 +232,34 @@ class TestChunks:
 
 
 @asynccontextmanager
-async def elsewhere(http: type[asyncio.Protocol]) -> AsyncIterator[int]:
-    """The application under a server that is not ours."""
-    async with open_stage(issuer="http://127.0.0.1:8080") as stage:
-        server = uvicorn.Server(
-            uvicorn.Config(stage.app, port=0, http=http, ws="none", lifespan="off", log_config=None)
-        )
-        server.config.load()
-        server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup()
-        ticking = asyncio.create_task(server.main_loop())
-        try:
-            yield server.servers[0].sockets[0].getsockname()[1]
-        finally:
-            server.should_exit = server.force_exit = True
-            stage.services.feed.close()
-            ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
-            await server.shutdown()
+async def listening(app: Any, http: Any) -> AsyncIterator[int]:
+    """*app* under plain uvicorn, on this port."""
+    config = uvicorn.Config(app, port=0, http=http, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    ticking = asyncio.create_task(server.main_loop())
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
+        await server.shutdown()
+
+
+async def api(scope: Any, receive: Any, send: Any) -> None:
+    """An API of somebody's, which says how long the body was."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    text = b"%b %d" % (scope["path"].encode(), size)
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]}
+    )
+    await send({"type": "http.response.body", "body": text})
 
 
 class TestElsewhere:
@@ -254,7 +268,7 @@ class TestElsewhere:
         self, http: type[asyncio.Protocol]
     ) -> None:
         """Under uvicorn's own connections a body behind an upgrade is refused, and nothing behind it is answered."""
-        async with elsewhere(http) as port:
+        async with open_stage(issuer="http://127.0.0.1:8080") as stage, listening(stage.app, http) as port:
             for offer in OFFERS:
                 for framed in (by_length, by_chunks):
                     raw = LOGIN + offer + framed(SMALL)
@@ -272,3 +286,34 @@ class TestElsewhere:
                         if len(answers) == 2:
                             assert answers[0].headers.get("connection") != "close"
                             assert json.loads(answers[0].body)["error"] == "malformed_content"
+
+    async def test_f_s1_an_api_is_safe_as_the_documentation_runs_it(self) -> None:
+        """``--http h11``: every body reaches the API whole, and none is answered."""
+        async with listening(api, "h11") as port:
+
+            async def check(offer: bytes, body: bytes, pieces: tuple[bytes, ...]) -> None:
+                answers = await exchange(port, pieces)
+                assert [answer.body for answer in answers] == [
+                    b"/auth/login %d" % len(body),
+                    b"/healthz 0",
+                ], offer
+
+            for offer in OFFERS:
+                for body in (SMALL, LARGE):
+                    for framed in (by_length, by_chunks):
+                        raw = LOGIN + offer + framed(body) + LAST
+                        await asyncio.gather(*(check(offer, body, pieces) for pieces in splits(raw)))
+
+    def test_f_s1_every_uvicorn_that_we_show_is_run_so(self) -> None:
+        """Documentation, examples and the demo."""
+        shown = [
+            (path, line)
+            for folder, pattern in ((TOP, "*.md"), (TOP / "docs", "*.md"), (TOP / "examples", "**/*"))
+            for path in folder.glob(pattern)
+            if path.suffix in (".md", ".py")
+            for line in path.read_text().splitlines()
+            if re.search(r"uvicorn [\w.]+:\w+", line)
+        ]
+        assert len(shown) >= 6
+        assert [path for path, line in shown if "--http h11" not in line] == []
+        assert 'http="h11"' in (TOP / "src/watchword/demo/payroll.py").read_text()
