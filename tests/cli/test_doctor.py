@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
 
 from tests.cli.stage import Shell
+from tests.server.wire import open_wire
 from watchword.cli.checks import CHECKS, Advice, disk_space, event_loop, open_files, password_hash
 from watchword.cli.facts import Facts, gather
+from watchword.cli.front import ask_front
 from watchword.server.settings import Settings
 
 SAFE = {
@@ -220,6 +225,59 @@ class TestDatabase:
         (safe.data_dir / "watchword.db").write_bytes(b"something else " * 100)
         code, found = findings(safe)
         assert (code, found["database"]["level"]) == (1, "unsafe")
+
+
+class Front(ThreadingTCPServer):
+    """What stands in front of a server that isn't there: it answers with this, whatever it is asked."""
+
+    daemon_threads = True
+
+    def __init__(self, *statuses: int) -> None:
+        self.answer = b"".join(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status for status in statuses)
+        super().__init__(("127.0.0.1", 0), self.Handler)
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            while b"Connection: close" not in self.rfile.readline():
+                pass
+            self.rfile.readline()
+            self.wfile.write(self.server.answer)  # type: ignore[attr-defined]
+
+
+class TestFront:
+    @pytest.mark.parametrize(
+        ("statuses", "level"),
+        [
+            ((405, 200), "good"),
+            ((405, 404, 200), "unsafe"),
+            ((405, 404), "unsafe"),
+            ((101,), "unsafe"),
+            ((400,), "advice"),
+            ((502, 200), "advice"),
+            ((), "advice"),
+        ],
+    )
+    def test_f_s1_a_front_that_takes_a_body_for_a_request_is_found(
+        self, safe: Shell, statuses: tuple[int, ...], level: str
+    ) -> None:
+        """With ``--online``; without it nobody is asked."""
+        with Front(*statuses) as front:
+            threading.Thread(target=front.serve_forever, args=(0.01,), daemon=True).start()
+            safe.settings["WATCHWORD_ISSUER"] = f"http://127.0.0.1:{front.server_address[1]}"
+            code, found = findings(safe, "--online")
+            front.shutdown()
+        assert code == (level == "unsafe")
+        assert found.get("framing", {"level": "good"})["level"] == level
+        assert "framing" not in findings(safe)[1]
+
+    @pytest.mark.anyio
+    async def test_f_s1_our_own_server_passes(self, safe: Shell) -> None:
+        """Asked directly, and where nobody listens that is said."""
+        async with open_wire() as wire:
+            front = await asyncio.to_thread(ask_front, f"http://127.0.0.1:{wire.port}")
+        assert front.statuses == [405, 200]
+        front = await asyncio.to_thread(ask_front, f"http://127.0.0.1:{wire.port}")
+        assert "refused" in (front.fault or "")
 
 
 class TestMachine:

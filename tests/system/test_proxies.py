@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from tests.mission.stage import PASSWORD, Server, User, free_port, start_server
+from watchword.cli.front import ask_front
 
 pytestmark = pytest.mark.slow
 
@@ -167,6 +168,7 @@ class TestSharedConnections:
         ada = server.register()
         body = b'{"email":"%b","password":"%b"}' % (ada.email.encode(), PASSWORD.encode())
         with proxy(kind, tmp_path, server) as url:
+            assert ask_front(url).statuses == [405, 200], "what the doctor asks"
             for offer in OFFERS:
                 head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + offer
                 assert attack(url, head, body, chunked=False).startswith(b"HTTP/1.1 200"), offer

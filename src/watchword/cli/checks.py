@@ -335,6 +335,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     proxies,
     cors,
     exposure.metrics,
+    exposure.framing,
     access_token_ttl,
     registration,
     login_limits,

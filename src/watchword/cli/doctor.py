@@ -21,8 +21,11 @@ _LEVELS: Final = ("unsafe", "slow", "advice", "good")
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Say what is well, too.")
+@click.option(
+    "--online", is_flag=True, help="Send requests to the issuer's URL, too: is a proxy in front safe?"
+)
 @place_options
-def doctor(place: Place, as_json: bool, everything: bool) -> None:
+def doctor(place: Place, as_json: bool, everything: bool, online: bool) -> None:
     """Look for what is unsafe or slow here; one line each, with the cure.
 
     Reads the settings that a server started here would have, its files and its database, and
@@ -31,7 +34,7 @@ def doctor(place: Place, as_json: bool, everything: bool) -> None:
     from watchword.cli.checks import CHECKS
     from watchword.cli.facts import gather
 
-    facts = gather(place.settings(), Path.cwd())
+    facts = gather(place.settings(), Path.cwd(), online=online)
     found = [(check.__name__, advice) for check in CHECKS if (advice := check(facts)) is not None]
     found.sort(key=lambda one: _LEVELS.index(one[1].level))
     levels: list[str] = [advice.level for _, advice in found]

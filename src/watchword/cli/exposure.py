@@ -6,7 +6,10 @@ from watchword.cli.advice import Advice
 from watchword.cli.facts import Facts
 from watchword.protocol.metadata import is_loopback
 
-__all__ = ["metrics"]
+__all__ = ["framing", "metrics"]
+
+_EXPECTED = [405, 200]
+_UPGRADED = 101
 
 
 def metrics(facts: Facts) -> Advice:
@@ -25,3 +28,25 @@ def metrics(facts: Facts) -> Advice:
             "let no proxy or firewall pass it on, or set METRICS_TOKEN",
         )
     return Advice("good", "strangers can't read the metrics")
+
+
+def framing(facts: Facts) -> Advice | None:
+    """Whether a body stays a body on its way through what stands in front, asked with ``--online``."""
+    front = facts.front
+    if front is None:
+        return None
+    url, cure = facts.settings.issuer, "let the proxy drop Upgrade: see docs/deployment.md"
+    if front.fault is not None:
+        return Advice("advice", f"{url} does not answer: {front.fault}", "start the server and its proxy")
+    if front.statuses == _EXPECTED:
+        return Advice("good", f"{url} answers a request with Upgrade as any other")
+    told = ", ".join(map(str, front.statuses)) or "nothing"
+    if len(front.statuses) > len(_EXPECTED) or front.statuses[1:] == [404]:
+        return Advice(
+            "unsafe",
+            f"{url} answers the body of a request with Upgrade as a request of its own: {told}",
+            cure,
+        )
+    if _UPGRADED in front.statuses:
+        return Advice("unsafe", f"{url} changes the protocol when a client asks for it", cure)
+    return Advice("advice", f"{url} answers a request with Upgrade, and one behind it, with {told}", cure)

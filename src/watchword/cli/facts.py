@@ -14,6 +14,7 @@ from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING
 
+from watchword.cli.front import FrontFacts, ask_front
 from watchword.errors import WatchwordError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Facts:
     password_cost: timedelta
     """The time of the processor that one password costs here, hashed as the settings say."""
     database: DatabaseFacts | None
+    front: FrontFacts | None = None
+    """What clients see at the issuer's URL, if that was asked."""
     counters_fault: str | None = None
     """Why the Valkey or Redis that counts attempts cannot be used."""
 
@@ -73,8 +76,8 @@ class Facts:
         return stat.filemode(mode) if mode & rights else None
 
 
-def gather(settings: Settings, folder: Path) -> Facts:
-    """Look at everything; what cannot be read is a fact, too."""
+def gather(settings: Settings, folder: Path, *, online: bool = False) -> Facts:
+    """Look at everything; what cannot be read is a fact, too. *online*: send requests to the issuer's URL."""
     path = settings.database_path
     return Facts(
         settings=settings,
@@ -85,6 +88,7 @@ def gather(settings: Settings, folder: Path) -> Facts:
         fast_loop=find_spec("uvloop") is not None,
         password_cost=_password_cost(settings.passwords),
         database=_database(path) if settings.shares_database or Path(path).is_file() else None,
+        front=ask_front(settings.issuer) if online else None,
         counters_fault=None if settings.redis is None else _counters_fault(settings.redis),
     )
 
