@@ -32,18 +32,20 @@ def read_password(*, stdin: bool, file: Path | None) -> str:
     if stdin and file is not None:
         raise click.UsageError("give one of --password-stdin and --password-file")
     if stdin:
-        return _one_line(sys.stdin.read())
+        return _one_line(sys.stdin.buffer.read())
     if file is not None:
-        return _one_line(file.read_text(encoding="utf-8"))
+        return _one_line(file.read_bytes())
     if not sys.stdin.isatty():
         raise click.UsageError("nobody to ask for a password: give --password-stdin or --password-file")
     text: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return text
 
 
-def _one_line(text: str) -> str:
-    """The text without the line end that ``echo`` adds."""
-    found = text.removesuffix("\n").removesuffix("\r")
+def _one_line(raw: bytes) -> str:
+    """The text without a byte order mark, as Windows writes it, and the line end that ``echo`` adds."""
+    found = raw.decode("utf-8-sig").rstrip("\r\n")
     if not found:
         raise click.UsageError("the password is empty")
+    if "\n" in found or "\r" in found:
+        raise click.UsageError("the password has more than one line")
     return found

@@ -57,12 +57,12 @@ def load_keys(source: str) -> Trust:
 
 
 def load_secret(path: Path) -> Trust:
-    """Read a shared secret; one line end at its end is not part of it.
+    """Read a shared secret; a byte order mark and one line end at its end are not part of it.
 
     Raises:
         WatchwordError: it cannot be read or is empty.
     """
-    secret = _read(path).removesuffix(b"\n").removesuffix(b"\r")
+    secret = _read(path).removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
         raise WatchwordError("secret: the file is empty")
     return Trust(secret=secret)

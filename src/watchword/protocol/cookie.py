@@ -6,12 +6,14 @@ also show where it comes from. Server and guard ask the same proof.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError, CrossSite, InvalidRequest
-from watchword.protocol.metadata import check_issuer_url
+from watchword.protocol.metadata import is_loopback
 
 __all__ = [
     "BINDER",
@@ -37,6 +39,7 @@ SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 _HOST: Final = "__Host-"
 _SECURE: Final = "__Secure-"
+_VISIBLE: Final = re.compile(r"[!-~]+\Z")
 _OWN: Final = frozenset(("same-origin", "none"))
 
 
@@ -105,21 +108,37 @@ def origin_of(url: str) -> str:
     """The origin of *url*, as a browser writes it (RFC 6454 6.2)."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
+    host = f"[{ipaddress.ip_address(host)}]" if ":" in host else host
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
 
 
-def check_origin(text: str) -> str:
-    """Return *text* when it is an origin as a browser writes it; plain http on this machine alone (RFC 6454 6.2).
+def check_origin(text: str, *, plain: bool = False) -> str:
+    """Return *text* when it is an origin as a browser writes it (RFC 6454 6.2).
+
+    ``http`` passes on a loopback address only, or anywhere if *plain*.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it isn't; where it is clear which one is meant, that is said.
     """
-    try:
-        plain = isinstance(text, str) and origin_of(check_issuer_url(text)) == text
-    except ConfigurationError:
-        plain = False
-    if not plain:
-        raise ConfigurationError(f"{text!r} is not an origin like https://app.example.com")
+    meant = _origin_meant(text)
+    if meant is None or (
+        meant.startswith("http:") and not plain and not is_loopback(urlsplit(meant).hostname or "")
+    ):
+        raise ConfigurationError(f"{text!a} is not an origin like https://app.example.com")
+    if meant != text:
+        raise ConfigurationError(f"{text!a} is not an origin: write {meant}")
     return text
+
+
+def _origin_meant(text: str) -> str | None:
+    try:
+        parts = urlsplit(text if isinstance(text, str) and _VISIBLE.match(text) else "")
+        host, port = parts.hostname or "", parts.port
+        if parts.scheme not in ("http", "https") or not host or port == 0 or "*" in host:
+            return None
+        if host.rpartition(".")[2].isdigit():
+            ipaddress.ip_address(host)  # what looks like one and isn't, browsers write otherwise
+        return origin_of(text)
+    except ValueError:
+        return None

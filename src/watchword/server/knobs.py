@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from watchword.server.parsing import (
+    parse_audience,
     parse_boolean,
     parse_choice,
     parse_claims,
     parse_cookie_name,
+    parse_cors_origins,
     parse_count,
     parse_credential,
-    parse_list,
     parse_mailbox,
     parse_master_key,
     parse_metrics,
@@ -39,6 +40,8 @@ class Row:
     default: str | None
     help: str
     secret: bool = False
+    lines: bool = False
+    """Whether it may have several lines."""
 
 
 ROWS: Final[Sequence[Row]] = (
@@ -81,6 +84,7 @@ ROWS: Final[Sequence[Row]] = (
         "the database, so keep a copy apart from the backups. Nodes that share a database must be given "
         "it",
         secret=True,
+        lines=True,
     ),
     Row(
         "REDIS",
@@ -92,7 +96,7 @@ ROWS: Final[Sequence[Row]] = (
         "[counters](postgresql.md#counters)",
         secret=True,
     ),
-    Row("AUDIENCE", parse_text, "api", "the audience of the API that is there from the start"),
+    Row("AUDIENCE", parse_audience, "api", "the audience of the API that is there from the start"),
     Row(
         "SIGNING_ALGORITHM",
         parse_choice("ES256", "RS256", "PS256", "Ed25519", "EdDSA"),
@@ -128,6 +132,7 @@ ROWS: Final[Sequence[Row]] = (
         "secrets shared with an API, for HS256: `AUDIENCE=SECRET`, divided by spaces, commas or lines, "
         "the newest of an audience last; better by file: `WATCHWORD_API_SECRETS_FILE`",
         secret=True,
+        lines=True,
     ),
     Row(
         "ACCESS_TOKEN_TTL",
@@ -160,7 +165,7 @@ ROWS: Final[Sequence[Row]] = (
         "beyond it no further one is made until one is revoked; `0`: nobody has any",
     ),
     Row("BASIC_TTL", parse_span, "20m", "how long a temporary Basic pair lives"),
-    Row("CLAIMS", parse_claims, "", "extra claims, as *name in the token*`=`*source*: see below"),
+    Row("CLAIMS", parse_claims, "", "extra claims, as *name in the token*`=`*source*: see below", lines=True),
     Row(
         "REGISTRATION",
         parse_choice("open", "closed"),
@@ -284,7 +289,13 @@ ROWS: Final[Sequence[Row]] = (
         "30d",
         "how long a session that ended or expired is kept; its tokens are dead from the first moment",
     ),
-    Row("CORS_ORIGINS", parse_list, "", "origins whose pages may call the first-party API"),
+    Row(
+        "CORS_ORIGINS",
+        parse_cors_origins,
+        "",
+        "origins whose pages may call the first-party API, as browsers write them: `https://app.example.com`",
+        lines=True,
+    ),
     Row(
         "COOKIES",
         parse_boolean,
@@ -318,6 +329,7 @@ ROWS: Final[Sequence[Row]] = (
         "",
         "other origins than the issuer's whose pages may act by cookies, `https://app.example.com`; they may call "
         "the first-party API without standing in `CORS_ORIGINS`",
+        lines=True,
     ),
     Row(
         "TRUSTED_PROXIES",
@@ -325,6 +337,7 @@ ROWS: Final[Sequence[Row]] = (
         "",
         "addresses or networks of proxies: their `X-Forwarded-For` and `X-Forwarded-Proto` are "
         "believed, and they may come without TLS",
+        lines=True,
     ),
     Row(
         "MAX_CONNECTIONS",

@@ -9,6 +9,7 @@ from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from watchword.errors import ConfigurationError, InvalidKey
@@ -18,10 +19,13 @@ from watchword.protocol.cookie import check_origin
 __all__ = [
     "format_span",
     "format_text",
+    "format_value",
+    "parse_audience",
     "parse_boolean",
     "parse_choice",
     "parse_claims",
     "parse_cookie_name",
+    "parse_cors_origins",
     "parse_count",
     "parse_credential",
     "parse_database",
@@ -95,6 +99,25 @@ def format_span(span: timedelta) -> str:
     return f"{seconds // _UNITS[unit]}{unit}"
 
 
+def format_value(value: Any) -> str:
+    """The value of a setting as a text that may be shown."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case timedelta():
+            return format_span(value)
+        case tuple():
+            return ",".join(map(str, value))
+        case Mapping():
+            return ",".join(f"{key}={item}" for key, item in value.items())
+        case str():
+            return format_text(value)
+        case _:
+            return str(value)
+
+
 def parse_optional_span(text: str) -> timedelta | None:
     """The same, or ``never``."""
     return None if text == "never" else parse_span(text)
@@ -110,7 +133,7 @@ def parse_credential(text: str) -> str:
 def parse_secrets(text: str) -> Mapping[str, tuple[str, ...]]:
     """``AUDIENCE=SECRET`` items divided by white space or commas; what comes later is newer."""
     found: dict[str, tuple[str, ...]] = {}
-    for item in re.split(r"[\s,]+", text.strip()) if text.strip() else ():
+    for item in parse_list(text):
         audience, _, secret = item.partition("=")
         if not audience or not secret:
             raise ValueError("must be AUDIENCE=SECRET items")
@@ -155,16 +178,31 @@ def parse_boolean(text: str) -> bool:
 
 
 def parse_list(text: str) -> tuple[str, ...]:
-    """Texts separated by commas."""
-    return tuple(item.strip() for item in text.split(",") if item.strip())
+    """Texts separated by commas, spaces or line breaks."""
+    return tuple(filter(None, re.split(r"[\s,]+", text)))
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
-    """Origins separated by commas, each as a browser writes it; plain http on this machine alone."""
+    """A list of origins, each as a browser writes it; plain http on this machine only."""
     try:
         return tuple(map(check_origin, parse_list(text)))
     except ConfigurationError as fault:
         raise ValueError(fault.description) from None
+
+
+def parse_cors_origins(text: str) -> tuple[str, ...]:
+    """The same, plain http of other machines too: their pages show tokens, and get no cookies."""
+    try:
+        return tuple(check_origin(item, plain=True) for item in parse_list(text))
+    except ConfigurationError as fault:
+        raise ValueError(fault.description) from None
+
+
+def parse_audience(text: str) -> str:
+    """The name of an API, as ``watchword api create`` takes it."""
+    if not 0 < len(text) <= 255 or not text.isprintable() or " " in text:
+        raise ValueError("must be 1 to 255 characters without spaces")
+    return text
 
 
 def parse_cookie_name(text: str) -> str:
@@ -222,11 +260,25 @@ def parse_redis(text: str) -> str:
 
 
 def parse_networks(text: str) -> tuple[str, ...]:
-    """Addresses and networks separated by commas."""
+    """A list of addresses and networks."""
+    return tuple(map(_network, parse_list(text)))
+
+
+def _network(text: str) -> str:
     try:
-        return tuple(str(ipaddress.ip_network(item, strict=False)) for item in parse_list(text))
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ValueError("must be addresses or networks like 10.0.0.0/8") from None
+        raise ValueError(f"{text!a} must be an address or a network like 10.0.0.0/8") from None
+    address = text.partition("/")[0]
+    if str(network.network_address) != str(ipaddress.ip_address(address)):
+        raise ValueError(
+            f"{text!a} is neither: write {network} for the network, or {address} for the address"
+        )
+    # A peer of that form is known by its address of version 4.
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= 96:
+        return str(ipaddress.ip_network((mapped, network.prefixlen - 96)))
+    return str(network)
 
 
 def parse_metrics(text: str) -> str:

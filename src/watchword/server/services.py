@@ -192,8 +192,8 @@ async def open_services(
         store = RemoteStore.open(settings.database_path, hand_to, now=now or utc_now, overlay=claims.overlay)
     clock = store.now
     try:
-        if await store.meta.put_new("secret_check", sealing.check_value()) != sealing.check_value():
-            raise ConfigurationError("secret: it is not the one this database was made with")
+        kept = await store.meta.put_new("secret_check", sealing.check_value())
+        sealing = sealing.fitting(kept, settings.secret_before)
         if serving:
             await store.revocations.set_longest_life(access.longest_life)
             await store.revocations.name_issuer(access.issuer)

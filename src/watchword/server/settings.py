@@ -20,10 +20,10 @@ from watchword.server import policies
 from watchword.server.knobs import ROWS, Row
 from watchword.server.parsing import (
     format_span,
-    format_text,
+    format_value,
     parse_database,
 )
-from watchword.server.sources import FILE, read_environment, read_toml
+from watchword.server.sources import FILE, Found, read_environment, read_flags, read_toml
 from watchword.server.store.records import LinkLimit
 
 __all__ = ["FILE", "ROWS", "Row", "Settings"]
@@ -39,6 +39,8 @@ class Settings:
 
     values: Mapping[str, Any] = field(repr=False)
     sources: Mapping[str, str]
+    secret_before: str | None = field(default=None, repr=False)
+    """The master key as earlier versions read the same text: with its byte order mark or its last line break."""
 
     @classmethod
     def load(
@@ -57,21 +59,18 @@ class Settings:
         Raises:
             ConfigurationError: a setting is unknown, ill-typed, unsafe or does not go with another.
         """
-        texts: dict[str, tuple[str, str]] = {}
+        texts: dict[str, Found] = {}
         if folder is not None and (folder / FILE).exists():
-            texts |= {name: (text, FILE) for name, text in read_toml(folder / FILE, _BY_NAME).items()}
+            texts |= read_toml(folder / FILE, _BY_NAME)
         texts |= read_environment(environ or {}, _BY_NAME)
-        for name, text in (flags or {}).items():
-            if text is not None:
-                if name.upper() not in _BY_NAME:
-                    raise ConfigurationError(f"{name}: there is no such setting")
-                texts[name.upper()] = (str(text), f"--{name.replace('_', '-')}")
+        texts |= read_flags(flags or {}, _BY_NAME)
         values, sources = {}, {}
         for row in ROWS:
-            text, source = texts.get(row.name, (row.default, "default"))
+            found = texts.get(row.name)
+            text, source = (found.text, found.source) if found else (row.default, "default")
             sources[row.name] = source
             values[row.name] = None if text is None else _parse(row, text, source)
-        settings = cls(values, sources)
+        settings = cls(values, sources, texts["SECRET"].before if "SECRET" in texts else None)
         settings._check()
         return settings
 
@@ -89,11 +88,19 @@ class Settings:
         for name in ("TLS_CERT", "TLS_KEY"):
             if self.values[name] is not None and not Path(self.values[name]).is_file():
                 raise ConfigurationError(f"{name.lower()}: there is no file {self.values[name]}")
+        if self.values["AUDIENCE"] == self.issuer:
+            raise ConfigurationError(
+                "audience: must not be the issuer: a token for both would administer the server"
+            )
         life = self.values["ACCESS_TOKEN_TTL"]
         if not timedelta(seconds=1) <= life <= timedelta(hours=24):
-            raise ConfigurationError("access_token_ttl: must be between 1s and 24h")
+            raise ConfigurationError(
+                f"access_token_ttl: must be between 1s and 24h, not {format_span(self.values['ACCESS_TOKEN_TTL'])}"
+            )
         if not timedelta(seconds=1) <= self.values["BASIC_TTL"] <= timedelta(hours=24):
-            raise ConfigurationError("basic_ttl: must be between 1s and 24h")
+            raise ConfigurationError(
+                f"basic_ttl: must be between 1s and 24h, not {format_span(self.values['BASIC_TTL'])}"
+            )
         if self.values["FEED"] == "closed" and self.values["FEED_SECRET"] is None:
             raise ConfigurationError("feed: closed to everybody, without feed_secret")
         if self.values["KEY_ROTATION"] is not None and self.values["KEY_ROTATION"] < timedelta(hours=1):
@@ -118,6 +125,13 @@ class Settings:
             raise ConfigurationError("secret: nodes that share a database share the master key: give it")
 
     def _check_cookies(self) -> None:
+        given = [
+            name for name in self.sources if name.startswith("COOKIE_") and self.sources[name] != "default"
+        ]
+        if given and not self.values["COOKIES"]:
+            raise ConfigurationError(
+                f"{given[0].lower()}: cookies is false, so it does nothing: leave it out"
+            )
         domain = self.values["COOKIE_DOMAIN"]
         if domain is None:
             return
@@ -135,6 +149,10 @@ class Settings:
             raise ConfigurationError("mail_from: it goes together with smtp_host")
         if (self.values["SMTP_USER"] is None) != (self.values["SMTP_PASSWORD"] is None):
             raise ConfigurationError("smtp_user: it goes together with smtp_password")
+        if self.values["SMTP_HOST"] is None and self.values["SMTP_USER"] is not None:
+            raise ConfigurationError(
+                "smtp_user: without smtp_host it does nothing: give that too, or leave it out"
+            )
         if self.values["SMTP_SECURITY"] == "none" and not is_loopback(
             self.values["SMTP_HOST"] or "localhost"
         ):
@@ -348,7 +366,7 @@ class Settings:
         return [
             (
                 row.name,
-                "(hidden)" if row.secret and self.values[row.name] else _show(self.values[row.name]),
+                "(hidden)" if row.secret and self.values[row.name] else format_value(self.values[row.name]),
                 source,
             )
             for row in ROWS
@@ -357,25 +375,12 @@ class Settings:
 
 
 def _parse(row: Row, text: str, source: str) -> Any:
+    name = row.name.lower()
+    if not row.lines and ("\n" in text or "\r" in text):
+        raise ConfigurationError(f"{name}: has more than one line (from {source})")
     try:
         return row.parse(text)
     except ValueError as fault:
-        raise ConfigurationError(f"{row.name.lower()}: {fault} (from {source})") from None
-
-
-def _show(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case timedelta():
-            return format_span(value)
-        case tuple():
-            return ",".join(map(str, value))
-        case Mapping():
-            return ",".join(f"{key}={item}" for key, item in value.items())
-        case str():
-            return format_text(value)
-        case _:
-            return str(value)
+        # A list has named the item that is wrong.
+        shown = "" if row.secret or "'" in str(fault) else f", not {text[:80]!a}"
+        raise ConfigurationError(f"{name}: {fault}{shown} (from {source})") from None

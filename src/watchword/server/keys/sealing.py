@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -38,6 +39,24 @@ class Sealing:
         if len(secret) < 32:
             raise ConfigurationError("secret: the master key needs at least 32 characters")
         return cls(secret.encode(), token_bytes)
+
+    def fitting(self, check_value: str, before: str | None) -> Self:
+        """This one if *check_value* is its own, else that of the secret as earlier versions read the same text.
+
+        Raises:
+            ConfigurationError: it is of another secret.
+        """
+        if check_value == self.check_value():
+            return self
+        if before is not None and len(before) >= 32:
+            older = self.from_secret(before, self.token_bytes)
+            if check_value == older.check_value():
+                logging.getLogger("watchword").warning(
+                    "secret: this database was made with the byte order mark or the line break around the master key as"
+                    " a part of it, and goes on with that. Keep the text as it is"
+                )
+                return older
+        raise ConfigurationError("secret: it is not the one this database was made with")
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Encrypt *plain*; the outcome opens only under the same *context* (AES-256-GCM, 96-bit random nonce)."""
