@@ -57,7 +57,8 @@ ROOMS: dict[str, set[str]] = {
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
     # body limits, origins and trusted peers come from the policies; connections are counted by network
     "server.web": {"server.policies", "server.ephemeral"},
-    "server.outbox": {"server.policies"},  # where mail goes, and how patiently
+    # where mail goes, how patiently, and how much of it to one mailbox
+    "server.outbox": {"server.policies", "server.ephemeral"},
     "server.parsing": set(),  # how a setting's text is read
     "server.sources": set(),  # where settings stand
     "server.knobs": {"server.parsing"},  # which settings there are

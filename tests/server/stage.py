@@ -130,6 +130,14 @@ class Stage:
         )
         return Somebody(user.id, email)
 
+    async def verified(self) -> Somebody:
+        """A user who is logged in and whose address was verified elsewhere, as an import says."""
+        users, email = self.services.users, f"user{next(_numbers)}@example.com"
+        digest = await self.services.passwords.hash(PASSWORD)
+        new = users.take_over(email, digest, roles=("user",), email_verified=True)
+        user = await users.add(new, Origin())
+        return await self.login(Somebody(user.id, email))
+
     async def post_login(self, **members: Any) -> httpx2.Response:
         return await self.http.post("/auth/login", json=members)
 

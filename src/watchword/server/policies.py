@@ -160,6 +160,8 @@ class MailPolicy:
     """How long the relay may take for one answer."""
     capacity: int = 1000
     """Mails that may wait in one process; one more is refused."""
+    share: int = 100
+    """Of them, those that one user or one network caused."""
     carriers: int = 4
     """Mails that are handed over at once."""
     pause: timedelta = timedelta(seconds=1)

@@ -35,6 +35,7 @@ from watchword.server.login.recovery import Recovery
 from watchword.server.login.signing_keys import SigningKeyService
 from watchword.server.login.target import Targets
 from watchword.server.login.write_limits import WriteLimits
+from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
 from watchword.server.outbox.smtp import Smtp
@@ -282,7 +283,8 @@ def _wire(
         Smtp(settings.mail, now) if settings.mail.host else None,
         lambda: int.from_bytes(token_bytes(4)) / 2**32,
     )
-    notices = Notices(outbox, claims.policy.issuer, now)
+    budget = MailBudget.of(settings.recovery.per_account, counters)
+    notices = Notices(outbox, budget, claims.policy.issuer, now)
     users = UserService(store.users, passwords, notices, settings.registration, token_bytes)
     limits = settings.limits
     writes = WriteLimits.of(limits, counters, MemoryCounters(monotonic))
@@ -365,6 +367,7 @@ def _wire(
             passwords,
             outbox,
             notices,
+            budget,
             settings.recovery,
             claims.policy.issuer,
             link_tries,

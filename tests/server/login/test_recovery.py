@@ -373,8 +373,8 @@ class TestToken:
 
 class TestNotices:
     async def test_req_p18_a_changed_password_is_told(self, post: Post) -> None:
-        """By whichever door; a user who is banned hears nothing."""
-        ada = await post.stage.newcomer()
+        """By whichever door; a user who is banned gets no mail."""
+        ada = await post.stage.verified()
         body = {"current_password": PASSWORD, "new_password": OTHER}
         answer = await post.stage.http.post("/auth/password", json=body, headers=ada.bearer)
         assert answer.status_code == 204
@@ -388,7 +388,7 @@ class TestNotices:
 
     async def test_req_p11_the_old_address_is_told_of_the_new_one(self, post: Post) -> None:
         """It alone, and not when only the case is another."""
-        ada = await post.stage.newcomer()
+        ada = await post.stage.verified()
         for email in (ada.email.upper(), "moved@example.com"):
             await post.stage.services.users.update(ada.id, email=email, origin=Origin())
         await post.settled()

@@ -16,6 +16,7 @@ from watchword.server.accounts.address import normalise_email
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.ephemeral.networks import network_of
+from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.letter import Letter, reset_link
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
@@ -39,6 +40,7 @@ class Recovery:
     passwords: PasswordService
     outbox: Outbox
     notices: Notices
+    budget: MailBudget
     policy: RecoveryPolicy
     issuer: str
     tries: Turnstile
@@ -60,16 +62,18 @@ class Recovery:
         """
         if not self.by_mail:
             raise MailNotConfigured
-        await self.tries.enter(network_of(origin.address))
+        network = network_of(origin.address)
+        await self.tries.enter(network)
         _, key = normalise_email(email)
-        self.outbox.post(partial(self._write, key, origin))
+        self.outbox.post(partial(self._write, key, origin), network)
 
     async def _write(self, key: str, origin: Origin) -> Letter | None:
         token = self._new_token()
         user = await self.resets.offer(
             key, _digest(token), self.policy.lifetime, self.policy.per_account, origin
         )
-        if user is None:
+        # The account has a limit of its own, which deleting it and making it anew would lift.
+        if user is None or not await self.budget.allows("reset_link", user.email):
             return None
         return reset_link(user.email, self.issuer, self._link(token), self.policy.lifetime)
 
@@ -108,7 +112,7 @@ class Recovery:
             await self.tries.enter(network_of(origin.address))
             await self.events.add("password_reset.failed", origin)
             raise InvalidResetToken
-        self.notices.password_changed(user)
+        self.notices.password_changed(user, by_link=True)
 
     def _new_token(self) -> str:
         return encode_base64url(self.token_bytes(32))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -67,25 +68,31 @@ class Outbox:
     waiting: int = 0
     sent: int = 0
     given_up: int = 0
-    _due: asyncio.Queue[tuple[Errand, int]] = field(default_factory=asyncio.Queue, repr=False)
+    _due: asyncio.Queue[tuple[Errand, str, int]] = field(default_factory=asyncio.Queue, repr=False)
+    _shares: Counter[str] = field(default_factory=Counter, repr=False)
 
-    def post(self, errand: Errand) -> None:
+    def post(self, errand: Errand, owner: str) -> None:
         """Have *errand* done soon.
+
+        Args:
+            errand: writes the mail.
+            owner: the user or network that causes it, who can fill a share of the queue and no more.
 
         Raises:
             TemporarilyUnavailable: too many wait.
         """
-        if self.waiting >= self.policy.capacity:
+        if self.waiting >= self.policy.capacity or self._shares[owner] >= self.policy.share:
             raise TemporarilyUnavailable("too much mail waits", retry_after=60)
         self.waiting += 1
-        self._later(self.policy.pause.total_seconds() * self.chance(), errand, 0)
+        self._shares[owner] += 1
+        self._later(self.policy.pause.total_seconds() * self.chance(), errand, owner, 0)
 
-    def send(self, letter: Letter) -> None:
-        """Send *letter* if that can be: what it tells of has happened in any case."""
+    def send(self, errand: Errand, owner: str) -> None:
+        """The same if that can be: what the mail tells of has happened in any case."""
         if self.carrier is None:
             return
         try:
-            self.post(_written(letter))
+            self.post(errand, owner)
         except TemporarilyUnavailable:
             self._give_up("too much mail waits")
 
@@ -100,7 +107,7 @@ class Outbox:
     async def _work(self, carrier: Carrier) -> None:
         while True:
             self._obey()
-            errand, tries = await self._due.get()
+            errand, owner, tries = await self._due.get()
             try:
                 letter = await errand()
                 if letter is not None:
@@ -110,12 +117,15 @@ class Outbox:
             except (Undelivered, WatchwordError) as fault:
                 final = isinstance(fault, Undelivered) and fault.final
                 if not final and tries < len(self.policy.waits):
-                    self._later(self.policy.waits[tries].total_seconds(), errand, tries + 1)
+                    self._later(self.policy.waits[tries].total_seconds(), errand, owner, tries + 1)
                     continue
                 self._give_up(str(fault))
             except Exception as broken:  # whatever it was: the next letter has nothing to do with it
                 self._give_up(type(broken).__name__)
             self.waiting -= 1
+            self._shares[owner] -= 1
+            if not self._shares[owner]:
+                del self._shares[owner]
 
     @staticmethod
     def _obey() -> None:
@@ -124,8 +134,8 @@ class Outbox:
         if task is not None and task.cancelling():
             raise asyncio.CancelledError
 
-    def _later(self, seconds: float, errand: Errand, tries: int) -> None:
-        asyncio.get_running_loop().call_later(seconds, self._due.put_nowait, (errand, tries))
+    def _later(self, seconds: float, errand: Errand, owner: str, tries: int) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._due.put_nowait, (errand, owner, tries))
 
     def _give_up(self, reason: str) -> None:
         self.given_up += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchword.server.outbox import letter
+from watchword.server.outbox.budget import MailBudget, MailKind
 from watchword.server.outbox.mail import Outbox
 from watchword.server.store.records import User
 
@@ -15,18 +16,28 @@ __all__ = ["Notices"]
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Mails that tell and ask nothing; where no mail is sent, nothing is told."""
+    """Mails that tell and ask nothing, to verified addresses only: whoever types a stranger's address mails nobody."""
 
     outbox: Outbox
+    budget: MailBudget
     issuer: str
     now: Callable[[], datetime]
 
-    def password_changed(self, user: User) -> None:
-        """His password is another one."""
-        if not user.banned:
-            self.outbox.send(letter.password_changed(user.email, self.issuer, self.now()))
+    def password_changed(self, user: User, *, by_link: bool = False) -> None:
+        """The password is another one; *by_link*: chosen by a link, which shows whose mailbox it is."""
+        if user.email_verified or by_link:
+            self._tell("password_changed", user, letter.password_changed(user.email, self.issuer, self.now()))
 
     def address_changed(self, before: User) -> None:
-        """His e-mail address is another one: the old one is told."""
-        if not before.banned:
-            self.outbox.send(letter.address_changed(before.email, self.issuer, self.now()))
+        """The email address is another one: the old one is told."""
+        if before.email_verified:
+            self._tell(
+                "address_changed", before, letter.address_changed(before.email, self.issuer, self.now())
+            )
+
+    def _tell(self, kind: MailKind, user: User, notice: letter.Letter) -> None:
+        async def errand() -> letter.Letter | None:
+            return notice if await self.budget.allows(kind, notice.to) else None
+
+        if not user.banned:
+            self.outbox.send(errand, user.id)

@@ -159,7 +159,9 @@ async def update(tx: Transaction, user_id: str, change: UserChange, origin: Orig
             del sets[name]
             sets.pop(f"{name}_key", None)
     if "email" in sets:
-        sets["email_verified"] = False
+        same = await tx.one("SELECT 1 FROM users WHERE id = ? AND email_key = ?", user_id, sets["email_key"])
+        if same is None:  # else it is the mailbox it was
+            sets["email_verified"] = False
     if "name" in sets:
         sets["name_key"] = _fold(sets["name"])
     if sets:
