@@ -377,6 +377,7 @@ def _wire(
             store.email_changes,
             outbox,
             notices,
+            budget,
             settings.recovery,
             claims.policy.issuer,
             link_tries,

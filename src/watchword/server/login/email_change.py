@@ -15,6 +15,7 @@ from watchword.jose.encoding import encode_base64url
 from watchword.server.accounts.address import normalise_email
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.ephemeral.networks import network_of
+from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.letter import Letter, confirm_address
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
@@ -39,6 +40,7 @@ class EmailChange:
     changes: EmailChanges
     outbox: Outbox
     notices: Notices
+    budget: MailBudget
     policy: RecoveryPolicy
     issuer: str
     tries: Turnstile
@@ -67,11 +69,13 @@ class EmailChange:
         life, limit = self.policy.lifetime, self.policy.per_account
         if await self.changes.offer(user.id, (shown, key), _digest(token), life, limit, origin) is None:
             raise TooManyRequests(retry_after=int(limit.window.total_seconds()) // max(limit.links, 1))
-        self.outbox.post(partial(self._write, shown, key, token))
+        self.outbox.post(partial(self._write, shown, key, token), user.id)
         return shown
 
     async def _write(self, shown: str, key: str, token: str) -> Letter | None:
         if not await self.changes.wanted(key, self.policy.per_account.links):
+            return None
+        if not await self.budget.allows("link", shown):
             return None
         link = f"{self.issuer}/confirm-email?token={token}"
         return confirm_address(shown, self.issuer, link, self.policy.lifetime)

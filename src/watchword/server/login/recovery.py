@@ -73,7 +73,7 @@ class Recovery:
             key, _digest(token), self.policy.lifetime, self.policy.per_account, origin
         )
         # The account has a limit of its own, which deleting it and making it anew would lift.
-        if user is None or not await self.budget.allows("reset_link", user.email):
+        if user is None or not await self.budget.allows("link", user.email):
             return None
         return reset_link(user.email, self.issuer, self._link(token), self.policy.lifetime)
 

@@ -12,7 +12,7 @@ from watchword.server.store.records import LinkLimit
 
 __all__ = ["MailBudget", "MailKind"]
 
-MailKind = Literal["reset_link", "address_changed", "password_changed"]
+MailKind = Literal["link", "address_changed", "password_changed"]
 
 _HOUR: Final = timedelta(hours=1)
 _NOTICES: Final[Mapping[MailKind, int]] = {"address_changed": 1, "password_changed": 2}
@@ -28,11 +28,11 @@ class MailBudget:
 
     @classmethod
     def of(cls, links: LinkLimit, counters: Counters) -> Self:
-        """The budget: *links* that replace a password, and few notices."""
+        """The budget: *links* that replace a password or confirm an address, and few notices."""
         limits: dict[MailKind, Limit | None] = {
             kind: Limit.of(f"mail {kind}", count, _HOUR) for kind, count in _NOTICES.items()
         }
-        limits["reset_link"] = Limit.of("mail reset_link", links.links, links.window) if links.links else None
+        limits["link"] = Limit.of("mail link", links.links, links.window) if links.links else None
         return cls(counters, limits)
 
     async def allows(self, kind: MailKind, address: str) -> bool:
