@@ -57,7 +57,7 @@ async def confirm(post: Post, token: str) -> httpx2.Response:
 class TestPending:
     async def test_f_s2_the_old_address_stays_until_the_new_one_is_confirmed(self, post: Post) -> None:
         """Sign-in and reset links go by the old one; then by the new one, and the old one is told."""
-        ada = await post.stage.newcomer()
+        ada = await post.stage.verified()
         answer = await change(post, ada, name="Ada")
         assert answer.status_code == 202
         told = answer.json()

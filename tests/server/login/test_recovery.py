@@ -373,8 +373,8 @@ class TestToken:
 
 class TestNotices:
     async def test_req_p18_a_changed_password_is_told(self, post: Post) -> None:
-        """By whichever door; a user who is banned gets no mail."""
-        ada = await post.stage.verified()
+        """By whichever door; a user who is banned hears nothing."""
+        ada = await post.stage.newcomer()
         body = {"current_password": PASSWORD, "new_password": OTHER}
         answer = await post.stage.http.post("/auth/password", json=body, headers=ada.bearer)
         assert answer.status_code == 204

@@ -112,7 +112,7 @@ class Recovery:
             await self.tries.enter(network_of(origin.address))
             await self.events.add("password_reset.failed", origin)
             raise InvalidResetToken
-        self.notices.password_changed(user, by_link=True)
+        self.notices.password_changed(user)
 
     def _new_token(self) -> str:
         return encode_base64url(self.token_bytes(32))

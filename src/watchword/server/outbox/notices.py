@@ -16,20 +16,19 @@ __all__ = ["Notices"]
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Mails that tell and ask nothing, to verified addresses only: whoever types a stranger's address mails nobody."""
+    """Mails that tell and ask nothing, few of each kind to one mailbox."""
 
     outbox: Outbox
     budget: MailBudget
     issuer: str
     now: Callable[[], datetime]
 
-    def password_changed(self, user: User, *, by_link: bool = False) -> None:
-        """The password is another one; *by_link*: chosen by a link, which shows whose mailbox it is."""
-        if user.email_verified or by_link:
-            self._tell("password_changed", user, letter.password_changed(user.email, self.issuer, self.now()))
+    def password_changed(self, user: User) -> None:
+        """The password is another one."""
+        self._tell("password_changed", user, letter.password_changed(user.email, self.issuer, self.now()))
 
     def address_changed(self, before: User) -> None:
-        """The email address is another one: the old one is told."""
+        """The email address is another one: the old one is told, if it was ever verified to be the user's."""
         if before.email_verified:
             self._tell(
                 "address_changed", before, letter.address_changed(before.email, self.issuer, self.now())
