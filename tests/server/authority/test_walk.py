@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,9 @@ import pytest
 from tests.server.authority.cases import ENDS, WRITING, Scene, name_of, scene, send, state_of
 from tests.server.stage import Stage, open_stage, problem
 from watchword.errors import NotFound
+from watchword.server.app import create_app
+from watchword.server.services import open_services
+from watchword.server.store.desk import Desk, bind_desk
 from watchword.server.store.records import Origin
 from watchword.server.web.route import Route
 
@@ -64,13 +67,34 @@ IN_A_ROW: Final = [pair for pair in AT_ONCE if pair[1] != "key compromised"]  # 
 
 @pytest.fixture
 async def stages(kind: str, ground: dict[str, str], tmp_path: Path) -> AsyncIterator[Stages]:
-    """Where the caller asks, and where they are ended: one server, or two on one database."""
-    if ground["database"].endswith(":memory:"):
+    """Where the caller asks, and where they are ended: one server, two on one database, or two workers."""
+    if kind in ("sqlite", "workers"):
         ground = {"database": f"sqlite:///{tmp_path / 'watchword.db'}"}
     async with AsyncExitStack() as opened:
-        first = await opened.enter_async_context(open_stage(**ground))
-        second = await opened.enter_async_context(open_stage(**ground)) if kind == "nodes" else first
+        second = await opened.enter_async_context(open_stage(**ground))
+        first = second
+        if kind == "nodes":
+            first = await opened.enter_async_context(open_stage(**ground))
+        elif kind == "workers":
+            first = await opened.enter_async_context(worker_of(second, tmp_path))
         yield first, second
+
+
+@asynccontextmanager
+async def worker_of(writing: Stage, folder: Path) -> AsyncIterator[Stage]:
+    """Another process's part of the same server: it reads the file, and hands over what it would write."""
+    listener, path = bind_desk(folder)
+    clock = writing.clock
+    with listener:
+        async with (
+            Desk.open(writing.services.store, listener, patience=0),
+            open_services(
+                writing.settings, now=clock.now, monotonic=clock.monotonic, hand_to=path
+            ) as services,
+        ):
+            worker = Stage(writing.settings, services, create_app(writing.settings, services), clock)
+            async with worker.client() as worker.http:
+                yield worker
 
 
 def check_refusal(answer: httpx2.Response, end: str) -> None:
@@ -136,9 +160,23 @@ class TestWalk:
         assert not await at_the_same_moment(stages, route, end)
 
 
+class TestWorkers:
+    @pytest.fixture
+    def kind(self) -> str:
+        return "workers"
+
+    @pytest.mark.parametrize("end", ["ban", "password change", "token revoked"])
+    async def test_f_s5_a_write_that_is_handed_over_is_checked_where_it_is_done(
+        self, stages: Stages, end: str
+    ) -> None:
+        """The caller asks at one worker; another one writes."""
+        (route,) = [route for route in WRITING if name_of(route) == "PATCH /auth/me"]
+        await during_the_body(stages, route, end)
+
+
 @pytest.mark.slow
 class TestWholeWalk:
-    @pytest.fixture(params=["sqlite", "postgres", "nodes"])
+    @pytest.fixture(params=["sqlite", "workers", "postgres", "nodes"])
     def kind(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 

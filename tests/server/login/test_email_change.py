@@ -92,6 +92,26 @@ class TestPending:
             assert (await change(post, ada, ada.email.upper())).status_code == 200
             assert post.stage.services.outbox.waiting == 0
 
+    async def test_f_s2_an_administrator_s_own_address_is_confirmed_too(self, post: Post) -> None:
+        """The admin API changes another user's at once; their own with ``PATCH /auth/me``, and a recent sign-in."""
+        root, ada = await post.stage.administrator(), await post.stage.somebody()
+        path = "/admin/v1/users/"
+        moved = await post.stage.http.patch(path + ada.id, json={"email": NEW}, headers=root.bearer)
+        assert (moved.status_code, moved.json()["email"]) == (200, NEW)
+        body = {"email": "root@example.com"}
+        problem(
+            await post.stage.http.patch(path + root.id, json=body, headers=root.bearer), 403, "access_denied"
+        )
+        post.stage.clock.forward(minutes=9)
+        root.tokens = (
+            await post.stage.http.post("/auth/token", json={"refresh_token": root.tokens["refresh_token"]})
+        ).json()
+        post.stage.clock.forward(minutes=7)
+        answer = await post.stage.http.patch(path + root.id, json={"username": "root"}, headers=root.bearer)
+        problem(answer, 401, "invalid_credentials")
+        answer = await post.stage.http.patch(path + root.id, json={"name": "Root"}, headers=root.bearer)
+        assert answer.status_code == 200
+
     async def test_f_s8_the_answer_does_not_tell_whose_the_address_is(self, post: Post) -> None:
         """The same 202 for an address that is taken, and no mail to its owner."""
         ada, bob = await post.stage.newcomer(), await post.stage.somebody()

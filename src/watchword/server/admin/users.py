@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import MAXYEAR
 
-from watchword.errors import InvalidInput
+from msgspec import UNSET
+
+from watchword.errors import AccessDenied, InvalidInput
 from watchword.server.admin.views import (
     BanBody,
     NewUserBody,
@@ -14,6 +16,7 @@ from watchword.server.admin.views import (
     admin_user_view,
 )
 from watchword.server.endpoints import api_keys, signing_keys
+from watchword.server.endpoints.account import prove
 from watchword.server.endpoints.views import SessionList, session_view
 from watchword.server.services import Services
 from watchword.server.web.paging import page_of
@@ -69,6 +72,8 @@ async def get(services: Services, request: Request) -> Response:
 async def update(services: Services, request: Request) -> Response:
     """``PATCH /admin/v1/users/{id}``: change a user; new roles act on the tokens he has."""
     body: UserBody = request.body
+    if request.params["id"] == request.caller.user.id:
+        await _check_own(services, request, body)
     user = await services.users.update(
         request.params["id"],
         name=body.name,
@@ -78,6 +83,22 @@ async def update(services: Services, request: Request) -> Response:
         origin=request.origin(),
     )
     return json_response(admin_user_view(user))
+
+
+async def _check_own(services: Services, request: Request, body: UserBody) -> None:
+    """An administrator's own address is a way in like every user's, and is confirmed like theirs.
+
+    Raises:
+        InvalidCredentials: they signed in too long ago.
+        AccessDenied: the new address must be confirmed from its mailbox.
+    """
+    user = request.caller.user
+    if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username):
+        await prove(services, request, None)
+    if body.email is not UNSET and services.email_change.needs_confirmation(user, body.email):
+        raise AccessDenied(
+            "Change your own email with PATCH /auth/me: a link to confirm it is mailed to you."
+        )
 
 
 async def delete(services: Services, request: Request) -> Response:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack
+
+from msgspec import UNSET
 
 from watchword.server.store.past import Past
 from watchword.server.store.records import (
@@ -31,6 +33,7 @@ from watchword.server.store.records import (
     UserChange,
 )
 from watchword.server.store.sql import api_keys, basic_pairs, registry, sessions, users
+from watchword.server.store.sql.authority import Locks
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = [
@@ -56,14 +59,7 @@ class Engine(Protocol):
     def past(self) -> Past:
         """What this process knows of the log, and whether the database contradicts it."""
 
-    async def write(
-        self,
-        intention: Intention[T],
-        origin: Origin | None,
-        *,
-        user_id: str | None = None,
-        session_id: str | None = None,
-    ) -> T:
+    async def write(self, intention: Intention[T], origin: Origin | None, **locks: Unpack[Locks]) -> T:
         """In a transaction, durable on return, and only if the caller in *origin* still may (``authorized``).
 
         It is refused while the database contradicts what is known.
@@ -108,7 +104,7 @@ class SqlUsers:
 
     async def add(self, user: NewUser, origin: Origin) -> User:
         """Add a user."""
-        return await self.engine.write(lambda tx: users.add(tx, user, origin), origin)
+        return await self.engine.write(lambda tx: users.add(tx, user, origin), origin, roles="SHARE")
 
     async def get(self, user_id: str) -> User | None:
         """By id."""
@@ -131,7 +127,10 @@ class SqlUsers:
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
         """Change."""
         return await self.engine.write(
-            lambda tx: users.update(tx, user_id, change, origin), origin, user_id=user_id
+            lambda tx: users.update(tx, user_id, change, origin),
+            origin,
+            user_id=user_id,
+            roles=None if change.roles is UNSET else "SHARE",
         )
 
     async def set_password(
@@ -318,11 +317,15 @@ class SqlRoles:
 
     async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
         """Make or change."""
-        return await self.engine.write(lambda tx: registry.set_role(tx, name, scope, origin), origin)
+        return await self.engine.write(
+            lambda tx: registry.set_role(tx, name, scope, origin), origin, roles="UPDATE", alone=True
+        )
 
     async def delete(self, name: str, origin: Origin) -> bool:
         """Delete."""
-        return await self.engine.write(lambda tx: registry.delete_role(tx, name, origin), origin)
+        return await self.engine.write(
+            lambda tx: registry.delete_role(tx, name, origin), origin, roles="UPDATE", alone=True
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +364,9 @@ class SqlApis:
 
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete."""
-        return await self.engine.write(lambda tx: registry.delete_api(tx, audience, origin), origin)
+        return await self.engine.write(
+            lambda tx: registry.delete_api(tx, audience, origin), origin, alone=True
+        )
 
 
 @dataclass(frozen=True, slots=True)

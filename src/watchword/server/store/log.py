@@ -47,7 +47,9 @@ class SqlKeys:
 
     async def compromise(self, kid: str, successor: SigningKey, origin: Origin) -> SigningKey | None:
         """Kill."""
-        return await self.engine.write(lambda tx: keys.compromise(tx, kid, successor, origin), origin)
+        return await self.engine.write(
+            lambda tx: keys.compromise(tx, kid, successor, origin), origin, alone=True
+        )
 
     async def sweep(self) -> int:
         """Forget what is over."""
@@ -145,7 +147,7 @@ class SqlRevocations:
 
     async def brake(self, origin: Origin) -> None:
         """Kill all tokens."""
-        await self.engine.write(lambda tx: revocations.brake(tx, origin), origin)
+        await self.engine.write(lambda tx: revocations.brake(tx, origin), origin, alone=True)
 
     async def open_epoch(
         self,

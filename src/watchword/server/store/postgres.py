@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, Unpack
 
 import asyncpg
 
@@ -43,7 +43,7 @@ from watchword.server.store.postgres_pool import Pool, Use
 from watchword.server.store.postgres_sessions import PostgresShortcut
 from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
-from watchword.server.store.sql.authority import authorized
+from watchword.server.store.sql.authority import Locks, authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 
 __all__ = ["PostgresStore"]
@@ -179,14 +179,7 @@ class Engine:
         news.start()
         return cls(connector, pool, news, now or clock.now, overlay, longest_log, past, now is None)
 
-    async def write(
-        self,
-        intention: Intention[T],
-        origin: Origin | None,
-        *,
-        user_id: str | None = None,
-        session_id: str | None = None,
-    ) -> T:
+    async def write(self, intention: Intention[T], origin: Origin | None, **locks: Unpack[Locks]) -> T:
         """Carry out an intention for the caller in *origin*; it is durable when this returns.
 
         Raises:
@@ -194,7 +187,7 @@ class Engine:
                 have been carried out.
         """
 
-        work = authorized(intention, origin, user_id=user_id, session_id=session_id)
+        work = authorized(intention, origin, **locks)
 
         def carry_out(tx: Transaction) -> Coroutine[Any, Any, T]:
             self.past.require()

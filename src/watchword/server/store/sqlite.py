@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
@@ -31,7 +31,7 @@ from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.past import Past
 from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
-from watchword.server.store.sql.authority import authorized
+from watchword.server.store.sql.authority import Locks, authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past
@@ -205,14 +205,7 @@ class Engine:
         )
         return cls(name, writer, reading, now, overlay, longest_log, watchers, past=past)
 
-    async def write(
-        self,
-        intention: Intention[T],
-        origin: Origin | None,
-        *,
-        user_id: str | None = None,
-        session_id: str | None = None,
-    ) -> T:
+    async def write(self, intention: Intention[T], origin: Origin | None, **locks: Unpack[Locks]) -> T:
         """Carry out an intention for the caller in *origin*; it is durable when this returns.
 
         Raises:
@@ -220,7 +213,7 @@ class Engine:
             TemporarilyUnavailable: the database is not the one that was known.
         """
 
-        work = authorized(intention, origin, user_id=user_id, session_id=session_id)
+        work = authorized(intention, origin, **locks)
 
         def carry_out(tx: Transaction) -> Coroutine[Any, Any, T]:
             self.past.require()

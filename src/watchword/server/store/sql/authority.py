@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 from watchword.errors import InsufficientScope, InvalidCredentials, InvalidToken
 from watchword.server.store.records import Authority, Origin
 from watchword.server.store.sql.transaction import Row, Transaction, split
 
-__all__ = ["authorized"]
+__all__ = ["Locks", "authorized"]
 
 T = TypeVar("T")
 Intention = Callable[[Transaction], Coroutine[Any, Any, T]]
@@ -26,20 +26,29 @@ _STANDING: Final = (
 )
 
 
-def authorized(
-    intention: Intention[T],
-    origin: Origin | None,
-    *,
-    user_id: str | None = None,
-    session_id: str | None = None,
-) -> Intention[T]:
+class Locks(TypedDict, total=False):
+    """What an intention will lock, so that the caller's locks come in the order all intentions share.
+
+    Attributes:
+        user_id: the user it acts on.
+        session_id: or the session, whose user is meant.
+        roles: how it locks the roles.
+        alone: whether it locks many users, or ends what all callers rest on: no other caller's write runs meanwhile.
+    """
+
+    user_id: str | None
+    session_id: str | None
+    roles: Literal["UPDATE", "SHARE"] | None
+    alone: bool
+
+
+def authorized(intention: Intention[T], origin: Origin | None, **locks: Unpack[Locks]) -> Intention[T]:
     """*intention* preceded by the check of the caller in *origin*, if there is one.
 
     Args:
         intention: what is to be done.
         origin: who asks.
-        user_id: the user it acts on, locked together with the caller.
-        session_id: or the session, whose user is meant.
+        locks: as in ``Locks``.
 
     Raises (when it runs):
         InvalidToken: the caller's session, token or key has ended.
@@ -51,7 +60,7 @@ def authorized(
         return intention
 
     async def act(tx: Transaction) -> T:
-        await _hold(tx, authority, user_id, session_id)
+        await _hold(tx, authority, **locks)
         row = await tx.one(_STANDING, authority.session_id, authority.kid, authority.jti)
         _check(authority, row, tx.ms)
         return await intention(tx)
@@ -59,13 +68,12 @@ def authorized(
     return act
 
 
-async def _hold(tx: Transaction, caller: Authority, user_id: str | None, session_id: str | None) -> None:
-    """Lock what the authority rests on, and who it acts on, so that two who act on each other wait in one order.
-
-    An intention that locks roles or an API afterwards is out of order. Where that meets another one head on,
-    PostgreSQL undoes one of the two, and it is carried out again.
-    """
-    await tx.hold_clients("SHARE")
+async def _hold(tx: Transaction, caller: Authority, **locks: Unpack[Locks]) -> None:
+    """Lock the caller together with who they act on, so that two who act on each other wait in one order."""
+    if (roles := locks.get("roles")) is not None:
+        await tx.hold_roles(roles)
+    await tx.hold_clients("NO KEY UPDATE" if locks.get("alone") else "SHARE")
+    user_id, session_id = locks.get("user_id"), locks.get("session_id")
     if session_id is not None:
         row = await tx.one("SELECT user_id FROM sessions WHERE id = ?", session_id)
         user_id = None if row is None else row[0]

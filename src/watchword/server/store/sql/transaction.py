@@ -130,7 +130,7 @@ class Transaction:
         return self.connection.hold(f"SELECT 1 FROM roles ORDER BY name FOR {strength}", ())
 
     def hold_clients(self, strength: Literal["NO KEY UPDATE", "SHARE"]) -> Coroutine[Any, Any, None]:
-        """Shared: act for a caller. Alone: end what all callers rest on, a key or every token, when none is acting."""
+        """Shared: act for a caller. Else: keep every other caller's write out, as far as it comes after this."""
         return self.connection.hold(f"SELECT 1 FROM clients ORDER BY id FOR {strength}", ())
 
     def hold_user(self, user_id: str) -> Coroutine[Any, Any, None]:
