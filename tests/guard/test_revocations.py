@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.guard.stage import Clock, kill
+from tests.guard.stage import Clock, kill, mint
+from tests.guard.test_knowledge import Ear
+from watchword import InvalidToken
 from watchword.guard.revocations import Table
 from watchword.protocol.revocation_list import Entry
 
@@ -165,3 +167,53 @@ class TestDeath:
         clock.forward(500)
         assert found.sweep() == 0
         assert found.users["a"].hits(2, None)
+
+
+class TestReplaced:
+    def test_f_s4_a_users_entry_drops_the_sessions_it_covers(self) -> None:
+        """The table does not grow with each session of one user; their tokens are refused as before."""
+        ear = Ear()
+        ear.hear(*(kill(n, "session", f"ses_{n}", at=0, exp=int(ear.clock.wall) + 600) for n in (1, 2, 3)))
+        token = mint(ear.clock.wall, sid="ses_1", uv=10)
+        ear.hear(
+            kill(
+                4,
+                "user",
+                "usr_ada",
+                below=11,
+                at=0,
+                exp=int(ear.clock.wall) + 600,
+                replaces=("ses_1", "ses_2"),
+            )
+        )
+        assert list(ear.known.table.sessions) == ["ses_3"]
+        with pytest.raises(InvalidToken):
+            ear.verifier.verify(token)
+
+    def test_f_s4_what_outlives_it_or_is_spared_stays(self) -> None:
+        """An entry that is kept longer than the one that covers it, and the session that it spares."""
+        ear = Ear()
+        end = int(ear.clock.wall) + 600
+        ear.hear(
+            kill(1, "session", "ses_long", at=0, exp=end + 3600),
+            kill(2, "session", "ses_spared", at=0, exp=end),
+            kill(3, "session", "ses_for_ever"),
+            kill(
+                4,
+                "user",
+                "usr_ada",
+                below=11,
+                at=0,
+                exp=end,
+                excepted="ses_spared",
+                replaces=("ses_long", "ses_spared", "ses_for_ever", "ses_unknown"),
+            ),
+        )
+        assert set(ear.known.table.sessions) == {"ses_long", "ses_spared", "ses_for_ever"}
+
+    def test_f_s4_in_any_order_nobody_is_pardoned(self) -> None:
+        """A session's entry that comes after the one that covers it stays until its time is over."""
+        ear = Ear()
+        ear.hear(kill(4, "user", "usr_ada", below=11, replaces=("ses_1",)))
+        ear.hear(kill(1, "session", "ses_1"), sequence=4)
+        assert list(ear.known.table.sessions) == ["ses_1"]

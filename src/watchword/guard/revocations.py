@@ -102,7 +102,14 @@ class Table:
             case "token":
                 self.tokens[entry.id] = _later(self._death(entry), self.tokens.get(entry.id, _NEVER_SEEN))
             case "user":
-                self.users[entry.id] = _added(self.users.get(entry.id), entry, self._death(entry))
+                kill = _added(self.users.get(entry.id), entry, self._death(entry))
+                self.users[entry.id] = kill
+                # Only then: a reader looks at sessions first and at users after them.
+                for session_id in entry.replaces:
+                    if session_id != entry.excepted and _outlasts(
+                        kill.death, self.sessions.get(session_id, _NEVER_SEEN)
+                    ):
+                        self.sessions.pop(session_id, None)
             case "client":
                 self.clients[entry.id] = _added(self.clients.get(entry.id), entry, self._death(entry))
             case "claims":
@@ -191,6 +198,13 @@ class Table:
 
 
 _NEVER_SEEN: Final = Death(0, 0)
+
+
+def _outlasts(one: Death | None, other: Death | None) -> bool:
+    """Whether *one* is kept at least as long as *other*, by both clocks."""
+    if one is None or other is None:
+        return one is None
+    return one.wall >= other.wall and one.monotonic >= other.monotonic
 
 
 def _later(one: Death | None, other: Death | None) -> Death | None:

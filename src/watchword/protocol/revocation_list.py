@@ -52,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
         exp: seconds since the epoch after which no token is left for it; 0 = never.
         clients: for ``claims``: the clients whose full tokens may also gain by the overlay.
         keys: for ``key``: the public keys now published.
+        replaces: for ``user``: ended sessions of that user whose own entries this one makes superfluous.
     """
 
     sequence: int
@@ -64,6 +65,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     claims: dict[str, Any] = {}
     clients: tuple[str, ...] = ()
     keys: tuple[dict[str, Any], ...] = ()
+    replaces: tuple[str, ...] = ()
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -47,6 +47,8 @@ PRIMARY: Final = "TRUE /* on the primary */"
 
 _MARGIN: Final = int(ENTRY_MARGIN.total_seconds() * 1000)
 
+_REPLACED: Final = 64
+"""Ids of ended sessions that one entry names at most: more than a fold ever finds."""
 _COUNTS_PER_BOUND: Final = 1024
 """A log that is nearly full is counted this often while it grows by its whole bound."""
 
@@ -192,11 +194,13 @@ class Transaction:
         )
         assert row is not None
         sequence, longest_life, clock, counted_at = row
+        replaces: tuple[str, ...] = ()
         if kind == "claims":
             # The newest overlay of a user says all that the older ones said.
             await self.run("DELETE FROM revocations WHERE id = ? AND id <> '' AND kind = 'claims'", id)
         elif kind == "user":
-            until = max(until, await self._fold_kills(id, excepted))
+            ends_at, replaces = await self._fold_kills(id, excepted)
+            until = max(until, ends_at)
         end = 0 if lasting else max(clock + longest_life, until) + _MARGIN
         entry = Entry(
             sequence=sequence,
@@ -209,6 +213,7 @@ class Transaction:
             claims=claims or {},
             clients=clients,
             keys=tuple(keys),
+            replaces=replaces,
         )
         await self.run(
             "INSERT INTO revocations (sequence, kind, id, owner, body, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -218,8 +223,10 @@ class Transaction:
             await self._bound(sequence)
         return int(sequence)
 
-    async def _fold_kills(self, id: str, excepted: str) -> int:
+    async def _fold_kills(self, id: str, excepted: str) -> tuple[int, tuple[str, ...]]:
         """Delete the entries of a user that a new one outbids; when the newest token they revoke ends, or 0.
+
+        With them go the entries of ended sessions, whose ids guards are told, so that they forget them, too.
 
         Tokens of the session it excepts may still be revoked by an older entry, so the highest of those stays.
         """
@@ -242,9 +249,10 @@ class Transaction:
                 await self.run("DELETE FROM revocations WHERE sequence = ?", sequence)
                 ends.append(end - _MARGIN)
         sessions = await self.all(
-            "DELETE FROM revocations WHERE owner = ? AND kind = 'session' RETURNING expires_at", id
+            "DELETE FROM revocations WHERE owner = ? AND kind = 'session' RETURNING expires_at, id", id
         )
-        return int(max(*ends, *(end - _MARGIN for (end,) in sessions), 0))
+        ended = tuple(sorted(session_id for _, session_id in sessions))
+        return int(max(*ends, *(end - _MARGIN for end, _ in sessions), 0)), ended[:_REPLACED]
 
     async def _bound(self, sequence: int) -> None:
         """Count the entries; if there are too many, let one revoke everything. If not, say when to count again.
