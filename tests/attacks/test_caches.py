@@ -18,7 +18,8 @@ CANARY = "nineteen-canaries-in-a-cage"
 def remembered() -> Iterator[str]:
     """Every argument that a cached function of ours remembers, as text."""
     for found in gc.get_objects():
-        if isinstance(found, functools._lru_cache_wrapper) and found.__module__.startswith("watchword"):
+        # The type itself: isinstance() would wake what other libraries load lazily.
+        if type(found) is functools._lru_cache_wrapper and found.__module__.startswith("watchword"):
             for kept in gc.get_referents(found):
                 if type(kept) is dict:
                     yield from map(repr, kept)

@@ -126,8 +126,8 @@ class TestSession:
         ids = [found["session_id"].removeprefix("ses_") for found in tokens]
         assert {len(text) for text in ids} == {22}
         assert len({text[8:15] for text in ids}) == len({text[-7:] for text in ids}) == 15
-        # The secret is followed by a MAC of as many bytes.
-        secrets = [decode_base64url(found["refresh_token"].removeprefix("wwr_"))[-32:-16] for found in tokens]
+        # The secret is followed by the 8 bytes of the instance and a MAC of 16.
+        secrets = [decode_base64url(found["refresh_token"].removeprefix("wwr_"))[-40:-24] for found in tokens]
         assert all(len({secret[start : start + 4] for secret in secrets}) == 15 for start in (0, 4, 8, 12))
 
     async def test_req_s03_a_session_ends_unused_and_in_any_case(self) -> None:

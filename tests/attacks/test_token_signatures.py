@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from tests.attacks.api import TRUSTED, ask, refused
+from tests.attacks.api import TRUSTED, ask, guard, refused
 from tests.jose.forge import claims, header, private, public, text, token
 from watchword import ConfigurationError, Guard
-from watchword.errors import InvalidKey
+from watchword.errors import InvalidKey, InvalidToken
 from watchword.jose.encoding import decode_base64url, encode_base64url
 from watchword.jose.jwk import Key
 from watchword.jose.primitive import ORDERS
@@ -147,12 +147,19 @@ class TestForm:
         signed, _, tail = whole.rpartition(".")
         spoiled = [signed, f"{signed}.", *(f"{signed}.{tail[:-n]}" for n in (1, 2, 3, 4, 8, len(tail) - 1))]
         spoiled += [
-            f"{whole}{more}" for more in ("A", "AA", "AAAA", "=", "==", "\n", "\r\n", " ", "\0", "%00", ".")
+            f"{whole}{more}" for more in ("A", "AA", "AAAA", "=", "==", "\n", "\r\n", "\0", "%00", ".")
         ]
-        spoiled += [f" {whole}", whole.replace(".", "=.", 1), whole.replace(".", ".\n", 1), whole.swapcase()]
+        spoiled += [whole.replace(".", "=.", 1), whole.replace(".", ".\n", 1), whole.swapcase()]
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
         spoiled += [f"{signed}.{tail[:-1]}{c}" for c in alphabet if c != tail[-1]]
         assert [form for form in spoiled if not refused(form)] == []
+
+    def test_f_b11_b13_spaces_belong_to_the_field(self) -> None:
+        """Around the credentials HTTP takes them away (RFC 9110 5.5, 11.4); in a token they are none of it."""
+        for spaced in (f" {good()}", f"{good()} "):
+            assert ask(spaced).status == 200
+            with pytest.raises(InvalidToken):
+                guard().verify(spaced)
 
     def test_attack_a05_every_single_bit_counts(self) -> None:
         """Each bit of the signature turned, one at a time."""

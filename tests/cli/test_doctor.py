@@ -172,8 +172,7 @@ class TestDatabase:
 
     def test_no_administrator(self, safe: Shell) -> None:
         """Nobody could ban anybody."""
-        safe.ok("user", "role", "add", "root@example.com", "user")
-        safe.ok("user", "role", "remove", "root@example.com", "admin")
+        self.change(safe, "UPDATE users SET roles = 'user'")
         assert findings(safe)[1]["administrator"]["level"] == "advice"
 
     def test_a_clock_that_went_back(self, safe: Shell) -> None:

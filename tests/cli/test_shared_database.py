@@ -49,6 +49,7 @@ class TestSharedDatabase:
 
     def test_people_are_managed(self, shared: Shell) -> None:
         """What one shell does, the next one finds."""
+        shared.create("root@example.com", "--role", "admin")
         user = shared.create("ada@example.com", "--role", "admin")
         assert shared.json("user", "show", "ada@example.com")["id"] == user["id"]
         assert shared.json("user", "ban", "ada@example.com")["banned"]

@@ -101,13 +101,13 @@ SETTINGS = (
 _ROWS = 200
 
 
-def _users(suffix: str, given: bytes) -> object:
+def _users(suffix: str, given: bytes, firebase: FirebaseHash | None = None) -> object:
     """The first users of a file as far as they are taken; at least one must be.
 
     A file is read row by row and may have millions: what is bounded is what a few of them cost.
     """
     found, fault = [], InvalidInput("no user")
-    for row in islice(read_rows(scratch(f"users.{suffix}", given), firebase=FIREBASE), _ROWS):
+    for row in islice(read_rows(scratch(f"users.{suffix}", given), firebase=firebase), _ROWS):
         try:
             members = members_of(row.members)
             found.append((normalise_email(members["email"]), row.line))
@@ -168,7 +168,7 @@ OPERATOR: dict[str, Parser] = {
         lambda given: _users("jsonl", given), (_line(USER) + b"\n" + _line({"email": "bob@example.com"}),), 5
     ),
     "users of Firebase": Parser(
-        lambda given: _users("json", given), (_line({"users": [FIREBASE_USER, {"localId": "b"}]}),), 2
+        lambda given: _users("json", given, FIREBASE), (_line({"users": [FIREBASE_USER, {"localId": "b"}]}),), 2
     ),
     "users of Keycloak": Parser(
         lambda given: _users("json", given),

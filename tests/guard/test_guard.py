@@ -241,8 +241,8 @@ class TestAuthenticate:
         malformed = (
             "Bearer",
             "Bearer ",
-            good.replace(" ", "  "),
             good.replace(" ", "\t"),
+            good.replace(" ", " \t"),
             good + " x",
             "x",
             "",

@@ -56,6 +56,9 @@ class TestServer:
         tokens = server.newcomer("bob@example.com")
         assert not guard.verify(tokens["access_token"]).is_admin
         user = tokens["user"]["id"]
+        # The last administrator could not be demoted.
+        another = server.newcomer("another@example.com")["user"]["id"]
+        server.do(server.services.users.update(another, roles=("user", "admin"), origin=Origin()))
         for roles in (("user", "admin"), ("user",)):
             server.do(server.services.users.update(user, roles=roles, origin=Origin()))
             until(lambda roles=roles: guard.verify(tokens["access_token"]).roles == roles)

@@ -232,7 +232,7 @@ class TestMethods:
         of_path: Callable[[Route], bool] = lambda route: path_of(route) == path  # noqa: E731
         known = {route.method for route in ROUTES if of_path(route)}
         allowed = known | {"OPTIONS"} | ({"HEAD"} if "GET" in known else set())
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "get", "X"} - allowed:
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "X"} - allowed:
             headers = {"X-HTTP-Method-Override": min(known), "X-Method-Override": min(known)}
             scope = {
                 "type": "http",
@@ -246,6 +246,17 @@ class TestMethods:
             answer = await raw(stage, scope)
             assert answer["status"] == 405, method
             assert {*dict(answer["headers"])[b"allow"].decode().split(", ")} == allowed
+
+    async def test_f_s1_a_tunnel_is_refused(self, stage: Stage) -> None:
+        """CONNECT has no path of ours, and what follows it is no request: 400, and the connection ends."""
+        for path in ("/", "/auth/login", "example.com:443"):
+            scope = {
+                "type": "http", "method": "CONNECT", "path": path, "scheme": "https", "query_string": b"",
+                "headers": [], "client": ("192.0.2.1", 1),
+            }  # fmt: skip
+            answer = await raw(stage, scope)
+            assert answer["status"] == 400
+            assert dict(answer["headers"])[b"connection"] == b"close"
 
     async def test_req_s16_head_is_get_without_a_body(self, stage: Stage) -> None:
         """The same status and fields, on every route that can be read."""
