@@ -183,7 +183,7 @@ class TestCounts:
 
     async def test_f_s4_repeats_within_the_grace_are_limited(self) -> None:
         """Each is a row of the audit log: a spent token that is shown again and again is soon 429, the next is good."""
-        async with open_stage(writes_per_user="6") as stage:
+        async with open_stage(sign_ins_per_user="6") as stage:
             ada = await stage.newcomer()
             spent = {"refresh_token": ada.tokens["refresh_token"]}
             current = (await stage.http.post("/auth/token", json=spent)).json()

@@ -202,7 +202,7 @@ ROWS: Final[Sequence[Row]] = (
         "SIGN_INS_PER_USER",
         parse_count(0, 1_000_000),
         "240",
-        "sign-ins of one user that succeed, a minute; `0`, or `LOGIN_ATTEMPTS_PER_ADDRESS=0`, is no limit. See "
+        "sign-ins of one user that succeed, a minute, and uses of a refresh token that was used before; `0`, or `LOGIN_ATTEMPTS_PER_ADDRESS=0`, is no limit. See "
         "[limits on writes](#limits-on-writes)",
     ),
     Row(

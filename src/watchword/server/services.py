@@ -346,8 +346,8 @@ def _wire(
             feed,
             Turnstile(
                 counters,
-                Limit.of("repeated refresh", limits.writes_per_user, limits.window)
-                if limits.writes_per_user
+                Limit.of("repeated refresh", limits.sign_ins_per_user, limits.window)
+                if limits.sign_ins_per_user
                 else None,
             ),
         ),
