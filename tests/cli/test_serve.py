@@ -210,7 +210,9 @@ class TestRefusals:
     def test_an_unknown_name_in_the_file(self, shell: Shell) -> None:
         """A typing error in ``watchword.toml`` does not become a default."""
         (shell.folder / "watchword.toml").write_text("prot = 9000\n")
-        assert shell.refused("serve", code=2) == "watchword.toml: there is no setting prot; did you mean port?"
+        assert (
+            shell.refused("serve", code=2) == "watchword.toml: there is no setting prot; did you mean port?"
+        )
 
     def test_a_port_that_is_taken(self, shell: Shell) -> None:
         """Told before a database is made; exit 1, for the setting itself is right."""

@@ -168,7 +168,9 @@ OPERATOR: dict[str, Parser] = {
         lambda given: _users("jsonl", given), (_line(USER) + b"\n" + _line({"email": "bob@example.com"}),), 5
     ),
     "users of Firebase": Parser(
-        lambda given: _users("json", given, FIREBASE), (_line({"users": [FIREBASE_USER, {"localId": "b"}]}),), 2
+        lambda given: _users("json", given, FIREBASE),
+        (_line({"users": [FIREBASE_USER, {"localId": "b"}]}),),
+        2,
     ),
     "users of Keycloak": Parser(
         lambda given: _users("json", given),

@@ -97,7 +97,13 @@ def _headers(given: bytes) -> object:
     accepted = request.accepts("application/json"), request.accepts("text/html")
     address = ADDRESS(request.scope)
     keys = network_of(address), wide_network_of(address), CONFIDENTIAL(request.scope)
-    return accepted, keys, COOKIES.acts(request), COOKIES.credentials(request), COOKIES.refresh_tokens(request)
+    return (
+        accepted,
+        keys,
+        COOKIES.acts(request),
+        COOKIES.credentials(request),
+        COOKIES.refresh_tokens(request),
+    )
 
 
 def _json(given: bytes) -> object:
