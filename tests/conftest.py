@@ -17,12 +17,24 @@ from tests.vectors.corpus import MISSING, folder
 
 collect_ignore: list[str] = [] if folder() is not None else ["vectors"]
 
+SLOW = {"bench", "model", "system"}
+"""The folders whose tests ``./test`` leaves to ``./test --all``."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Trust one authority that signs for nobody: those of the whole world are most of what a client costs."""
     folder = Path(tempfile.mkdtemp(prefix="watchword-trust-"))
     config.add_cleanup(lambda: shutil.rmtree(folder))
     os.environ["SSL_CERT_FILE"] = str(certificate(folder, "signs for nobody")[0])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole processes, measurements and the model have their place in ``./test --all``."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

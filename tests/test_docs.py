@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,12 @@ def script(parts: list[Snippet]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def page_of(page: Path) -> Any:
+    """A page to be run; the two that everybody begins with are run by ``./test``, the others by ``--all``."""
+    begin = page in (TOP / "README.md", TOP / "docs/quickstart.md")
+    return pytest.param(page, id=name_of(page), marks=() if begin else pytest.mark.slow)
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -158,11 +165,12 @@ def play(page: Path, folder: Path, *, own_curl: bool) -> None:
 
 
 class TestSnippets:
-    @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=name_of)
+    @pytest.mark.parametrize("page", [page_of(p) for p in PAGES if runnable(p)])
     def test_a_page_runs_as_printed(self, page: Path, tmp_path: Path) -> None:
         """Copying a page's snippets into a shell, one after the other, does what the page says."""
         play(page, tmp_path, own_curl=shutil.which("curl") is None)
 
+    @pytest.mark.slow
     def test_the_stand_in_for_curl_says_the_same(self, tmp_path: Path) -> None:
         """On a machine without curl the pages are run with a few lines of Python in its place."""
         play(TOP / "README.md", tmp_path, own_curl=True)
@@ -210,6 +218,7 @@ class TestPages:
         linked |= {index.parent / f"{name}.md" for block in contents for name in block.split()}
         assert {page for page in TOP.glob("docs/**/*.md") if page != index} <= linked
 
+    @pytest.mark.slow
     def test_the_site_builds(self, tmp_path: Path) -> None:
         """The pages become a site without a warning: every link, include and reference is whole."""
         command = [

@@ -54,7 +54,18 @@ ELSEWHERE = {
 def collected() -> dict[str, dict[str, set[str]]]:
     """Module → test → the parts of its parameters, as pytest collects them."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:xdist", *MODULES, "tests/model"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-m",
+            "not long",
+            "-p",
+            "no:xdist",
+            *MODULES,
+            "tests/model",
+        ],
         cwd=TOP,
         capture_output=True,
         text=True,

@@ -52,16 +52,26 @@ async def index(services: Services, request: Request) -> Response:
 
 async def docs(services: Services, request: Request) -> Response:
     """``GET /docs``: every call with what it takes, what it answers and how curl makes it."""
-    issuer = services.introspection.policy.issuer
-    return render("docs.html", issuer=issuer, chapters=chapters(_routes(request), issuer))
+    return page_response(_docs(_routes(request), services.introspection.policy.issuer))
+
+
+@lru_cache(maxsize=4)
+def _docs(routes: Sequence[Route], issuer: str) -> str:
+    # Made once: anybody may ask for it, and it takes milliseconds.
+    return _templates().get_template("docs.html").render(issuer=issuer, chapters=chapters(routes, issuer))
 
 
 async def openapi(services: Services, request: Request) -> Response:
     """``GET /openapi.json``: the same for machines."""
     cookies = request.dispatcher.cookies
     names = (cookies.name, cookies.refresh_name) if cookies.policy is not None else None
-    document = openapi_document(_routes(request), services.introspection.policy.issuer, names)
-    return Response(200, msgspec.json.encode(document), headers={"Cache-Control": "public, max-age=60"})
+    body = _openapi(_routes(request), services.introspection.policy.issuer, names)
+    return Response(200, body, headers={"Cache-Control": "public, max-age=60"})
+
+
+@lru_cache(maxsize=4)
+def _openapi(routes: Sequence[Route], issuer: str, cookies: tuple[str, str] | None) -> bytes:
+    return msgspec.json.encode(openapi_document(routes, issuer, cookies))
 
 
 def _routes(request: Request) -> Sequence[Route]:
