@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,8 @@ from typing import Any
 import pytest
 
 from tests.cli.stage import Shell
+from tests.guard.host import running
+from tests.server.web import fronts
 from tests.server.wire import open_wire
 from watchword.cli.checks import CHECKS, Advice, disk_space, event_loop, open_files, password_hash
 from watchword.cli.facts import Facts, gather
@@ -277,6 +280,32 @@ class TestFront:
         assert front.statuses == [405, 200]
         front = await asyncio.to_thread(ask_front, f"http://127.0.0.1:{wire.port}")
         assert "refused" in (front.fault or "")
+
+    @pytest.mark.parametrize(
+        ("front", "said"),
+        [
+            (lambda app: fronts.Front("strips", app, "/identity"), None),
+            (
+                lambda app: fronts.Front("strips", app, "/identity", False),
+                "clients that go by RFC 8414 don't",
+            ),
+            (lambda app: fronts.Front("strips", app, "/other"), "no guard finds"),
+        ],
+    )
+    def test_f_b27_a_front_that_keeps_metadata_back_is_found(
+        self, safe: Shell, front: Callable[[Any], Any], said: str | None
+    ) -> None:
+        """With ``--online``: whether an issuer with a path answers at both of its addresses."""
+        with running(path="/identity", front=front) as server:
+            safe.settings["WATCHWORD_ISSUER"] = server.url
+            found = findings(safe, "--online")[1].get("metadata")
+        assert "metadata" not in findings(safe)[1]
+        if said is None:
+            assert found is None
+        else:
+            assert found is not None
+            assert said in found["message"]
+            assert "/.well-known/oauth-authorization-server" in found["message"]
 
 
 class TestMachine:

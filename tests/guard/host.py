@@ -45,10 +45,16 @@ class Running:
 
 
 @contextmanager
-def running(now: Callable[[], datetime] = utc_now, **settings: str) -> Iterator[Running]:
-    """A server on SQLite in memory, until the block ends."""
+def running(
+    now: Callable[[], datetime] = utc_now,
+    *,
+    path: str = "",
+    front: Callable[[Any], Any] = lambda app: app,
+    **settings: str,
+) -> Iterator[Running]:
+    """A server on SQLite in memory, until the block ends; *path* is its issuer's, *front* stands before it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}{path}"
     loaded = Settings.load(
         {
             "issuer": url,
@@ -63,7 +69,7 @@ def running(now: Callable[[], datetime] = utc_now, **settings: str) -> Iterator[
 
     async def serve() -> None:
         async with open_services(loaded, now=now) as services:
-            config = uvicorn.Config(create_app(loaded, services), log_level="error", ws="none")
+            config = uvicorn.Config(front(create_app(loaded, services)), log_level="error", ws="none")
             server = uvicorn.Server(config)
             found.update(services=services, server=server, loop=asyncio.get_running_loop())
             ready.set()  # the socket listens already: who comes early waits in its queue

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 from watchword import Guard
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token, revocation_list
+from watchword.protocol.metadata import METADATA_PATH
 from watchword.protocol.revocation_list import Entry, RevocationList
 
 ISSUER = "https://auth.example.com"
@@ -96,6 +97,8 @@ class PretendIssuer:
     """An issuer over HTTP on loopback: metadata, keys, snapshot, delta and stream, counted by path."""
 
     url: str = ""
+    path: str = ""
+    """What of ``url`` comes after the host."""
     now: Callable[[], float] = time.time
     epoch: int = 1
     log: list[Entry] = field(default_factory=list)
@@ -172,6 +175,7 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
+            path = path.removeprefix(issuer.path)
             issuer.asked[path] += 1
             if path in issuer.down:
                 self.send_error(503)
@@ -185,7 +189,7 @@ def _handler(issuer: PretendIssuer) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Location", issuer.redirect)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-            elif path == "/.well-known/oauth-authorization-server":
+            elif path in (METADATA_PATH, METADATA_PATH + issuer.path):
                 feed = {"keys": [key.public_jwk() for key in issuer.feed_keys]}
                 document = {"issuer": issuer.url, "watchword_revocations_jwks": feed, **issuer.metadata}
                 self.answer(json.dumps(document).encode())
@@ -259,7 +263,7 @@ def serving(issuer: PretendIssuer, port: int = 0) -> Iterator[None]:
     """*issuer* listens on *port* until the block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", port), _handler(issuer))
     server.daemon_threads = True
-    issuer.url = f"http://127.0.0.1:{server.server_address[1]}"
+    issuer.url = f"http://127.0.0.1:{server.server_address[1]}{issuer.path}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

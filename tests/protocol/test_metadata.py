@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchword.errors import ConfigurationError
-from watchword.protocol.metadata import check_issuer_url, is_loopback, metadata_url
+from watchword.protocol.metadata import check_issuer_url, is_loopback, metadata_urls
 
 
 class TestIssuerUrl:
@@ -36,15 +36,21 @@ class TestIssuerUrl:
         assert found.value.description.startswith("issuer: ")
 
     @pytest.mark.parametrize(
-        ("issuer", "url"),
+        ("issuer", "urls"),
         [
-            ("https://a.example", "https://a.example/.well-known/oauth-authorization-server"),
-            ("https://a.example:1/x/y", "https://a.example:1/.well-known/oauth-authorization-server/x/y"),
+            ("https://a.example", ["https://a.example/.well-known/oauth-authorization-server"]),
+            (
+                "https://a.example:1/x/y",
+                [
+                    "https://a.example:1/.well-known/oauth-authorization-server/x/y",
+                    "https://a.example:1/x/y/.well-known/oauth-authorization-server",
+                ],
+            ),
         ],
     )
-    def test_the_well_known_part_goes_between_host_and_path(self, issuer: str, url: str) -> None:
-        """RFC 8414 3.1."""
-        assert metadata_url(issuer) == url
+    def test_f_b27_the_well_known_part_goes_between_host_and_path(self, issuer: str, urls: list[str]) -> None:
+        """RFC 8414 3.1; below the issuer's path afterwards, and no second place without one."""
+        assert list(metadata_urls(issuer)) == urls
 
 
 class TestLoopback:

@@ -336,6 +336,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     cors,
     exposure.metrics,
     exposure.framing,
+    exposure.metadata,
     access_token_ttl,
     registration,
     login_limits,

@@ -22,7 +22,9 @@ _LEVELS: Final = ("unsafe", "slow", "advice", "good")
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Say what is well, too.")
 @click.option(
-    "--online", is_flag=True, help="Send requests to the issuer's URL, too: is a proxy in front safe?"
+    "--online",
+    is_flag=True,
+    help="Send requests to the issuer's URL, too: does a proxy in front pass them on well?",
 )
 @place_options
 def doctor(place: Place, as_json: bool, everything: bool, online: bool) -> None:

@@ -6,7 +6,7 @@ from watchword.cli.advice import Advice
 from watchword.cli.facts import Facts
 from watchword.protocol.metadata import is_loopback
 
-__all__ = ["framing", "metrics"]
+__all__ = ["framing", "metadata", "metrics"]
 
 _EXPECTED = [405, 200]
 _UPGRADED = 101
@@ -50,3 +50,19 @@ def framing(facts: Facts) -> Advice | None:
     if _UPGRADED in front.statuses:
         return Advice("unsafe", f"{url} changes the protocol when a client asks for it", cure)
     return Advice("advice", f"{url} answers a request with Upgrade, and one behind it, with {told}", cure)
+
+
+def metadata(facts: Facts) -> Advice | None:
+    """Whether guards and clients find the issuer's metadata, asked with ``--online``."""
+    front, issuer = facts.front, facts.settings.issuer
+    if front is None or not front.metadata:
+        return None
+    faults = [fault for fault in front.metadata if fault is not None]
+    if not faults:
+        return Advice("good", f"{issuer} is found by guards and clients")
+    cure = "let the proxy pass this address on to the server: see docs/deployment.md"
+    if len(faults) == len(front.metadata):
+        return Advice("advice", f"no guard finds {issuer}: {'; '.join(faults)}", cure)
+    if front.metadata[0] is None:
+        return Advice("advice", f"pages and endpoints of {issuer} may not answer: {faults[0]}", cure)
+    return Advice("advice", f"guards find {issuer}, clients that go by RFC 8414 don't: {faults[0]}", cure)

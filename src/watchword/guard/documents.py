@@ -8,9 +8,9 @@ from typing import Any, Final
 from watchword.errors import TemporarilyUnavailable
 from watchword.guard.knowledge import Knowledge
 from watchword.guard.pace import LONGEST_PAUSE
-from watchword.guard.transport import Transport
+from watchword.guard.transport import Transport, UnusableAnswer
 from watchword.jose.encoding import parse_json_object
-from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_JWKS, metadata_url
+from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_JWKS, metadata_urls
 
 __all__ = ["DOCUMENT_LIMIT", "Documents"]
 
@@ -41,6 +41,7 @@ class Documents:
         monotonic: Callable[[], float],
     ) -> None:
         self._url = url
+        self._places = metadata_urls(url)
         self._knowledge = knowledge
         self._transport = transport
         self._note = note
@@ -102,15 +103,31 @@ class Documents:
         self._knowledge.add_keys(jwk for jwk in keys if isinstance(jwk, dict))
 
     def _fetch_metadata(self, timeout: float | None) -> None:
-        metadata = self._document(metadata_url(self._url), timeout)
-        if metadata.get("issuer") != self._url:
-            raise TemporarilyUnavailable(f"the metadata found at {self._url} is another issuer's")
+        metadata = self._find_metadata(timeout)
         feed = metadata.get(REVOCATIONS_JWKS)
         if not isinstance(feed, dict) or not isinstance(feed.get("keys"), list):
             raise TemporarilyUnavailable(f"{self._url} offers no revocation feed")
         self._knowledge.set_feed_keys(feed["keys"])
         self._metadata, self._metadata_at = metadata, self._monotonic()
 
+    def _find_metadata(self, timeout: float | None) -> dict[str, Any]:
+        # What an issuer with a path has at its first place depends on what its host serves there: perhaps a page.
+        faults = []
+        for place in self._places:
+            try:
+                metadata = self._document(place, timeout)
+                if metadata.get("issuer") == self._url:
+                    # Asked first from now on.
+                    self._places = (place, *(other for other in self._places if other != place))
+                    return metadata
+                faults.append(f"the metadata found at {place} is another issuer's")
+            except UnusableAnswer as fault:
+                faults.append(fault.description)
+        raise TemporarilyUnavailable("; ".join(faults))
+
     def _document(self, url: str, timeout: float | None) -> dict[str, Any]:
         body = self._transport.get(url, limit=DOCUMENT_LIMIT, timeout=timeout)
-        return parse_json_object(body, error=TemporarilyUnavailable)
+        try:
+            return parse_json_object(body, error=UnusableAnswer)
+        except UnusableAnswer as fault:
+            raise UnusableAnswer(f"{url} is no JSON document: {fault.description}") from None

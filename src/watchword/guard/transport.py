@@ -16,12 +16,16 @@ from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.guard.event_stream import Event, read_events
 from watchword.protocol.metadata import is_loopback
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "UnusableAnswer"]
 
 _CHUNK: Final = 65536
 _LEAST: Final = 0.01
 """Seconds; a socket takes 0 for something else."""
 _AGENT: Final = "watchword-guard"
+
+
+class UnusableAnswer(TemporarilyUnavailable):
+    """There is an answer, so whoever gave it is there; it isn't the one that was asked for."""
 
 
 class Transport:
@@ -169,7 +173,7 @@ def _read(response: HTTPResponse, url: str, limit: int, deadline: float) -> byte
     while chunk := response.read1(_CHUNK):
         body += chunk
         if len(body) > limit:
-            raise TemporarilyUnavailable(f"{url} answered more than {limit} bytes")
+            raise UnusableAnswer(f"{url} answered more than {limit} bytes")
         if time.monotonic() > deadline:
             raise TemporarilyUnavailable(f"{url} answers too slowly")
     if response.length:
@@ -181,7 +185,7 @@ def _send(connection: HTTPConnection, url: str, headers: Mapping[str, str]) -> H
     response = _ask(connection, "GET", url, headers)
     if response.status != 200:
         # A redirect, too: who may move the issuer's documents is the issuer's metadata, nobody on the way.
-        raise TemporarilyUnavailable(f"{url} answered {response.status}")
+        raise UnusableAnswer(f"{url} answered {response.status}")
     return response
 
 

@@ -11,15 +11,17 @@ from watchword.errors import ConfigurationError
 
 __all__ = [
     "JWKS_PATH",
+    "METADATA_PATH",
     "REVOCATIONS_JWKS",
     "REVOCATIONS_PATH",
     "REVOCATIONS_STREAM_PATH",
     "TOKEN_PATH",
     "check_issuer_url",
     "is_loopback",
-    "metadata_url",
+    "metadata_urls",
 ]
 
+METADATA_PATH: Final = "/.well-known/oauth-authorization-server"
 JWKS_PATH: Final = "/.well-known/jwks.json"
 REVOCATIONS_PATH: Final = "/revocations"
 REVOCATIONS_STREAM_PATH: Final = "/revocations/stream"
@@ -32,11 +34,15 @@ REVOCATIONS_JWKS: Final = "watchword_revocations_jwks"
 _VISIBLE: Final = re.compile(r"[!-~]+\Z")
 
 
-def metadata_url(issuer: str) -> str:
-    """The address of *issuer*'s metadata: the well-known part goes between host and path (RFC 8414 3)."""
+def metadata_urls(issuer: str) -> tuple[str, ...]:
+    """Where *issuer*'s metadata are, the first place first: the well-known part between host and path (RFC 8414 3.1).
+
+    An issuer with a path has them below that path, too: a proxy may pass on nothing else of the host.
+    """
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{path}"
+    first = f"{parts.scheme}://{parts.netloc}{METADATA_PATH}{path}"
+    return (first, issuer + METADATA_PATH) if path else (first,)
 
 
 def check_issuer_url(issuer: str, *, setting: str = "issuer") -> str:

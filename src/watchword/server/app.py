@@ -7,8 +7,10 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from watchword.errors import InvalidRequest
+from watchword.errors import ConfigurationError, InvalidRequest
+from watchword.protocol.metadata import METADATA_PATH
 from watchword.server.aliases import Aliases
 from watchword.server.policies import WebPolicy
 from watchword.server.routes import METRICS, ROUTES
@@ -18,6 +20,7 @@ from watchword.server.web.cookies import Cookies
 from watchword.server.web.dispatch import Dispatcher, send_and_close
 from watchword.server.web.errors import error_response
 from watchword.server.web.framing import check_scope
+from watchword.server.web.issuer_path import IssuerPath, unmounted
 from watchword.server.web.observe import Observer, make_logger
 from watchword.server.web.request import Receive, Scope, Send
 from watchword.server.web.responses import ANSWER
@@ -44,6 +47,9 @@ def create_app(
     Spans go to *tracer_provider*, without one to that of the process (OpenTelemetry), if there is any.
     *worker* is the number of this process among those that share the port. *web* takes the place of the policy that
     follows from *settings*.
+
+    Raises:
+        ConfigurationError: a path below the issuer's is one of our own without it.
     """
     logger = make_logger(settings.values["LOG_FORMAT"], colour=colour)
     spans = _spans(settings, tracer_provider)
@@ -71,7 +77,11 @@ def create_app(
     https = settings.issuer.startswith("https:")
     cookies = Cookies(settings.cookies)
     beside = Dispatcher(METRICS, services, replace(web, metrics=web.metrics.beside), observer, https=False)
-    return App(Dispatcher(ROUTES, services, web, observer, https, cookies), services, observer, beside)
+    dispatch = Dispatcher(ROUTES, services, web, observer, https, cookies)
+    path = urlsplit(settings.issuer).path
+    if path and any(dispatch.serves(path + route.path) for route in ROUTES):
+        raise ConfigurationError(f"issuer: {path} is taken by paths of the server's own: choose another path")
+    return App(dispatch, services, observer, beside, path)
 
 
 def _spans(settings: Settings, provider: TracerProvider | None) -> Spans | None:
@@ -92,17 +102,24 @@ class App:
     observer: Observer
     metrics: Dispatcher
     """What answers at the listener of the metrics, and answers nothing else."""
+    path: str = ""
+    """The issuer's."""
     _jobs: asyncio.Task[None] | None = field(default=None, repr=False)
     _answer: Callable[[Scope, Receive, Send], Awaitable[None]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        aliased = Aliases(self.dispatch)
-        self._answer = aliased if self.observer.spans is None else self.observer.spans.around(aliased)
+        answer: Callable[[Scope, Receive, Send], Awaitable[None]] = Aliases(self.dispatch)
+        if self.observer.spans is not None:
+            answer = self.observer.spans.around(answer)
+        self._answer = IssuerPath(answer, self.path, self.dispatch.serves) if self.path else answer
 
     @property
     def instant(self) -> Sequence[str]:
         """The paths whose documents are answered without waiting for anything."""
-        return [route.path for route in self.dispatch.routes if route.instant]
+        own = [route.path for route in self.dispatch.routes if route.instant]
+        if not self.path:
+            return own
+        return [*own, *(self.path + path for path in own), METADATA_PATH + self.path]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server that runs us."""
@@ -114,6 +131,7 @@ class App:
                 except InvalidRequest as fault:
                     await send_and_close(error_response(fault), send)
                     return
+                scope = unmounted(scope, self.dispatch.serves)
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)

@@ -50,7 +50,8 @@ ROWS: Final[Sequence[Row]] = (
         parse_text,
         None,
         "the URL that stands in every token as `iss`, without a slash at the end; unset, "
-        "`http://HOST:PORT`. It is never taken from a request",
+        "`http://HOST:PORT`. It is never taken from a request. With a path, see "
+        "[an issuer with a path](deployment.md#an-issuer-with-a-path)",
     ),
     Row("HOST", parse_text, "127.0.0.1", "the address to listen on; one that is not loopback needs `ISSUER`"),
     Row("PORT", parse_port, "8080", "the port"),

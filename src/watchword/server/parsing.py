@@ -17,6 +17,7 @@ from watchword.jose.weakness import check_secret
 from watchword.protocol.cookie import check_origin
 
 __all__ = [
+    "check_issuer_path",
     "format_span",
     "format_text",
     "format_value",
@@ -55,12 +56,22 @@ _RESERVED = frozenset(
 _PASSWORD = re.compile(r"(://[^/@:]*:).+(?=@)|([?&](?:ssl)?password=)[^&]+")
 _HOST = re.compile(r"(\[[^\[\]]+\]|[^:@\[\]]*)(?::([0-9]{1,5}))?")
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss", "unix": "unix"}
+_ISSUER_PATH = re.compile(r"(/(?!\.\.?(/|\Z))[A-Za-z0-9._~+=:@-]+)*")
 _SOURCES = ("id", "email", "username", "name", "role", "roles", "admin")
 
 
 def format_text(text: str) -> str:
     """A text as it may be shown: without the password that a URL may bear."""
     return _PASSWORD.sub(r"\1\2(hidden)", text)
+
+
+def check_issuer_path(issuer: str) -> None:
+    """Check that an issuer's path stays as it is, in whatever it comes to stand: a page, a cookie, a shell, a proxy."""
+    path = urlsplit(issuer).path
+    if not _ISSUER_PATH.fullmatch(path):
+        raise ConfigurationError(
+            f"issuer: the path {path!a} may have letters, digits and -._~+=:@ between single slashes, and no . or .."
+        )
 
 
 def parse_master_key(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from watchword.protocol.metadata import JWKS_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
+from watchword.protocol.metadata import JWKS_PATH, METADATA_PATH, REVOCATIONS_PATH, REVOCATIONS_STREAM_PATH
 from watchword.server.admin import registry, tokens, users
 from watchword.server.admin import views as admin_views
 from watchword.server.endpoints import (
@@ -136,7 +136,7 @@ ROUTES: Final[Sequence[Route]] = (
 
     _public("GET", JWKS_PATH, documents.jwks, "The keys that verify access tokens", answer=dict[str, Any],
             instant=True),
-    _public("GET", "/.well-known/oauth-authorization-server", documents.metadata, "What this server offers",
+    _public("GET", METADATA_PATH, documents.metadata, "What this server offers",
             answer=dict[str, Any], instant=True),
     _public("GET", REVOCATIONS_PATH, documents.revocations, "The revocation feed as one signed message",
             media_type="application/jwt", faults=(304, 401),

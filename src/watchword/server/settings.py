@@ -19,6 +19,7 @@ from watchword.protocol.metadata import check_issuer_url, is_loopback
 from watchword.server import policies
 from watchword.server.knobs import ROWS, Row
 from watchword.server.parsing import (
+    check_issuer_path,
     format_span,
     format_value,
     parse_database,
@@ -77,6 +78,7 @@ class Settings:
     def _check(self) -> None:
         if self.values["ISSUER"] is not None:
             check_issuer_url(self.values["ISSUER"])
+            check_issuer_path(self.values["ISSUER"])
         elif not is_loopback(self.host):
             raise ConfigurationError(
                 "issuer: a host that is not loopback needs --issuer, the https URL users see"

@@ -16,8 +16,8 @@ async def confirm_form(services: Services, request: Request) -> Response:
     token = request.query.get("token", "")
     email = await services.email_change.pending(token)
     if email is None:
-        return render("email_gone.html", NotFound.status)
-    return render("email.html", token=token, email=email)
+        return render(services, "email_gone.html", NotFound.status)
+    return render(services, "email.html", token=token, email=email)
 
 
 async def confirm(services: Services, request: Request) -> Response:
@@ -26,5 +26,5 @@ async def confirm(services: Services, request: Request) -> Response:
     try:
         await services.email_change.complete(request.body.get("token", ""), request.origin())
     except (NotFound, EmailTaken, TooManyRequests) as gone:
-        return render("email_gone.html", gone.status)
-    return render("email_done.html")
+        return render(services, "email_gone.html", gone.status)
+    return render(services, "email_done.html")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from watchword.errors import AccessDenied, EmailTaken, InvalidInput, NotFound
+from watchword.protocol.cookie import origin_of
 from watchword.protocol.metadata import is_loopback
 from watchword.server.pages.openapi import chapters, openapi_document
 from watchword.server.services import Services
@@ -40,14 +41,19 @@ def _templates() -> Environment:
     )
 
 
-def render(template: str, status: int = 200, **values: Any) -> Response:
+def render(services: Services, template: str, status: int = 200, **values: Any) -> Response:
     """A template as a page."""
-    return page_response(_templates().get_template(template).render(**values), status)
+    return page_response(_html(template, services.introspection.policy.issuer, **values), status)
+
+
+def _html(template: str, issuer: str, **values: Any) -> str:
+    # Clients see the issuer's path before each of ours, so links begin with it.
+    return _templates().get_template(template).render(issuer=issuer, base=urlsplit(issuer).path, **values)
 
 
 async def index(services: Services, request: Request) -> Response:
     """``GET /``: what this is and where to go."""
-    return render("index.html", issuer=services.introspection.policy.issuer)
+    return render(services, "index.html")
 
 
 async def docs(services: Services, request: Request) -> Response:
@@ -58,7 +64,7 @@ async def docs(services: Services, request: Request) -> Response:
 @lru_cache(maxsize=4)
 def _docs(routes: Sequence[Route], issuer: str) -> str:
     # Made once: anybody may ask for it, and it takes milliseconds.
-    return _templates().get_template("docs.html").render(issuer=issuer, chapters=chapters(routes, issuer))
+    return _html("docs.html", issuer, chapters=chapters(routes, issuer))
 
 
 async def openapi(services: Services, request: Request) -> Response:
@@ -99,8 +105,8 @@ async def setup_form(services: Services, request: Request) -> Response:
     """``GET /setup``: the form behind the one-time link."""
     token = request.query.get("token", "")
     if not await services.setup.valid(token):
-        return render("setup_gone.html", 404)
-    return render("setup.html", token=token, email="", name="", faults={})
+        return render(services, "setup_gone.html", 404)
+    return render(services, "setup.html", token=token, email="", name="", faults={})
 
 
 async def setup(services: Services, request: Request) -> Response:
@@ -114,14 +120,22 @@ async def setup(services: Services, request: Request) -> Response:
             token, email, form.get("password", ""), name.strip() or None, request.origin()
         )
     except NotFound:
-        return render("setup_gone.html", 404)
+        return render(services, "setup_gone.html", 404)
     except InvalidInput as fault:
-        return render("setup.html", 422, token=token, email=email, name=name, faults=dict(fault.errors))
+        return render(
+            services, "setup.html", 422, token=token, email=email, name=name, faults=dict(fault.errors)
+        )
     except EmailTaken as taken:
         return render(
-            "setup.html", 422, token=token, email=email, name=name, faults={"email": taken.description}
+            services,
+            "setup.html",
+            422,
+            token=token,
+            email=email,
+            name=name,
+            faults={"email": taken.description},
         )
-    return render("setup_done.html", email=user.email, issuer=services.introspection.policy.issuer)
+    return render(services, "setup_done.html", email=user.email)
 
 
 def check_same_origin(services: Services, request: Request) -> None:
@@ -133,8 +147,7 @@ def check_same_origin(services: Services, request: Request) -> None:
     if origin is None or (origin == "null" and site == "same-origin"):
         # Our pages tell nobody where they are (no-referrer), so a browser leaves their name out of ``Origin``, too.
         return
-    issuer = urlsplit(services.introspection.policy.issuer)
-    if origin != f"{issuer.scheme}://{issuer.netloc}" and not _is_own_machine(origin):
+    if origin != origin_of(services.introspection.policy.issuer) and not _is_own_machine(origin):
         raise AccessDenied("this form was sent from another site")
 
 

@@ -20,8 +20,8 @@ __all__ = ["forgot", "forgot_form", "reset", "reset_form"]
 async def forgot_form(services: Services, request: Request) -> Response:
     """``GET /forgot``: whose password."""
     if not services.recovery.by_mail:
-        return render("forgot_off.html", MailNotConfigured.status)
-    return render("forgot.html", email="", fault="")
+        return render(services, "forgot_off.html", MailNotConfigured.status)
+    return render(services, "forgot.html", email="", fault="")
 
 
 async def forgot(services: Services, request: Request) -> Response:
@@ -31,20 +31,24 @@ async def forgot(services: Services, request: Request) -> Response:
     try:
         await services.recovery.ask(email, request.origin())
     except MailNotConfigured as off:
-        return render("forgot_off.html", off.status)
+        return render(services, "forgot_off.html", off.status)
     except InvalidInput as fault:
-        return render("forgot.html", fault.status, email=email, fault=f"E-mail {dict(fault.errors)['email']}")
+        return render(
+            services, "forgot.html", fault.status, email=email, fault=f"E-mail {dict(fault.errors)['email']}"
+        )
     except (TooManyRequests, TemporarilyUnavailable) as later:
-        return render("forgot.html", later.status, email=email, fault=_later(later.retry_after))
+        return render(services, "forgot.html", later.status, email=email, fault=_later(later.retry_after))
     minutes = int(services.recovery.policy.lifetime.total_seconds()) // 60
-    return render("forgot_done.html", minutes=minutes)
+    return render(services, "forgot_done.html", minutes=minutes)
 
 
 async def reset_form(services: Services, request: Request) -> Response:
     """``GET /reset``: the form behind the link. Programs open links before their reader does: it is not spent."""
     token = request.query.get("token", "")
     if not await services.recovery.valid(token):
-        return render("reset_gone.html", InvalidResetToken.status, by_mail=services.recovery.by_mail)
+        return render(
+            services, "reset_gone.html", InvalidResetToken.status, by_mail=services.recovery.by_mail
+        )
     return _reset_form(services, token)
 
 
@@ -55,17 +59,17 @@ async def reset(services: Services, request: Request) -> Response:
     try:
         await services.recovery.complete(token, password, request.origin())
     except InvalidResetToken as gone:
-        return render("reset_gone.html", gone.status, by_mail=services.recovery.by_mail)
+        return render(services, "reset_gone.html", gone.status, by_mail=services.recovery.by_mail)
     except InvalidInput as fault:
         return _reset_form(services, token, fault.status, f"Password {dict(fault.errors)['password']}")
     except (TooManyRequests, TemporarilyUnavailable) as later:
         return _reset_form(services, token, later.status, _later(later.retry_after))
-    return render("reset_done.html")
+    return render(services, "reset_done.html")
 
 
 def _reset_form(services: Services, token: str, status: int = 200, fault: str = "") -> Response:
     least = services.recovery.passwords.policy.minimum_length
-    return render("reset.html", status, token=token, fault=fault, least=least)
+    return render(services, "reset.html", status, token=token, fault=fault, least=least)
 
 
 def _later(seconds: int) -> str:

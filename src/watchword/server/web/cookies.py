@@ -193,7 +193,7 @@ class Cookies:
 
 def _paths(base: str, path: str) -> Sequence[str]:
     """Every path that a cookie can have which comes along to *path* of a server at *base* (RFC 6265 5.1.4)."""
-    full = path if path.startswith(base) else base + path
+    full = base + path
     ends = [place for place, char in enumerate(full) if char == "/"][:_MOST]
     found = dict.fromkeys([*(full[: end + 1] for end in ends), *(full[:end] for end in ends if end), full])
     return [one for one in found if _PLAIN.fullmatch(one)]

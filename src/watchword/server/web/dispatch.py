@@ -115,6 +115,10 @@ class Dispatcher:
             response = await self._send_stream(request, route, response, send)
         self.observer.answered(request, route, response.status, perf_counter() - started)
 
+    def serves(self, path: str) -> bool:
+        """Whether *path* is a route's."""
+        return path in self._exact or any(pattern.match(path) for pattern, _ in self._patterns)
+
     def _warn_of_proxy(self, value: str, proxy: str | None) -> None:
         self.observer.logger.warning(
             "X-Forwarded-For holds no address: clients of this proxy share its limits. Let it write addresses,"
