@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.anyio
 
 COUNT = int(os.environ.get("WATCHWORD_FUZZ_STREAMS", "1000000"))
 """Streams of the long lane."""
+TOGETHER = 50
+"""Streams that are sent at once, packet by packet."""
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +29,12 @@ def silence() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-async def settle(client: Client) -> None:
-    """Until nothing happens any more."""
-    before, still = (-1, -1, False), 0
+async def settle(clients: Sequence[Client]) -> None:
+    """Until nothing happens any more on any of them."""
+    before, still = -1, 0
     while still < 6:
         await asyncio.sleep(0)
-        now = (len(client.written), len(client.seen), client.closed)
+        now = sum(len(client.written) + len(client.seen) + client.closed for client in clients)
         before, still = now, still + 1 if now == before else 0
 
 
@@ -60,31 +63,58 @@ def _of(target: bytes) -> bytes:
     return method + b" " + path.partition(b"#")[0].partition(b"?")[0]
 
 
+@dataclass
+class Pair:
+    """A client that sends a stream, and another whose answers must be its own."""
+
+    seed: int
+    raw: bytes = field(init=False)
+    whole: bool = field(init=False)
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.raw, self.whole = stream(self.chance)
+        self.client, self.other = Client(2 * self.seed + 1), Client(2 * self.seed + 2)
+        self.pieces = pieces_of(self.chance, self.raw)
+
+    def go_on(self) -> bool:
+        """Send the next packet, if there is one; between two of them the other client asks now and then."""
+        piece = next(self.pieces, None)
+        if piece is None:
+            return False
+        self.client.send(piece)
+        if self.chance.random() < 0.3:
+            self.other.send(b"GET /w HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.asked += 1
+        return True
+
+    def check(self) -> None:
+        """What both were answered, and that they are done."""
+        check(self.client, parse(bytes(self.client.written)), self.raw, self.whole)
+        theirs = [answer.body for answer in parse(bytes(self.other.written))]
+        assert theirs == [b"%d GET /w 0" % self.other.number] * self.asked, "answers crossed"
+        self.client.leave()
+        self.other.leave()
+
+
 async def fuzz(seed: int, count: int) -> None:
-    """Send *count* streams, each beside another client whose answers must be its own."""
-    chance = random.Random(seed)
-    for number in range(count):
-        raw, whole = stream(chance)
-        client, other = Client(2 * number + 1), Client(2 * number + 2)
-        watching = b"GET /w HTTP/1.1\r\nHost: x\r\n\r\n"
-        asked = 0
-        try:
-            for piece in pieces_of(chance, raw):
-                client.send(piece)
-                if chance.random() < 0.3:
-                    other.send(watching)
-                    asked += 1
-                    await asyncio.sleep(0)
-            await settle(client)
-            check(client, parse(bytes(client.written)), raw, whole)
-            theirs = parse(bytes(other.written))
-            assert [answer.body for answer in theirs] == [b"%d GET /w 0" % other.number] * asked, (
-                "answers crossed"
-            )
-        except Exception as fault:
-            raise AssertionError(f"seed {seed}, stream {number}: {raw[:1000]!r}") from fault
-        client.leave()
-        other.leave()
+    """Send *count* streams, some at a time on one event loop, each beside a client that watches."""
+    for begin in range(0, count, TOGETHER):
+        pairs = [Pair(seed + number) for number in range(begin, min(begin + TOGETHER, count))]
+        sending, chance = list(pairs), random.Random(seed + begin)
+        while sending:
+            chance.shuffle(sending)
+            sending = [pair for pair in sending if pair.go_on()]
+            if chance.random() < 0.5:
+                await asyncio.sleep(0)
+        everybody = [client for pair in pairs for client in (pair.client, pair.other)]
+        await settle(everybody)
+        for pair in pairs:
+            try:
+                pair.check()
+            except Exception as fault:
+                raise AssertionError(f"seed {pair.seed}: {pair.raw[:1000]!r}") from fault
 
 
 class TestStreams:
