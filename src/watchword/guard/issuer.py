@@ -34,7 +34,13 @@ __all__ = ["Issuer"]
 _log = logging.getLogger("watchword.guard")
 
 SWEEP_INTERVAL: Final = 60.0
-_OLD: Final = "the issuer says less than it has said before"
+
+
+class _Old(TemporarilyUnavailable):
+    """What came is older than what is known."""
+
+    def __init__(self) -> None:
+        super().__init__("the issuer says less than it has said before")
 
 
 class Issuer:
@@ -75,7 +81,6 @@ class Issuer:
         self._documents = Documents(url, knowledge, transport, note=self._note, monotonic=monotonic)
         self._pace = Pace(monotonic)
         self._swept_at = -1e9
-        self._last_event_id: str | None = None
         self._error: str | None = None
         self._started_at: float | None = None
         self._thread: threading.Thread | None = None
@@ -220,9 +225,15 @@ class Issuer:
         closing = self._closing
         while not closing.is_set():
             try:
-                if self._update() == "old":
-                    raise TemporarilyUnavailable(_OLD)
-                self._answered.set()
+                try:
+                    if self._update() == "old":
+                        raise _Old
+                    self._answered.set()
+                except (_Old, InvalidToken) as refused:
+                    # An issuer that was rolled back learns it by the cursor alone, which is shown to its stream.
+                    if not self._knowledge.cursor:
+                        raise
+                    self._note(refused.description)
                 self._listen()
             except WatchwordError as refused:
                 self._note(refused.description)
@@ -247,7 +258,7 @@ class Issuer:
         for event in self._transport.events(
             url,
             limit=2 * revocation_list.MAX_SIZE,
-            last_id=self._last_event_id,
+            last_id=known.cursor or None,
             secret=self._secret,
             timeout=pace.patience,
             silence=lambda: pace.silence(known.interval),
@@ -255,11 +266,11 @@ class Issuer:
             before = known.news
             outcome = self._accept(event.data)
             if outcome == "gap":
-                self._last_event_id = None
+                known.cursor = ""
                 return
             if outcome == "old":
-                raise TemporarilyUnavailable(_OLD)
-            self._last_event_id = event.id
+                raise _Old
+            known.cursor = event.id or ""
             if known.news > before:
                 pace.heard()
                 self._error = None
@@ -314,7 +325,7 @@ class Issuer:
             if outcome == "fresh":
                 break
             if outcome == "old" or attempt == 3:
-                raise TemporarilyUnavailable(_OLD)
+                raise _Old
         self._read_keys()
         self._answered.set()
 

@@ -55,7 +55,9 @@ class Keeper:
         kept = self._file.read()
         if kept is not None:
             try:
-                self._knowledge.restore(kept.message, keys=kept.keys, retired=kept.retired_feed_kids)
+                self._knowledge.restore(
+                    kept.message, keys=kept.keys, retired=kept.retired_feed_kids, cursor=kept.cursor
+                )
             except InvalidToken as broken:
                 raise ConfigurationError(f"snapshot: {self._file.path}: {broken.description}") from None
             self._written = self._position()
@@ -80,6 +82,7 @@ class Keeper:
             message=known.export(),
             keys=tuple(known.published.values()),
             retired_feed_kids=tuple(sorted(known.retired_feed_kids)),
+            cursor=known.cursor,
         )
         try:
             self._file.write(kept)

@@ -68,6 +68,8 @@ class Knowledge:
         self.sequence = 0
         self.mark = ""
         """What tells ``sequence`` from the same sequence of another past; empty if the issuer doesn't say."""
+        self.cursor = ""
+        """The issuer's own text for a position that was heard: whoever shows it proves that the log came so far."""
         self.kids: tuple[str, ...] = ()
         self.longest_life = 0
         self.interval = _INTERVAL
@@ -206,12 +208,18 @@ class Knowledge:
             )
 
     def restore(
-        self, message: Received, *, keys: Iterable[Mapping[str, Any]], retired: Iterable[str]
+        self,
+        message: Received,
+        *,
+        keys: Iterable[Mapping[str, Any]],
+        retired: Iterable[str],
+        cursor: str = "",
     ) -> None:
         """Begin with what an earlier process exported; it is as old as it was."""
         with self._lock:
             self.retired_feed_kids.update(retired)
             self._learn(keys)
+            self.cursor = cursor
             self._merge(message, None)
 
     def forked(self) -> None:

@@ -38,6 +38,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     message: RevocationList
     keys: tuple[dict[str, Any], ...] = ()
     retired_feed_kids: tuple[str, ...] = ()
+    cursor: str = ""
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     message: Received
     keys: tuple[dict[str, Any], ...] = ()
     retired_feed_kids: tuple[str, ...] = ()
+    cursor: str = ""
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     iat: float
     mark: str = ""
+    proven: bool = False
+    """Whether it holds the issuer's text for a position, which shows an issuer that was rolled back what it lost."""
 
     def is_newer(self, other: _Head) -> bool:
         """Whether this says more than *other*.
@@ -66,7 +70,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
             return self.epoch > other.epoch
         if self.mark and other.mark and self.sequence <= other.sequence and self.mark != other.mark:
             return self.iat > other.iat + _SKEW
-        return (self.sequence, self.iat) > (other.sequence, other.iat)
+        return (self.sequence, self.iat, self.proven) > (other.sequence, other.iat, other.proven)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class SnapshotFile:
             sequence=message.sequence,
             iat=message.iat,
             mark=message.mark,
+            proven=bool(kept.cursor),
         )
         with self._locked():
             there = self._head()
