@@ -112,7 +112,7 @@ def login_limits(facts: Facts) -> Advice:
 
 
 def counters(facts: Facts) -> Advice | None:
-    """Whether the Valkey or Redis that counts attempts answers; where there is none, nothing is said."""
+    """Whether the Valkey or Redis that counts attempts answers and keeps them; without one nothing is said."""
     if facts.settings.redis is None:
         return None
     if facts.counters_fault is not None:
@@ -120,6 +120,12 @@ def counters(facts: Facts) -> Advice | None:
             "unsafe",
             f"{facts.counters_fault}: each process counts failed log-ins for itself",
             "start it, or mend REDIS",
+        )
+    if facts.counters_eviction is not None:
+        return Advice(
+            "unsafe",
+            f"Valkey throws counters away when its memory is full ({facts.counters_eviction}), and limits with them",
+            "maxmemory-policy noeviction, in a Valkey of its own",
         )
     return Advice("good", "the counters of attempts answer")
 

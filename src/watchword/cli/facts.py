@@ -66,6 +66,8 @@ class Facts:
     """What clients see at the issuer's URL, if that was asked."""
     counters_fault: str | None = None
     """Why the Valkey or Redis that counts attempts cannot be used."""
+    counters_eviction: str | None = None
+    """The policy by which it throws away counters when its memory is full, if it does."""
 
     def exposed(self, path: Path, *, rights: int = 0o077) -> str | None:
         """The mode of *path* in words, when others than its owner have any of *rights* to it."""
@@ -79,6 +81,7 @@ class Facts:
 def gather(settings: Settings, folder: Path, *, online: bool = False) -> Facts:
     """Look at everything; what cannot be read is a fact, too. *online*: send requests to the issuer's URL."""
     path = settings.database_path
+    fault, eviction = (None, None) if settings.redis is None else _counters(settings.redis)
     return Facts(
         settings=settings,
         folder=folder,
@@ -89,7 +92,8 @@ def gather(settings: Settings, folder: Path, *, online: bool = False) -> Facts:
         password_cost=_password_cost(settings.passwords),
         database=_database(path) if settings.shares_database or Path(path).is_file() else None,
         front=ask_front(settings.issuer) if online else None,
-        counters_fault=None if settings.redis is None else _counters_fault(settings.redis),
+        counters_fault=fault,
+        counters_eviction=eviction,
     )
 
 
@@ -113,23 +117,23 @@ def _password_cost(policy: PasswordPolicy) -> timedelta:
         service.close()
 
 
-def _counters_fault(url: str) -> str | None:
+def _counters(url: str) -> tuple[str | None, str | None]:
     import asyncio
 
     from watchword.server.ephemeral.redis import RedisCounters
 
-    async def ask() -> None:
+    async def ask() -> str | None:
         counters = RedisCounters.open(url, str.encode)
         try:
             await counters.look(())
+            return await counters.eviction()
         finally:
             await counters.close()
 
     try:
-        asyncio.run(ask())
+        return None, asyncio.run(ask())
     except WatchwordError as fault:
-        return fault.description.removeprefix("redis: ")
-    return None
+        return fault.description.removeprefix("redis: "), None
 
 
 def _database(place: Path | str) -> DatabaseFacts:

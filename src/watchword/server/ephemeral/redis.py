@@ -138,6 +138,15 @@ class RedisCounters:
         """Nothing to do: each bucket is written with its end."""
         return 0
 
+    async def eviction(self) -> str | None:
+        """The policy by which it throws counters away when its memory is full; ``None``: by none, or it doesn't say."""
+        from redis.exceptions import RedisError
+
+        with suppress(RedisError, OSError, TimeoutError):
+            policy = (await self.client.info("memory")).get("maxmemory_policy", "noeviction")
+            return None if policy == "noeviction" else str(policy)
+        return None
+
     async def close(self) -> None:
         """End what is under way, and the connection."""
         if self._carrying is not None:

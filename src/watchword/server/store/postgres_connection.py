@@ -16,7 +16,9 @@ from watchword.server.store.sql.transaction import PRIMARY, Row, Taken
 __all__ = [
     "CLEANING",
     "FAULTS",
+    "FORGOTTEN",
     "PostgresConnection",
+    "forgetful_pooler",
     "is_away",
     "is_collision",
     "is_standby",
@@ -54,12 +56,23 @@ FAULTS: Final = (
 )
 """What may go wrong while a database is opened: it is away, it refuses us, its URL is none."""
 
+FORGOTTEN: Final = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+"""What PostgreSQL says when a pooler hands a client's prepared statement to another connection."""
+
 
 def standby() -> ConfigurationError:
     """What is told of a database that is none to write to."""
     return ConfigurationError(
         "database: the server it names is a standby, which only reads and may lag behind. Name the primary, or all "
         "hosts: postgresql://a.internal,b.internal/NAME finds the primary among them"
+    )
+
+
+def forgetful_pooler() -> ConfigurationError:
+    """What is told of a pooler that hands a client's prepared statements to nobody, or to somebody else."""
+    return ConfigurationError(
+        "database: the pooler in front of it loses prepared statements. Use PgBouncer 1.21 or later with "
+        "max_prepared_statements above 0, or pool_mode = session"
     )
 
 
@@ -76,6 +89,8 @@ def unreachable(broken: BaseException) -> ConfigurationError:
     """
     if isinstance(broken, asyncpg.TargetServerAttributeNotMatched):
         return standby()
+    if isinstance(broken, FORGOTTEN):
+        return forgetful_pooler()
     if isinstance(broken, asyncpg.InterfaceError | ValueError):
         return ConfigurationError("database: cannot open it: its URL cannot be read, or something in it")
     if isinstance(broken, TimeoutError):

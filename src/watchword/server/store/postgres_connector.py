@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from watchword.errors import ConfigurationError
-from watchword.server.store.postgres_connection import standby
+from watchword.server.store.postgres_connection import FORGOTTEN, forgetful_pooler, standby
 
 __all__ = ["TIMEOUT", "Connector", "part"]
 
@@ -93,6 +93,24 @@ class Connector:
         Raises:
             ConfigurationError: the database cannot serve us; it says why, and what helps.
         """
+        found = await self.examine_database(connection)
+        self.pooled = self.pooled or (
+            "lock_timeout" not in self._said() and found["lock_timeout"] != _milliseconds(self._lock_timeout)
+        )
+        if self.pooled:
+            if found["read_only"] == "on":
+                raise ConfigurationError(
+                    f'database: default_transaction_read_only is on for role "{found["role"]}" in'
+                    f' database "{found["name"]}". Turn it off for this role'
+                )
+            await self._examine_pooler(connection)
+
+    async def examine_database(self, connection: asyncpg.Connection) -> asyncpg.Record:
+        """Check what a move relies on, too; what was found.
+
+        Raises:
+            ConfigurationError: as for ``examine``.
+        """
         found = await connection.fetchrow(_EXAMINE)
         database = f'database "{found["name"]}"'
         if found["standby"]:
@@ -115,16 +133,7 @@ class Connector:
                 f'database: role "{found["role"]}" has no schema to use in {database}. '
                 "Create one that its search_path names, or add ?search_path=NAME to the URL"
             )
-        self.pooled = self.pooled or (
-            "lock_timeout" not in self._said() and found["lock_timeout"] != _milliseconds(self._lock_timeout)
-        )
-        if self.pooled:
-            if found["read_only"] == "on":
-                raise ConfigurationError(
-                    f'database: default_transaction_read_only is on for role "{found["role"]}" in {database}. '
-                    "Turn it off for this role"
-                )
-            await self._examine_pooler(connection)
+        return found
 
     async def examine_rights(self, connection: asyncpg.Connection, tables: list[str]) -> None:
         """Check that our role may read and write *tables*.
@@ -200,11 +209,8 @@ class Connector:
             async with other.transaction():
                 await other.fetchval("SELECT $1::BIGINT", 1)
                 await connection.fetchval("SELECT $1::INT", 2)
-        except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-            raise ConfigurationError(
-                "database: the pooler in front of it loses prepared statements. Use PgBouncer 1.21 or later with "
-                "max_prepared_statements above 0, or pool_mode = session"
-            ) from None
+        except FORGOTTEN:
+            raise forgetful_pooler() from None
         finally:
             other.terminate()
 

@@ -104,8 +104,10 @@ async def reading(url: str) -> AsyncIterator[PostgresSource]:
         ConfigurationError: it cannot be reached, or is of another version.
     """
     try:
-        connection = await Connector(url).open(patient=True)
+        connector = Connector(url)
+        connection = await connector.open(patient=True)
         try:
+            await connector.examine_database(connection)
             if await postgres_schema.pending(connection):
                 raise ConfigurationError("the database lacks migrations; run `watchword db upgrade`")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -137,8 +139,10 @@ async def writing(
         TemporarilyUnavailable: somebody writes and does not let go.
     """
     try:
-        connection = await Connector(url).open(patient=True)
+        connector = Connector(url)
+        connection = await connector.open(patient=True)
         try:
+            await connector.examine_database(connection)
             await postgres_schema.apply(connection, now)
             async with connection.transaction():
                 if keep is not None:

@@ -28,8 +28,10 @@ async def lacking(url: str) -> Sequence[Migration]:
         ConfigurationError: it cannot be reached, or belongs to a newer program.
     """
     try:
-        connection = await Connector(url).open()
+        connector = Connector(url)
+        connection = await connector.open()
         try:
+            await connector.examine_database(connection)
             return await pending(connection)
         finally:
             await connection.close()

@@ -34,7 +34,7 @@ from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.authority import Locks, authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
-from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past
+from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past, require_writable
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
@@ -371,6 +371,8 @@ def _connect_to_read(path: str) -> sqlite3.Connection:
 
 def _connect_and_prepare(path: str, now: datetime, upgrade: bool) -> sqlite3.Connection:
     if path != ":memory:":
+        if upgrade:
+            require_writable(path)
         _make_file(path)
     connection = _connect(path, patience=_START_PATIENCE)
     try:

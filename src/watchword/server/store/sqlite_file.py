@@ -6,11 +6,13 @@ import os
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from watchword.errors import ConfigurationError
 from watchword.server.store.past import PAST, Past
 from watchword.server.store.position import Position
 
-__all__ = ["OpenedFile", "check_past", "learn_past"]
+__all__ = ["OpenedFile", "check_past", "learn_past", "require_writable"]
 
 _HEAD = "SELECT epoch, sequence, mark FROM head"
 
@@ -38,6 +40,21 @@ class OpenedFile:
             found = os.stat(self.path)
             return found.st_dev, found.st_ino
         return None
+
+
+def require_writable(path: str) -> None:
+    """Check before anything is written: SQLite opens a file it may only read without a word, and fails later.
+
+    Raises:
+        ConfigurationError: the file or its folder is read-only for this user.
+    """
+    file = Path(path).absolute()
+    for place, what in ((file.parent, "the folder"), (file, "the file")):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise ConfigurationError(
+                f"database: {what} {place} is read-only for this user, and SQLite writes to the file and beside it. "
+                "Change its owner or its mode, or name another DATA_DIR"
+            )
 
 
 def check_past(connection: sqlite3.Connection, past: Past) -> None:
