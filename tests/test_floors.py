@@ -62,7 +62,14 @@ ROOMS: dict[str, set[str]] = {
     "server.parsing": set(),  # how a setting's text is read
     "server.sources": set(),  # where settings stand
     "server.knobs": {"server.parsing"},  # which settings there are
-    "server.settings": {"server.knobs", "server.parsing", "server.sources", "server.policies"},
+    "server.coherence": set(),  # which settings go together
+    "server.settings": {
+        "server.knobs",
+        "server.parsing",
+        "server.sources",
+        "server.policies",
+        "server.coherence",
+    },
     "server.aliases": set(),  # an ASGI wrapper: it knows paths and members, no room
     # the domain: it alone touches the store
     "server.keys": {"server.store", "server.policies"},

@@ -127,8 +127,8 @@ class TestStart:
             "WATCHWORD_ADMIN_PASSWORD": "password1",
         }
         done = shell.process("serve", "--port", "0")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("watchword: password is among the passwords")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("watchword: admin_password: is among the passwords")
         assert "password1" not in done.stderr
 
     def test_json(self, shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""One way of reading a setting, wherever it stands; and what is accepted acts."""
+"""One way of reading a setting, wherever it stands."""
 
 from __future__ import annotations
 
@@ -32,58 +32,10 @@ def value(name: str, **environ: str) -> object:
     return Settings.load({}, environ).values[name]
 
 
-class TestOrigins:
-    @pytest.mark.parametrize(
-        ("text", "right"),
-        [
-            ("https://app.example.com/", "https://app.example.com"),
-            ("https://app.example.com/page", "https://app.example.com"),
-            ("https://app.example.com?x", "https://app.example.com"),
-            ("https://App.example.com", "https://app.example.com"),
-            ("HTTPS://app.example.com", "https://app.example.com"),
-            ("https://app.example.com:443", "https://app.example.com"),
-            ("https://ada@app.example.com", "https://app.example.com"),
-            ("https://[2001:db8:0::1]", "https://[2001:db8::1]"),
-            ("*", None),
-            ("https://*.example.com", None),
-            ("null", None),
-            ("app.example.com", None),
-            ("https://b\u00fccher.example", None),
-            ("https://192.0.2.01", None),
-            ("ws://app.example.com", None),
-        ],
-    )
-    @pytest.mark.parametrize("setting", ["cors_origins", "cookie_origins"])
-    def test_f_b30_an_origin_that_no_browser_sends(self, setting: str, text: str, right: str | None) -> None:
-        """It would match nobody: refused with its value, and with the right form where that is clear."""
-        line = refusal({setting: f"https://good.example.com {text}"})
-        assert line.startswith(f"{setting}: {text!a} is not an origin")
-        if right is not None:
-            assert f": write {right} " in line
-            assert Settings.load({setting: right}).values[setting.upper()] == (right,)
-
-    def test_f_b30_plain_http_may_call_and_gets_no_cookies(self) -> None:
-        """On this machine both; elsewhere such a page may call, of which the doctor warns."""
-        for setting in ("cors_origins", "cookie_origins"):
-            assert Settings.load({setting: "http://localhost:5173"}).values[setting.upper()]
-        assert Settings.load({"cors_origins": "http://app.example.com"}).web.cors_origins
-        assert refusal({"cookie_origins": "http://app.example.com"}).startswith("cookie_origins:")
-
-    @pytest.mark.parametrize(
-        "flags",
-        [
-            {"audience": "my api"},
-            {"audience": "https://auth.example.com", "issuer": "https://auth.example.com"},
-            {"cookie_origins": "https://app.example.com", "cookies": "false"},
-            {"cookie_name": "session", "cookies": "false"},
-            {"cookie_domain": "example.com", "issuer": "https://auth.example.com", "cookies": "false"},
-            {"smtp_user": "ada", "smtp_password": "relay-password"},
-            {"metrics_token": SECRET},
-        ],
-    )
-    def test_f_b30_what_could_never_act_is_refused(self, flags: dict[str, str]) -> None:
-        """A setting that does nothing is a mistake, and the line names it."""
-        assert refusal(flags).partition(":")[0] == next(iter(flags))
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path)
 
 
 class TestLists:
@@ -134,10 +86,15 @@ class TestPlatforms:
         "WATCHWORD_SMTP_SERVICE_HOST": "fd00::7",
         "WATCHWORD_SMTP_PORT": "tcp://[fd00::7]:25",
         "WATCHWORD_SMTP_PORT_25_TCP_ADDR": "fd00::7",
+        "WATCHWORD_PORT_8080_TCP_START": "tcp://172.17.0.2:8080",
+        "WATCHWORD_PORT_8080_TCP_PORT_END": "8081",
+        "WATCHWORD_NAME": "/payroll/watchword",
+        "WATCHWORD_ENV_LANG": "C.UTF-8",
+        "WATCHWORD_DB_ENV_PG_VERSION": "16",
     }
 
     def test_f_b37_what_kubernetes_writes_is_passed_over(self) -> None:
-        """Variables of a service named ``watchword``, or ``watchword-smtp``, are no settings of ours."""
+        """Variables of a service named ``watchword``, or ``watchword-smtp``, or of a linked container."""
         settings = Settings.load({}, self.LINKS)
         assert settings.shown() == Settings.load().shown()
         assert Settings.load({}, {**self.LINKS, "WATCHWORD_PORT": "9000"}).port == 9000
@@ -151,6 +108,8 @@ class TestPlatforms:
             ("WATCHWORD_PORT_8080", "tcp://10.96.12.7:8080"),
             ("WATCHWORD_PORT_8080_TCP_ADDRESS", "10.96.12.7"),
             ("WATCHWORD_ISSUER_HOST", "10.96.12.7"),
+            ("WATCHWORD_NAME", "watchword"),
+            ("WATCHWORD_ENV", "production"),
         ],
     )
     def test_f_b37_only_their_shapes(self, variable: str, text: str) -> None:
@@ -267,11 +226,6 @@ class TestOneReading:
 
 
 class TestPasswordFiles:
-    @pytest.fixture
-    def shell(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-        monkeypatch.chdir(tmp_path)
-        return Shell(tmp_path)
-
     @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
     def test_f_b41_a_mark_is_no_part_of_the_password(self, shell: Shell, ending: str) -> None:
         """As Windows writes text files: from a file and from stdin the same password."""

@@ -13,6 +13,7 @@ from watchword.cli import exposure
 from watchword.cli.advice import Advice
 from watchword.cli.facts import Facts
 from watchword.cli.moment import distance
+from watchword.protocol.cookie import may_share_site
 from watchword.protocol.metadata import is_loopback
 
 __all__ = ["CHECKS", "Advice"]
@@ -65,6 +66,7 @@ def proxies(facts: Facts) -> Advice:
 
 def cors(facts: Facts) -> Advice:
     """Which pages may call the first-party API."""
+    policy = facts.settings.cookies
     clear = [
         origin
         for origin in facts.settings.web.cors_origins
@@ -75,6 +77,13 @@ def cors(facts: Facts) -> Advice:
             "unsafe",
             f"CORS_ORIGINS holds {', '.join(clear)}: whoever sits on the wire can write such a page",
             "name https origins alone",
+        )
+    apart = [one for one in policy.origins if not may_share_site(one, policy.issuer)] if policy else []
+    if apart:
+        return Advice(
+            "advice",
+            f"COOKIE_ORIGINS holds {', '.join(apart)}, of another site than the issuer: browsers send no cookies there",
+            "put page and server under one domain, or let the page hold its tokens",
         )
     return Advice("good", "only https origins may call")
 

@@ -113,7 +113,7 @@ def _read(text: str | None) -> str:
         return text
     if text is None and sys.stdin.isatty():
         raise click.UsageError("give a token, or - to read it from stdin")
-    return sys.stdin.read(_LONGEST * 2)
+    return sys.stdin.read(_LONGEST * 2).removeprefix("\ufeff")
 
 
 def _trust(jwks: str | None, secret_file: Path | None) -> Trust | None:

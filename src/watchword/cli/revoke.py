@@ -32,7 +32,7 @@ def revoke(place: Place, as_json: bool, text: str | None, everything: bool) -> N
     """
     if everything == (text is not None):
         raise click.UsageError("give one of TOKEN and --all")
-    given = sys.stdin.read(_LONGEST) if text == "-" else text or ""
+    given = sys.stdin.read(_LONGEST).removeprefix("\ufeff") if text == "-" else text or ""
 
     async def act(services: Services) -> AccessToken | None:
         if not everything:

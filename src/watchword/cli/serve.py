@@ -17,7 +17,7 @@ from watchword.cli.deadline import Deadline
 from watchword.cli.listener import bind, take_in, turn_away
 from watchword.cli.output import colourless, json_option, plain, show_json, show_table
 from watchword.cli.resources import allow_files, spare_the_collector, within
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -268,10 +268,18 @@ class Process:
         self._tell("listening", url, f"listening on {url}")
 
     async def _introduce(self, services: Services) -> None:
-        """Make the administrator whom the environment names, or offer the one-time link."""
+        """Make the administrator whom the environment names, or offer the one-time link.
+
+        Raises:
+            ConfigurationError: address or password isn't one that an account may have.
+        """
         email, password = (self.settings.values[name] for name in ("ADMIN_EMAIL", "ADMIN_PASSWORD"))
         if email is not None:
-            await services.setup.ensure(email, password)
+            try:
+                await services.setup.ensure(email, password)
+            except InvalidInput as fault:
+                said = "; ".join(f"admin_{name}: {what}" for name, what in fault.errors)
+                raise ConfigurationError(said or fault.description) from None
         token = await services.setup.offer()
         if token is not None:
             url = f"{self.settings.issuer}/setup?token={token}"

@@ -117,6 +117,6 @@ def revoke(place: Place, as_json: bool, key_id: str) -> None:
 
 
 def _read(source: IO[bytes]) -> dict[str, Any]:
-    from watchword.jose.encoding import parse_json_object
+    from watchword.jose.encoding import parse_json_object, without_mark
 
-    return parse_json_object(source.read(65536), error=InvalidKey)
+    return parse_json_object(without_mark(source.read(65536)), error=InvalidKey)

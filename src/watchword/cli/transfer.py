@@ -116,9 +116,10 @@ def _firebase(path: Path) -> FirebaseHash:
     import msgspec
 
     from watchword.errors import InvalidInput
+    from watchword.jose.encoding import without_mark
     from watchword.server.accounts.user_file import FirebaseHash
 
     try:
-        return msgspec.json.decode(path.read_bytes(), type=FirebaseHash)
+        return msgspec.json.decode(without_mark(path.read_bytes()), type=FirebaseHash)
     except (msgspec.MsgspecError, RecursionError) as fault:
         raise InvalidInput(f"{path.name}: {fault}") from None

@@ -57,12 +57,14 @@ def load_keys(source: str) -> Trust:
 
 
 def load_secret(path: Path) -> Trust:
-    """Read a shared secret; a byte order mark and one line end at its end are not part of it.
+    """Read a shared secret; a byte order mark and line ends behind it are not part of it, as in a setting.
 
     Raises:
         WatchwordError: it cannot be read or is empty.
     """
-    secret = _read(path).removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").removesuffix(b"\r")
+    from watchword.jose.encoding import without_mark
+
+    secret = without_mark(_read(path)).rstrip(b"\r\n")
     if not secret:
         raise WatchwordError("secret: the file is empty")
     return Trust(secret=secret)

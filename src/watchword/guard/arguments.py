@@ -8,7 +8,7 @@ from typing import Final
 from watchword.errors import ConfigurationError
 from watchword.jose.algorithms import ALGORITHMS
 
-__all__ = ["MAX_LEEWAY", "check_alone", "check_arguments"]
+__all__ = ["MAX_LEEWAY", "check_alone", "check_arguments", "secret_in"]
 
 MAX_LEEWAY: Final = 240
 """Seconds. A revocation is kept five minutes past the last token it is for; a leeway must end before."""
@@ -32,6 +32,10 @@ def check_arguments(
     """
     if not isinstance(audience, str) or not audience:
         raise ConfigurationError("audience: must be a text")
+    if audience != audience.strip() or not audience.isprintable():
+        raise ConfigurationError(
+            f"audience: {audience!a} has spaces or line ends around it, so no token is for it"
+        )
     if isinstance(algorithms, str) or not algorithms:
         raise ConfigurationError("algorithms: must be a list of names")
     if unknown := [name for name in algorithms if name not in ALGORITHMS]:
@@ -42,10 +46,16 @@ def check_arguments(
         raise ConfigurationError("max_staleness: must be more than 0 seconds")
     if on_stale not in ("accept", "reject", "introspect"):
         raise ConfigurationError("on_stale: must be accept, reject or introspect")
-    if feed_secret is not None and not (feed_secret.isascii() and feed_secret.isprintable()):
-        raise ConfigurationError("feed_secret: must be printable ASCII")
+    secret = secret_in(feed_secret) or "-"
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise ConfigurationError("feed_secret: must be printable ASCII without spaces")
     if not 0 <= cache_size <= _MAX_CACHE:
         raise ConfigurationError(f"cache_size: must be 0 to {_MAX_CACHE}")
+
+
+def secret_in(text: str | None) -> str | None:
+    """The secret in a text from a file or the environment, read as the server reads its settings; empty: none."""
+    return (text or "").removeprefix("\ufeff").rstrip("\r\n") or None
 
 
 def check_alone(*others: object) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from watchword.errors import ConfigurationError, InvalidKey
+from watchword.jose.encoding import without_mark
 from watchword.jose.jwk import Key
 from watchword.jose.weakness import check_secret
 from watchword.protocol.key_derivation import SIZE, derive
@@ -30,7 +31,7 @@ class RootSecrets:
             ConfigurationError: one is shorter than 32 bytes, or a public key, or there is none.
         """
         given = (secrets,) if isinstance(secrets, bytes | str) else tuple(secrets)
-        roots = tuple(one.encode() if isinstance(one, str) else one for one in given)
+        roots = tuple(map(_root, given))
         try:
             for root in roots:
                 check_secret(root, SIZE)
@@ -50,3 +51,11 @@ class RootSecrets:
             if key.kid == kid:
                 return key
         return None
+
+
+def _root(given: bytes | str) -> bytes:
+    """The secret as the server reads it: what stands around a text in a file is no part of it."""
+    raw = given.encode() if isinstance(given, str) else given
+    text = without_mark(raw).rstrip(b"\r\n")
+    # Drawn bytes may end with any.
+    return text if isinstance(given, str) or (text.isascii() and text.decode().isprintable()) else raw

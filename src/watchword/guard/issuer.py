@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from watchword.errors import InvalidToken, TemporarilyUnavailable, WatchwordError
+from watchword.guard.arguments import secret_in
 from watchword.guard.asking import Asking
 from watchword.guard.derived_key import RootSecrets
 from watchword.guard.documents import DOCUMENT_LIMIT, Documents
@@ -118,7 +119,7 @@ class Issuer:
             prompt=Transport(timeout=patience, patience=patience),
             max_staleness=max_staleness,
             file=None if snapshot is None else SnapshotFile(Path(snapshot), url),
-            secret=feed_secret,
+            secret=secret_in(feed_secret),
         )
 
     @property

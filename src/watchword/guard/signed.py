@@ -21,6 +21,7 @@ from watchword.jose import jws
 from watchword.jose.encoding import parse_json_object
 from watchword.jose.jwk import Key
 from watchword.protocol import access_token, signature
+from watchword.protocol.cookie import origin_of
 from watchword.protocol.metadata import check_issuer_url
 from watchword.protocol.signature import Claimed, Lines, Message
 
@@ -42,6 +43,8 @@ def check_origin(origin: str) -> str:
     found = check_issuer_url(origin, setting="origin")
     if urlsplit(found).path:
         raise ConfigurationError("origin: has no path")
+    if found != (meant := origin_of(found)):
+        raise ConfigurationError(f"origin: {origin!a} is not how clients write it: write {meant}")
     return found
 
 

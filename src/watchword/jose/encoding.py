@@ -22,6 +22,7 @@ __all__ = [
     "encode_base64url",
     "parse_json",
     "parse_json_object",
+    "without_mark",
 ]
 
 MAX_DEPTH: Final = 16
@@ -30,6 +31,7 @@ MAX_DIGITS: Final = 20
 ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 """The 64 characters of base64url (RFC 4648 5)."""
 
+_MARK: Final = b"\xef\xbb\xbf"
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _FROM_STANDARD: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", b"", b"==", b"=")
@@ -45,6 +47,11 @@ _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _decode_base64: Final = msgspec.json.Decoder(bytes).decode
+
+
+def without_mark(text: bytes) -> bytes:
+    """*text*, which somebody keeps in a file, without the byte order mark that Windows writes before it."""
+    return text.removeprefix(_MARK)
 
 
 def encode_base64url(data: bytes) -> str:

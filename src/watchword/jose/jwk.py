@@ -14,7 +14,7 @@ import msgspec
 
 from watchword.errors import InvalidKey
 from watchword.jose.algorithms import ALGORITHMS, Algorithm, algorithm_names
-from watchword.jose.encoding import encode_base64url, parse_json_object
+from watchword.jose.encoding import encode_base64url, parse_json_object, without_mark
 from watchword.jose.header import MAX_KID, Header
 from watchword.jose.material import generate_members, load_material
 from watchword.jose.primitive import Signer, hmac_signer, hmac_verifier, signer, verifier
@@ -246,7 +246,7 @@ def keys_in(jwks: Mapping[str, Any] | str | bytes) -> Sequence[Any]:
     """
     if isinstance(jwks, str | bytes):
         raw = jwks.encode("utf-8", "surrogatepass") if isinstance(jwks, str) else jwks
-        jwks = parse_json_object(raw, error=InvalidKey)
+        jwks = parse_json_object(without_mark(raw), error=InvalidKey)
     keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(keys, list | tuple):
         raise InvalidKey("a JWK Set is an object with an array of keys")

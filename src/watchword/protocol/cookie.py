@@ -24,6 +24,7 @@ __all__ = [
     "check_site",
     "cookie_name",
     "cookie_values",
+    "may_share_site",
     "only",
     "origin_of",
 ]
@@ -111,6 +112,18 @@ def origin_of(url: str) -> str:
     host = f"[{ipaddress.ip_address(host)}]" if ":" in host else host
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
+
+
+def may_share_site(one: str, other: str) -> bool:
+    """Whether two URLs can be of one site, so that a browser sends cookies from one to the other (RFC 6265bis 5.2).
+
+    Which names a registry gives away is not known here: names that share two labels may be of one site.
+    """
+    hosts = [urlsplit(url).hostname or "" for url in (one, other)]
+    if hosts[0] == hosts[1]:
+        return True
+    first, second = (host.split(".")[-2:] for host in hosts)
+    return first == second and len(first) == 2 and not first[1].isdigit()
 
 
 def check_origin(text: str, *, plain: bool = False) -> str:

@@ -311,6 +311,8 @@ def parse_claims(text: str) -> Mapping[str, str]:
             raise ValueError("must be like userId=id,role=role,admin=admin")
         if name in _RESERVED:
             raise ValueError(f"the claim {name} is not free")
+        if name in found:
+            raise ValueError(f"the claim {name} comes twice")
         if source not in _SOURCES:
             raise ValueError(f"{source!r} is not one of {', '.join(_SOURCES)}")
         found[name] = source

@@ -6,7 +6,6 @@ the default. No other module reads the environment.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from watchword.errors import ConfigurationError
 from watchword.protocol.metadata import check_issuer_url, is_loopback
 from watchword.server import policies
+from watchword.server.coherence import check_host, check_together, inert
 from watchword.server.knobs import ROWS, Row
 from watchword.server.parsing import (
     check_issuer_path,
@@ -76,6 +76,7 @@ class Settings:
         return settings
 
     def _check(self) -> None:
+        check_host("host", self.host)
         if self.values["ISSUER"] is not None:
             check_issuer_url(self.values["ISSUER"])
             check_issuer_path(self.values["ISSUER"])
@@ -113,60 +114,12 @@ class Settings:
             raise ConfigurationError("api_key_ttl: must not be longer than api_key_max_ttl")
         if self.values["WORKERS"] > 1 and self.database_path == ":memory:":
             raise ConfigurationError("workers: one process serves a database in memory")
-        if self.values["METRICS"] == "token" and self.values["METRICS_TOKEN"] is None:
-            raise ConfigurationError("metrics: token needs metrics_token")
-        if self.values["METRICS"] in ("off", "public") and self.values["METRICS_TOKEN"] is not None:
-            raise ConfigurationError(
-                "metrics_token: set metrics to token, or to a listener like 127.0.0.1:9464"
-            )
-        self._check_cookies()
-        self._check_mail()
         if not timedelta(seconds=1) <= self.database_timeout <= timedelta(seconds=60):
             raise ConfigurationError("database_timeout: must be from 1s to 60s")
         if self.shares_database and self.secret is None:
             raise ConfigurationError("secret: nodes that share a database share the master key: give it")
-
-    def _check_cookies(self) -> None:
-        given = [
-            name for name in self.sources if name.startswith("COOKIE_") and self.sources[name] != "default"
-        ]
-        if given and not self.values["COOKIES"]:
-            raise ConfigurationError(
-                f"{given[0].lower()}: cookies is false, so it does nothing: leave it out"
-            )
-        domain = self.values["COOKIE_DOMAIN"]
-        if domain is None:
-            return
-        issuer = urlsplit(self.issuer)
-        host = issuer.hostname or ""
-        if issuer.scheme != "https":
-            raise ConfigurationError("cookie_domain: it takes an https issuer")
-        # An address has no domain, and one label is a registry's: browsers would drop the cookie.
-        named = "." in domain and re.search("[a-z]", host.rpartition(".")[2])
-        if not named or not (host == domain or host.endswith(f".{domain}")):
-            raise ConfigurationError(f"cookie_domain: {domain} is no domain of the issuer's host {host}")
-
-    def _check_mail(self) -> None:
-        if (self.values["SMTP_HOST"] is None) != (self.values["MAIL_FROM"] is None):
-            raise ConfigurationError("mail_from: it goes together with smtp_host")
-        if (self.values["SMTP_USER"] is None) != (self.values["SMTP_PASSWORD"] is None):
-            raise ConfigurationError("smtp_user: it goes together with smtp_password")
-        if self.values["SMTP_HOST"] is None and self.values["SMTP_USER"] is not None:
-            raise ConfigurationError(
-                "smtp_user: without smtp_host it does nothing: give that too, or leave it out"
-            )
-        if self.values["SMTP_SECURITY"] == "none" and not is_loopback(
-            self.values["SMTP_HOST"] or "localhost"
-        ):
-            raise ConfigurationError("smtp_security: a relay beyond this machine is spoken to by TLS alone")
-        if not timedelta(minutes=1) <= self.values["PASSWORD_RESET_TTL"] <= timedelta(hours=1):
-            raise ConfigurationError("password_reset_ttl: must be between 1m and 1h")
-        if (page := self.values["PASSWORD_RESET_URL"]) is not None:
-            try:
-                check_issuer_url(page)
-            except ConfigurationError as fault:
-                said = fault.description.removeprefix("issuer: ")
-                raise ConfigurationError(f"password_reset_url: {said}") from None
+        given = [row.name for row in ROWS if format_value(self.values[row.name]) != (row.default or "")]
+        check_together(self.values, given, self.issuer)
 
     @property
     def host(self) -> str:
@@ -352,7 +305,7 @@ class Settings:
 
     def warnings(self) -> Sequence[str]:
         """What is allowed and not wise, one line each."""
-        found = []
+        found = [*inert(self.values, self.issuer)]
         if self.values["ACCESS_TOKEN_TTL"] > timedelta(hours=1):
             found.append(
                 "access_token_ttl: over 1h; a stolen token works that long where no guard follows the feed"

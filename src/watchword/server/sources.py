@@ -83,9 +83,15 @@ _OF_PLATFORM: Final = tuple(
         (r"([A-Z0-9_]+_)?PORT_\d{1,5}_(TCP|UDP|SCTP)_PROTO", r"tcp|udp|sctp"),
         (r"([A-Z0-9_]+_)?PORT_\d{1,5}_(TCP|UDP|SCTP)_PORT", r"\d{1,5}"),
         (r"([A-Z0-9_]+_)?PORT_\d{1,5}_(TCP|UDP|SCTP)_ADDR", _ADDRESS),
+        (
+            r"([A-Z0-9_]+_)?PORT_\d{1,5}_(TCP|UDP|SCTP)_(PORT_)?(START|END)",
+            rf"\d{{1,5}}|(tcp|udp|sctp)://{_ADDRESS}:\d{{1,5}}",
+        ),
+        (r"([A-Z0-9_]+_)?NAME", r"/[^/\s]+/[^/\s]+"),
+        (r"([A-Z0-9_]+_)?ENV_[A-Za-z0-9_]+", r"[\s\S]*"),
     )
 )
-"""What Kubernetes and Docker write for a service whose name begins with ``watchword``, name and value."""
+"""What Kubernetes, and a linked container of Docker, write for a service named ``watchword…``, name and value."""
 
 
 def _is_of_platform(variable: str, text: str) -> bool:

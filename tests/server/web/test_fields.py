@@ -150,6 +150,21 @@ class TestForwarded:
         assert (warning["proxy"], len(warning["value"])) == (PROXY, 98 + len("\\x1b\\x85"))
         assert "\x1b" not in warning["value"]
 
+    async def test_f_b23_a_proxy_with_another_field_is_warned_about_once(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """``Forwarded`` alone isn't read; beside the field that is, or from a stranger, it says nothing."""
+        other = {"forwarded": "for=203.0.113.7;proto=https"}
+        async with behind() as stage:
+            await ask(stage, "GET", "/healthz", client="198.51.100.1", **other)
+            await ask(stage, "GET", "/healthz", client=PROXY, x_forwarded_for="203.0.113.7", **other)
+            assert "warning" not in capsys.readouterr().err
+            for _ in range(3):
+                await ask(stage, "GET", "/healthz", client=PROXY, **other)
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        (warning,) = (line for line in lines if line["level"] == "warning")
+        assert (warning["proxy"], warning["value"]) == (PROXY, "Forwarded: for=203.0.113.7;proto=https")
+
     async def test_f_b23_a_mapped_peer_is_the_ipv4_address_it_stands_for(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from watchword.errors import InvalidInput, MalformedContent, WatchwordError
-from watchword.jose.encoding import parse_json, parse_json_object
+from watchword.jose.encoding import parse_json, parse_json_object, without_mark
 from watchword.server.accounts.foreign_users import FirebaseHash, Unusable, form_of, left_out, says_no
 
 __all__ = ["MEMBERS", "FirebaseHash", "Row", "count_rows", "read_rows"]
@@ -33,8 +33,8 @@ _BOOLEANS: Final = {
     "f": False,
     "0": False,
 }
-_MARK: Final = "\ufeff".encode()
-"""A byte order mark, as Windows writes it before a text."""
+_OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+"""How UTF-16 and UTF-32 begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,9 @@ def read_rows(path: Path, *, firebase: FirebaseHash | None = None) -> Iterator[R
     Raises:
         InvalidInput: the file as a whole is of no known form.
     """
+    with path.open("rb") as file:
+        if file.read(4).startswith(_OTHER_MARKS):
+            raise InvalidInput(f"{path.name}: is UTF-16, as some programs of Windows write; save it as UTF-8")
     match path.suffix.lower():
         case ".csv":
             # A byte that is no UTF-8 becomes a lone surrogate, which spoils its own row alone.
@@ -63,7 +66,7 @@ def read_rows(path: Path, *, firebase: FirebaseHash | None = None) -> Iterator[R
             with path.open("rb") as lines:
                 yield from _json_lines(lines)
         case ".json":
-            yield from _document(path.read_bytes().removeprefix(_MARK), firebase)
+            yield from _document(without_mark(path.read_bytes()), firebase)
         case _:
             raise InvalidInput(f"{path.name}: the name must end with .csv, .jsonl or .json")
 
@@ -119,7 +122,7 @@ def _csv_row(line: int, texts: dict[str, str]) -> Row:
 def _json_lines(file: Iterable[bytes]) -> Iterator[Row]:
     for number, line in enumerate(file, 1):
         if number == 1:
-            line = line.removeprefix(_MARK)
+            line = without_mark(line)
         if not line.strip():
             continue
         try:

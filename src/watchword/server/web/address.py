@@ -42,7 +42,8 @@ def client_address(
 
     Args:
         trusted_proxies: their networks.
-        warn: called once, with the first value that is no address and the proxy that sent it.
+        warn: called once, with the first value that is no address, or the first ``Forwarded`` (RFC 7239) without
+            ``X-Forwarded-For``, and the proxy that sent it.
     """
     if not trusted_proxies:
         return _peer
@@ -56,6 +57,11 @@ def client_address(
             return address
         # Past so many proxies nobody of ours stands.
         hops = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
+        if not hops and not warned:
+            for value in (v for name, v in scope["headers"] if name == b"forwarded"):
+                warned = True
+                warn(f"Forwarded: {value.decode('latin-1')[:_TOLD]}", address)
+                break
         for hop in reversed(b",".join(hops).decode("latin-1").rsplit(",", _HOPS)[-_HOPS:]):
             if not hop or hop.isspace():
                 continue  # an empty element of a list is none (RFC 9110 5.6.1.2)
