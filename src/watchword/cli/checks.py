@@ -15,12 +15,15 @@ from watchword.cli.facts import Facts
 from watchword.cli.moment import distance
 from watchword.protocol.cookie import may_share_site
 from watchword.protocol.metadata import is_loopback
+from watchword.server.accounts.foreign_hashes import seconds_of
 
 __all__ = ["CHECKS", "Advice"]
 
 _LONG_LIFE: Final = timedelta(hours=1)
 _GOOD_LENGTH: Final = 15  # NIST 800-63B-4 3.1.1.2, for a password that is the only factor
 _SLOW_HASH: Final = timedelta(milliseconds=500)
+_SLOW_IMPORT: Final = 0.5
+"""Seconds."""
 _LITTLE_SPACE: Final = 1 << 30
 _NO_SPACE: Final = 100 << 20
 _FEW_FILES: Final = 4096
@@ -175,6 +178,21 @@ def password_hash(facts: Facts) -> Advice:
     if cost > _SLOW_HASH:
         return Advice("slow", f"{told}: log-ins wait", "a faster machine, or PASSWORD_HASH=standard")
     return Advice("good", told)
+
+
+def imported_hashes(facts: Facts) -> Advice | None:
+    """What it costs to check the hashes that came from another program, which strangers may have checked."""
+    digests = facts.database.digests if facts.database else ()
+    slow = [seconds for seconds in map(seconds_of, digests) if seconds > _SLOW_IMPORT]
+    if not slow:
+        return None
+    users = f"{len(slow)} users have" if len(slow) > 1 else "one user has"
+    return Advice(
+        "slow",
+        f"{users} an imported password hash that takes up to {max(slow):.1f} s to check",
+        "they sign in one after the other, until their first login replaces the hash; send those who don't come a "
+        "link to choose another password",
+    )
 
 
 def signing_algorithm(facts: Facts) -> Advice | None:
@@ -359,6 +377,7 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     mail,
     password_length,
     password_hash,
+    imported_hashes,
     signing_algorithm,
     shared_secrets,
     key_age,

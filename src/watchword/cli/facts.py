@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from time import process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from watchword.cli.front import FrontFacts, ask_front
 from watchword.errors import WatchwordError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from watchword.server.store.records import SigningKey
 
 __all__ = ["DatabaseFacts", "Facts", "gather"]
+
+_DIGESTS: Final = 10_000
+"""How many foreign digests are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class DatabaseFacts:
     active_key: SigningKey | None = None
     backed_up_at: datetime | None = None
     """When ``db backup`` last made one that was good."""
+    digests: Sequence[str] = ()
+    """Some digests of passwords that were not made with today's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,9 @@ def gather(settings: Settings, folder: Path, *, online: bool = False) -> Facts:
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         fast_loop=find_spec("uvloop") is not None,
         password_cost=_password_cost(settings.passwords),
-        database=_database(path) if settings.shares_database or Path(path).is_file() else None,
+        database=_database(path, settings.passwords)
+        if settings.shares_database or Path(path).is_file()
+        else None,
         front=ask_front(settings.issuer) if online else None,
         counters_fault=fault,
         counters_eviction=eviction,
@@ -136,11 +143,12 @@ def _counters(url: str) -> tuple[str | None, str | None]:
         return fault.description.removeprefix("redis: "), None
 
 
-def _database(place: Path | str) -> DatabaseFacts:
-    return _file(place) if isinstance(place, Path) else _server(place)
+def _database(place: Path | str, policy: PasswordPolicy) -> DatabaseFacts:
+    ours = f"$argon2id$v=19$m={policy.memory},t={policy.passes},"
+    return _file(place, ours) if isinstance(place, Path) else _server(place, ours)
 
 
-def _server(url: str) -> DatabaseFacts:
+def _server(url: str, beginning: str) -> DatabaseFacts:
     import asyncio
 
     from watchword.server.store import opening
@@ -148,12 +156,12 @@ def _server(url: str) -> DatabaseFacts:
     try:
         if lacking := asyncio.run(opening.pending(url)):
             return DatabaseFacts(None, "wal", pending=[f"{step.number:04d}_{step.word}" for step in lacking])
-        return asyncio.run(_content(url, "wal"))
+        return asyncio.run(_content(url, "wal", beginning))
     except WatchwordError as fault:
         return DatabaseFacts(None, "wal", fault.description.removeprefix("database: "))
 
 
-def _file(path: Path) -> DatabaseFacts:
+def _file(path: Path, beginning: str) -> DatabaseFacts:
     import asyncio
     import sqlite3
     from urllib.parse import quote
@@ -167,14 +175,14 @@ def _file(path: Path) -> DatabaseFacts:
             pending = [f"{step.number:04d}_{step.word}" for step in sqlite_schema.pending(connection)]
         if pending:
             return DatabaseFacts(path, journal, pending=pending)
-        return asyncio.run(_content(path, journal))
+        return asyncio.run(_content(path, journal, beginning))
     except sqlite3.Error as broken:
         return DatabaseFacts(path, "unknown", f"it cannot be read: {broken}")
     except WatchwordError as fault:
         return DatabaseFacts(path, "unknown", fault.description.removeprefix("database: "))
 
 
-async def _content(place: Path | str, journal: str) -> DatabaseFacts:
+async def _content(place: Path | str, journal: str, beginning: str) -> DatabaseFacts:
     from watchword.server.store.opening import open_store
 
     store = await open_store(place, upgrade=False)
@@ -192,6 +200,7 @@ async def _content(place: Path | str, journal: str) -> DatabaseFacts:
             newest_at=max([event.at for event in events] + [key.created_at for key in keys], default=None),
             active_key=active[0] if active else None,
             backed_up_at=backups[0].at if backups else None,
+            digests=await store.users.other_digests(beginning, _DIGESTS),
         )
     finally:
         await store.close()

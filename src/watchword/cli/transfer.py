@@ -73,6 +73,8 @@ def _tell(report: ImportReport, *, dry_run: bool, as_json: bool) -> None:
         found = {"added": report.added, "present": report.present, "refused": refused, "dry_run": dry_run}
         if report.incomplete:
             found |= {"incomplete": report.incomplete, "left_out": dict(sorted(report.left_out.items()))}
+        if report.slow:
+            found["slow_hashes"] = {"users": report.slow, "seconds": round(report.slowest, 1)}
         show_json(found)
         return
     for fault in refused:
@@ -80,6 +82,11 @@ def _tell(report: ImportReport, *, dry_run: bool, as_json: bool) -> None:
     verb = "would be added" if dry_run else "added"
     for member, users in sorted(report.left_out.items()):
         say(f"left out: {member} of {users} {'user' if users == 1 else 'users'}")
+    if report.slow:
+        say(
+            f"slow hashes: up to {report.slowest:.1f} s to check, of {report.slow} "
+            f"{'user' if report.slow == 1 else 'users'}; the first login of each replaces it"
+        )
     told = [f"{report.added} {verb}", f"{report.present} already there"]
     if report.incomplete:
         told.insert(1, f"{report.incomplete} of them without all they had")

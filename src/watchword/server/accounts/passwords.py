@@ -1,31 +1,36 @@
 """Passwords: what one must be, how it is hashed, and how many are hashed at once.
 
 Argon2id runs in threads of its own; the queue before them is bounded by time, so that a flood of
-log-ins costs a known amount of memory and the rest is refused at once instead of waiting.
+log-ins costs a known amount of memory and the rest is refused at once instead of waiting. Hashes of
+other programs may take a hundred times as long, so they have a thread and a queue of their own: whoever
+has a hash of ours never waits for one of theirs.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from time import perf_counter
-from typing import TypeVar
+from typing import Final
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import ARGON2_VERSION
 
-from watchword.errors import InvalidInput, TemporarilyUnavailable
+from watchword.errors import InvalidInput
 from watchword.server.accounts.blocklist import is_common
-from watchword.server.accounts.foreign_hashes import is_foreign, verify_foreign
+from watchword.server.accounts.foreign_hashes import is_foreign, seconds_of, verify_foreign
+from watchword.server.accounts.turns import Turns
 from watchword.server.beside import Threads
+from watchword.server.ephemeral.networks import network_of
 from watchword.server.policies import PasswordPolicy
 
 __all__ = ["PasswordService", "normalise_password"]
 
-T = TypeVar("T")
+_FOREIGN_WAITING: Final = 8
+"""Checks of foreign hashes that may wait in any case: one of them may take seconds."""
+_ABOUT_OURS: Final = 4
+"""How much longer than a hash of today's settings one of other settings may take beside them."""
 
 
 def normalise_password(password: str) -> str:
@@ -42,7 +47,7 @@ def normalise_password(password: str) -> str:
 
 @dataclass(slots=True)
 class PasswordService:
-    """Hashes and verifies passwords in its own bounded pool.
+    """Hashes and verifies passwords in its own bounded pool, for one network after the other.
 
     Raises, from ``hash`` and ``verify``:
         TemporarilyUnavailable: more work waits than one queue span.
@@ -50,36 +55,47 @@ class PasswordService:
 
     policy: PasswordPolicy
     _hasher: PasswordHasher = field(init=False, repr=False)
-    _threads: Threads = field(init=False, repr=False)
+    _own: Turns = field(init=False, repr=False)
+    _foreign: Turns = field(init=False, repr=False)
     _decoy: str = field(init=False, repr=False)
     _settings: str = field(init=False, repr=False)
     """How a digest made with today's settings begins."""
-    _waiting: int = field(init=False, default=0)
-    _cost: float = field(init=False, default=0.02)
-    """Seconds one computation took lately; how many may wait follows from it."""
 
     def __post_init__(self) -> None:
         policy = self.policy
         self._hasher = PasswordHasher(
             time_cost=policy.passes, memory_cost=policy.memory, parallelism=policy.lanes
         )
-        self._threads = Threads(policy.threads, "argon2")
         started = perf_counter()
         self._decoy = self._hasher.hash("an account that does not exist")
         self._settings = self._decoy.rsplit("$", 2)[0] + "$"
-        self._cost = max(perf_counter() - started, 0.0005)
+        cost, span = max(perf_counter() - started, 0.0005), policy.queue.total_seconds()
+        self._own = Turns(Threads(policy.threads, "argon2"), span, policy.threads, cost)
+        self._foreign = Turns(Threads(1, "foreign hashes"), span, _FOREIGN_WAITING, cost)
 
     @property
     def waiting(self) -> int:
         """How many computations are asked for and not done."""
-        return self._waiting
+        return self._own.pending + self._foreign.pending
 
-    async def hash(self, password: str) -> str:
-        """The PHC string of *password*."""
-        return await self._run(lambda: self._hasher.hash(normalise_password(password)))
+    async def hash(self, password: str, address: str | None = None) -> str:
+        """The PHC string of *password*, which came from *address*."""
+        return await self._own.run(
+            lambda: self._hasher.hash(normalise_password(password)), network_of(address)
+        )
 
-    async def verify(self, digest: str | None, password: str) -> bool:
-        """Whether *password* made *digest*; without a digest the same work is done and the answer is False.
+    def cost(self, digest: str | None) -> float:
+        """How many of our own hashes a check of *digest* costs, about; 1 or more."""
+        if digest is None or digest.startswith(self._settings):
+            return 1
+        return max(1, seconds_of(digest) / self._own.cost)
+
+    def _is_apart(self, digest: str) -> bool:
+        """Whether a check must not keep those of our own hashes waiting."""
+        return is_foreign(digest) or self.cost(digest) > _ABOUT_OURS
+
+    async def verify(self, digest: str | None, password: str, address: str | None = None) -> bool:
+        """Whether *password*, from *address*, made *digest*; without a digest the same work is done for a False.
 
         A password no account can have (too long, NUL) is answered False after the same work: a
         log-in never says what a password may look like.
@@ -87,7 +103,9 @@ class PasswordService:
         possible = digest is not None and self._fits(password)
         target = digest if digest is not None and possible else self._decoy
         text = normalise_password(password) if possible else "no such account"
-        matched = await self._run(lambda: self._verify(target, text))
+        apart = self._is_apart(target)
+        turns, check = (self._foreign, verify_foreign) if apart else (self._own, self._verify)
+        matched = await turns.run(lambda: check(target, text), network_of(address))
         return matched and possible
 
     def needs_rehash(self, digest: str) -> bool:
@@ -148,31 +166,12 @@ class PasswordService:
         return len(raw) <= self.policy.maximum_bytes and b"\0" not in raw
 
     def _verify(self, digest: str, password: str) -> bool:
-        if is_foreign(digest):
-            return verify_foreign(digest, password)
         try:
             return self._hasher.verify(digest, password)
         except (Argon2Error, InvalidHashError):
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        policy = self.policy
-        room = max(policy.threads, int(policy.queue.total_seconds() * policy.threads / self._cost))
-        if self._waiting >= room:
-            raise TemporarilyUnavailable("too many log-ins at once", retry_after=1)
-        self._waiting += 1
-        try:
-            return await self._threads.run(partial(self._timed, work))
-        finally:
-            self._waiting -= 1
-
-    def _timed(self, work: Callable[[], T]) -> T:
-        started = perf_counter()
-        try:
-            return work()
-        finally:
-            self._cost = 0.9 * self._cost + 0.1 * max(perf_counter() - started, 0.0005)
-
     def close(self) -> None:
         """Let the threads go."""
-        self._threads.close()
+        self._own.close()
+        self._foreign.close()

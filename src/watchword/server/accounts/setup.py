@@ -62,7 +62,7 @@ class SetupService:
         if await self.users.find_by_email(email) is not None:
             # The link must not become a way to take an account over.
             raise EmailTaken
-        digest = await self.users.passwords.hash(password)
+        digest = await self.users.passwords.hash(password, origin.address)
         # Hashing takes a while, in which another administrator may have been made.
         new = self.users.take_over(email, digest, roles=_ROLES, name=name)
         made = None

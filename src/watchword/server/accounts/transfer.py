@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
-from watchword.server.accounts.foreign_hashes import can_verify
+from watchword.server.accounts.foreign_hashes import can_verify, seconds_of
 from watchword.server.accounts.foreign_users import says_no
 from watchword.server.accounts.user_file import MEMBERS, Row
 from watchword.server.accounts.users import UserService
@@ -26,6 +26,8 @@ from watchword.server.store.store import Roles
 __all__ = ["ImportReport", "TransferService", "members_of"]
 
 _BATCH = 200
+_SLOW = 0.5
+"""Seconds from which on a check of a hash is told to be slow."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,10 @@ class ImportReport:
     """How many of those added had members that aren't carried over."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Those members, each with the number of its users."""
+    slow: int = 0
+    """How many of those added have a hash that takes long to check."""
+    slowest: float = 0.0
+    """Seconds, about, of the slowest."""
 
     @property
     def rows(self) -> int:
@@ -102,6 +108,9 @@ class TransferService:
                 report.added += 1
                 report.incomplete += bool(row.left_out)
                 report.left_out.update(set(row.left_out))
+                if (seconds := seconds_of(str(row.members.get("password_hash")))) > _SLOW:
+                    report.slow += 1
+                    report.slowest = max(report.slowest, seconds)
             elif outcome == "":
                 report.present += 1
             else:

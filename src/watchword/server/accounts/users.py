@@ -81,7 +81,9 @@ class UserService:
             username_key=login_key,
             name=full_name,
             roles=_distinct(roles),
-            password_digest=await self.passwords.hash(password) if password is not None else None,
+            password_digest=await self.passwords.hash(password, origin.address)
+            if password is not None
+            else None,
         )
         return await self.users.add(new, origin)
 
@@ -230,7 +232,8 @@ class UserService:
         """
         user = await self.require(user_id)
         self.passwords.check(new, about=(user.email, user.name, user.username))
-        changed = _found(await self.users.set_password(user_id, await self.passwords.hash(new), origin))
+        digest = await self.passwords.hash(new, origin.address)
+        changed = _found(await self.users.set_password(user_id, digest, origin))
         self.notices.password_changed(changed)
         return changed
 
@@ -246,7 +249,7 @@ class UserService:
         self.passwords.check(new, about=(user.email, user.name, user.username), member="new_password")
         changed = await self.users.set_password(
             user.id,
-            await self.passwords.hash(new),
+            await self.passwords.hash(new, origin.address),
             origin,
             expected_version=version,
             keep_session=session_id,

@@ -43,6 +43,7 @@ class Attempts:
         everybody: of all.
         counters: where they are counted.
         sessions: where a user is logged in is a network he knows.
+        heaviest: as how many tries one counts at most, where trying costs the server more than a hash of its own.
         mac: hides in the counters what was typed for a name, which may be a password.
         known: accounts and networks that belong together: a log-in succeeded there.
     """
@@ -54,6 +55,7 @@ class Attempts:
     everybody: Limit | None
     counters: Counters
     sessions: Sessions
+    heaviest: int
     mac: Callable[[bytes], bytes] = field(repr=False)
     known: Remembered = field(default_factory=Remembered)
 
@@ -73,16 +75,18 @@ class Attempts:
             everybody=Limit.of("everybody", 30 * each, minute) if each else None,
             counters=counters,
             sessions=sessions,
+            heaviest=max(1, each // 10),
             mac=hmac_signer(ALGORITHMS["HS256"], key),
         )
 
-    async def admit(self, account: str | None, origin: Origin, *, name: str = "") -> Attempt:
+    async def admit(self, account: str | None, origin: Origin, *, name: str = "", cost: float = 1) -> Attempt:
         """Let one attempt at the secret of *account* begin.
 
         Args:
             account: a user's id; ``None``: nobody has that name.
             origin: who tries.
             name: by which name, as it was typed; none, where he who tries is logged in.
+            cost: of the check, in hashes of our own; networks pay by it.
 
         Raises:
             TooManyRequests: too many failed of late; ``retry_after`` grows with each further one.
@@ -90,10 +94,11 @@ class Attempts:
         account = account or f"nobody {network_of(origin.address)}"
         if name:
             name = self.mac(name.encode("utf-8", "surrogatepass")).hex()
-        attempt = Attempt(self, account, name, origin, _key(account, origin) in self.known)
+        weight = max(1, min(round(cost), self.heaviest))
+        attempt = Attempt(self, account, name, origin, _key(account, origin) in self.known, weight)
         verdict = await self.counters.look(attempt.counts)
         if verdict.wait and not attempt.familiar and await self.knows(account, origin):
-            attempt = Attempt(self, account, name, origin, True)
+            attempt = replace(attempt, familiar=True)
             verdict = await self.counters.look(attempt.counts)
         if verdict.wait:
             raise TooManyRequests(retry_after=verdict.wait)
@@ -115,6 +120,7 @@ class Attempt:
         name: the digest of the name it is tried by; empty: there is none to hide.
         origin: who tries.
         familiar: whether its owner is known to come from there.
+        weight: as how many tries it counts for networks, and for everybody.
         counts: what it takes from, and what of that stops it, and whether that is told.
     """
 
@@ -123,6 +129,7 @@ class Attempt:
     name: str
     origin: Origin
     familiar: bool
+    weight: int = 1
     counts: Sequence[Count] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -134,9 +141,9 @@ class Attempt:
         counts: list[tuple[Limit | None, str, Binding, bool]] = [
             (limits.here, _key(shown, self.origin), "openly", True),
             (limits.account, shown, far, True),
-            (limits.address, network_of(address), far, False),
-            (limits.neighbourhood, wide_network_of(address), far, False),
-            (limits.everybody, _EVERYBODY, far, False),
+            (_weighed(limits.address, self.weight), network_of(address), far, False),
+            (_weighed(limits.neighbourhood, self.weight), wide_network_of(address), far, False),
+            (_weighed(limits.everybody, self.weight), _EVERYBODY, far, False),
         ]
         if self.name:
             counts += [
@@ -165,6 +172,11 @@ class Attempt:
         if verdict.told:
             self.attempts.known.add(_key(self.account, self.origin))
         return verdict.told
+
+
+def _weighed(limit: Limit | None, weight: int) -> Limit | None:
+    """*limit* for an attempt that takes *weight* of it."""
+    return replace(limit, spacing=limit.spacing * weight) if limit is not None and weight > 1 else limit
 
 
 def _unless(familiar: bool, binds: Binding) -> Binding:

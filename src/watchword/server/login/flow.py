@@ -146,9 +146,11 @@ class LoginFlow:
                 else await self.users.find(username_key=name)
             )
         typed = f"{'email' if by_email else 'username'} {name}"
-        attempt = await self.attempts.admit(found.user.id if found else None, origin, name=typed)
         digest = found.user.password_digest if found else None
-        matched = await self.passwords.verify(digest, password) and found is not None
+        attempt = await self.attempts.admit(
+            found.user.id if found else None, origin, name=typed, cost=self.passwords.cost(digest)
+        )
+        matched = await self.passwords.verify(digest, password, origin.address) and found is not None
         told = await attempt.settle(matched)
         if not told or found is None or digest is None:
             reason = "held_back" if matched else "wrong_password" if found else "unknown"
@@ -157,7 +159,8 @@ class LoginFlow:
         if self.passwords.needs_rehash(digest):
             # It can be done at any log-in, so this one does not fail for it.
             with suppress(TemporarilyUnavailable):
-                await self.users.rehash(found.user.id, digest, await self.passwords.hash(password))
+                renewed = await self.passwords.hash(password, origin.address)
+                await self.users.rehash(found.user.id, digest, renewed)
         return found
 
     async def prove(self, user: User, password: str, origin: Origin) -> None:
@@ -167,8 +170,9 @@ class LoginFlow:
             InvalidCredentials: *password* is not his.
             TooManyRequests, TemporarilyUnavailable: as for ``password``.
         """
-        attempt = await self.attempts.admit(user.id, origin)
-        matched = await self.passwords.verify(user.password_digest, password)
+        digest = user.password_digest
+        attempt = await self.attempts.admit(user.id, origin, cost=self.passwords.cost(digest))
+        matched = await self.passwords.verify(digest, password, origin.address)
         if not await attempt.settle(matched):
             await self._failed(user, "wrong_password", origin)
             raise InvalidCredentials("the current password is wrong")

@@ -106,7 +106,7 @@ class Recovery:
         user = await self.resets.owner(_digest(token))
         if user is not None:
             self.passwords.check(password, about=(user.email, user.name, user.username))
-            digest = await self.passwords.hash(password)
+            digest = await self.passwords.hash(password, origin.address)
             user = await self.resets.complete(_digest(token), digest, origin)
         if user is None:
             await self.tries.enter(network_of(origin.address))

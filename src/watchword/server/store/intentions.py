@@ -32,7 +32,7 @@ from watchword.server.store.records import (
     User,
     UserChange,
 )
-from watchword.server.store.sql import api_keys, basic_pairs, registry, sessions, users
+from watchword.server.store.sql import api_keys, basic_pairs, digests, registry, sessions, users
 from watchword.server.store.sql.authority import Locks
 from watchword.server.store.sql.transaction import Transaction
 
@@ -123,6 +123,9 @@ class SqlUsers:
     async def count(self, *, role: str | None = None) -> int:
         """How many."""
         return await self.engine.scan(lambda tx: users.count(tx, role))
+
+    async def other_digests(self, beginning: str, limit: int) -> Sequence[str]:
+        return await self.engine.scan(lambda tx: digests.other_digests(tx, beginning, limit))
 
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
         """Change."""

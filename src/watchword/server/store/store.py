@@ -80,6 +80,9 @@ class Users(Protocol):
     async def count(self, *, role: str | None = None) -> int:
         """How many users there are (with this role)."""
 
+    async def other_digests(self, beginning: str, limit: int) -> Sequence[str]:
+        """Up to *limit* digests of passwords that do not begin so."""
+
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
         """Change a user. Roles raise ``version`` (not ``floor``) and write an overlay. ``None``: no such user.
 
