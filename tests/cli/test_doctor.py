@@ -178,6 +178,18 @@ class TestDatabase:
         self.change(safe, "UPDATE users SET roles = 'user'")
         assert findings(safe)[1]["administrator"]["level"] == "advice"
 
+    def test_f_s7_imported_hashes_that_cost_too_much(self, safe: Shell) -> None:
+        """What strangers may have checked at every guess, until its owner has logged in once."""
+        self.change(safe, f"UPDATE users SET password_digest = 'pbkdf2_sha256$5000000$salt${'A' * 43}='")
+        code, found = findings(safe)
+        assert (code, list(found)) == (0, ["imported_hashes"])
+        assert found["imported_hashes"]["level"] == "slow"
+        assert found["imported_hashes"]["message"].startswith(
+            "one user has an imported password hash that takes up to 2"
+        )
+        self.change(safe, f"UPDATE users SET password_digest = 'pbkdf2_sha256$50000$salt${'A' * 43}='")
+        assert findings(safe) == (0, {})
+
     def test_a_clock_that_went_back(self, safe: Shell) -> None:
         """Something happened in the future: tokens would be issued that are not valid yet."""
         self.change(safe, "UPDATE events SET at = at + 3600000")

@@ -383,6 +383,20 @@ class TestForms:
         ("ban_reason", "left us"),
     )
 
+    def test_f_s7_slow_hashes_are_named(self, shell: Shell) -> None:
+        """How many, and how long a check takes: the import is the moment to know it."""
+        shell.ok("db", "upgrade")
+        rows = [
+            {"email": f"{n}@example.com", "password_hash": f"pbkdf2_sha256${rounds}$salt${'A' * 43}="}
+            for n, rounds in enumerate((5_000_000, 2_500_000, 100_000))
+        ]
+        (shell.folder / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        done = shell.ok("user", "import", "people.jsonl", "--dry-run")
+        told = "slow hashes: up to 2.0 s to check, of 2 users; the first login of each replaces it"
+        assert told in done.stderr.splitlines()
+        done = shell.ok("user", "import", "people.jsonl", "--json")
+        assert json.loads(done.stdout)["slow_hashes"] == {"users": 2, "seconds": 2.0}
+
     @pytest.mark.parametrize("form", ["csv", "jsonl", "json", "firebase", "keycloak", "claims", "attributes"])
     def test_f_b01_what_closes_an_account_is_never_passed_over(self, shell: Shell, form: str) -> None:
         """In every form of a file: the row is refused or the user banned, and nobody comes in active."""

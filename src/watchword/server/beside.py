@@ -7,12 +7,14 @@ turn of the loop is handed over together, and what is done in short order is han
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_native_id
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -41,11 +43,13 @@ class Threads:
     Args:
         count: how many.
         name: what they are called.
+        nice: by how much they step back for the others of this machine, as ``nice`` does; on Linux alone.
         clock: seconds.
     """
 
     count: int
     name: str
+    nice: int = 0
     clock: Callable[[], float] = field(default=perf_counter, repr=False)
     _asked: list[_Asked] = field(default_factory=list, repr=False)
     _waiting: deque[_Asked] = field(default_factory=deque, repr=False)
@@ -88,6 +92,9 @@ class Threads:
             self._threads[-1].start()
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.nice and sys.platform == "linux":  # where a thread's number is good for this, too
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, get_native_id(), self.nice)
         while self._calls.get():
             told_at = self.clock()
             while self._waiting:

@@ -27,8 +27,12 @@ from watchword.server.policies import PasswordPolicy
 
 __all__ = ["PasswordService", "normalise_password"]
 
+_LEAST: Final = 0.0005
+"""Seconds that a check of our own is taken to cost at least, with the rest of a log-in."""
 _FOREIGN_WAITING: Final = 8
 """Checks of foreign hashes that may wait in any case: one of them may take seconds."""
+_NICE: Final = 10
+"""Foreign hashes get what the rest leaves: a tenth of a processor at least."""
 _ABOUT_OURS: Final = 4
 """How much longer than a hash of today's settings one of other settings may take beside them."""
 
@@ -60,6 +64,8 @@ class PasswordService:
     _decoy: str = field(init=False, repr=False)
     _settings: str = field(init=False, repr=False)
     """How a digest made with today's settings begins."""
+    _seconds: float = field(init=False, repr=False)
+    """What one of those costs, about."""
 
     def __post_init__(self) -> None:
         policy = self.policy
@@ -69,9 +75,10 @@ class PasswordService:
         started = perf_counter()
         self._decoy = self._hasher.hash("an account that does not exist")
         self._settings = self._decoy.rsplit("$", 2)[0] + "$"
-        cost, span = max(perf_counter() - started, 0.0005), policy.queue.total_seconds()
+        self._seconds = max(seconds_of(self._decoy), _LEAST)
+        cost, span = max(perf_counter() - started, _LEAST), policy.queue.total_seconds()
         self._own = Turns(Threads(policy.threads, "argon2"), span, policy.threads, cost)
-        self._foreign = Turns(Threads(1, "foreign hashes"), span, _FOREIGN_WAITING, cost)
+        self._foreign = Turns(Threads(1, "foreign hashes", nice=_NICE), span, _FOREIGN_WAITING, cost)
 
     @property
     def waiting(self) -> int:
@@ -88,7 +95,8 @@ class PasswordService:
         """How many of our own hashes a check of *digest* costs, about; 1 or more."""
         if digest is None or digest.startswith(self._settings):
             return 1
-        return max(1, seconds_of(digest) / self._own.cost)
+        # Both are estimates, so that a busy hour makes no foreign hash look cheap.
+        return max(1, seconds_of(digest) / self._seconds)
 
     def _is_apart(self, digest: str) -> bool:
         """Whether a check must not keep those of our own hashes waiting."""

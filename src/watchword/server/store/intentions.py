@@ -125,6 +125,7 @@ class SqlUsers:
         return await self.engine.scan(lambda tx: users.count(tx, role))
 
     async def other_digests(self, beginning: str, limit: int) -> Sequence[str]:
+        """Up to *limit* digests that do not begin so."""
         return await self.engine.scan(lambda tx: digests.other_digests(tx, beginning, limit))
 
     async def update(self, user_id: str, change: UserChange, origin: Origin) -> User | None:
