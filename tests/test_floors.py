@@ -76,7 +76,14 @@ ROOMS: dict[str, set[str]] = {
     # a refresh token that is known to be spent is counted
     "server.tokens": {"server.store", "server.keys", "server.policies", "server.ephemeral"},
     # a user is told by mail when what opens his account was changed
-    "server.accounts": {"server.store", "server.tokens", "server.policies", "server.outbox", "server.beside"},
+    "server.accounts": {
+        "server.store",
+        "server.tokens",
+        "server.policies",
+        "server.outbox",
+        "server.beside",
+        "server.ephemeral",
+    },
     # the steps
     "server.login": {
         "server.store",  # the last step of a log-in is the intention that opens the session

@@ -217,3 +217,12 @@ class TestSign:
         said = repr(RequestSigner(KEY, "ses_1"))
         assert "ses_1" in said
         assert str(KEY.private_jwk()["d"]) not in said
+
+
+class TestSize:
+    @pytest.mark.parametrize("part", ["a ", "0 ", ";a", ", a"])
+    def test_f_s3_many_parts_are_refused_unread(self, part: str) -> None:
+        """Two kilobytes of the smallest parts cost the parser milliseconds; a signature has a few dozen."""
+        inputs = [f'x=("@method" {part * 300});tag="watchword"']
+        with pytest.raises(InvalidToken, match="too long"):
+            parse_signature(inputs, ["x=:AA==:"])

@@ -52,6 +52,8 @@ _MARK: Final = f'tag="{TAG}"'
 _MAX_FIELD: Final = 2048
 """Characters: the reader of structured fields takes a microsecond for each, and a stranger may write them."""
 _MAX_COMPONENTS: Final = 32
+_MAX_PARTS: Final = 256
+"""Components, parameters and members together, counted by what parts them."""
 _NONCE: Final = range(8, 129)
 _IDENTIFIERS: Final = {
     "ES256": "ecdsa-p256-sha256",
@@ -327,7 +329,8 @@ def _algorithm(key: Key) -> type[HTTPSignatureAlgorithm]:
 
 def _dictionary(values: Sequence[str]) -> dict[str, Any]:
     text = ", ".join(values)
-    if len(text) > _MAX_FIELD:
+    # Each part is an object of the parser's, so not only the bytes are bounded.
+    if len(text) > _MAX_FIELD or sum(map(text.count, " ;,")) > _MAX_PARTS:
         raise InvalidToken("the Signature fields are too long")
 
     def refuse(key: str, context: str) -> None:
