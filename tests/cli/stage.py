@@ -72,6 +72,27 @@ class Shell:
             timeout=60,
         )
 
+    def raw(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """The same; what it wrote, to the byte."""
+        return subprocess.run(
+            [sys.executable, "-m", "watchword", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            timeout=120,
+        )
+
+    def through(self, *before: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """The same, started by what stands before it."""
+        return subprocess.run(
+            [*before, sys.executable, "-m", "watchword", *command],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     def create(self, email: str, *more: str) -> Any:
         """A user with a password."""
         return self.json("user", "create", email, "--password-stdin", *more, given=PASSWORD + "\n")

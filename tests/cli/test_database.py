@@ -23,7 +23,9 @@ class TestUpgrade:
         """An older program must not write into a schema it does not know."""
         shell.ok("db", "upgrade")
         with closing(sqlite3.connect(shell.data_dir / "watchword.db")) as database, database:
-            database.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 0)")
+            database.execute(
+                "INSERT INTO schema_migrations (number, word, applied_at) VALUES (9999, 'later', 0)"
+            )
         for command in ("upgrade", "check"):
             assert "newer version" in shell.refused("db", command, code=2)
 

@@ -7,7 +7,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -61,14 +60,7 @@ def database(cluster: Cluster, more: str, prepared: str = "") -> Iterator[str]:
 def weak(shell: Shell, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command by a user whom modes of files bind; the superuser lays down that privilege first."""
     bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
-    return subprocess.run(
-        [*bound, sys.executable, "-m", "watchword", *arguments],
-        cwd=shell.folder,
-        env=shell.env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return shell.through(*bound, command=arguments)
 
 
 class TestPostgres:
@@ -117,7 +109,7 @@ class TestSqlite:
             place.chmod(before & 0o777)
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
         (line,) = done.stderr.splitlines()
-        assert f"the {what} {place} is read-only" in line
+        assert f"the {what} {place} cannot be written" in line
 
     def test_f_b47_a_folder_where_none_can_be_made(self, shell: Shell, tmp_path: Path) -> None:
         """A data folder in a read-only one: one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import click
 
 from watchword.cli.output import colourless, plain
+from watchword.cli.signs import spell_out_signs
 from watchword.errors import ConfigurationError, InvalidInput, WatchwordError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -109,11 +111,23 @@ class Table(click.Group):
             raise Failure(fault.description) from None
         except UnicodeDecodeError:
             raise Failure("the input is not UTF-8") from None
+        except OSError as refused:
+            if refused.errno == errno.EPIPE:  # nobody reads any more: click ends without a word
+                raise
+            raise Failure(_told(refused)) from None
         except ModuleNotFoundError as missing:
             extra = _EXTRAS.get((missing.name or "").partition(".")[0])
             if extra is None:
                 raise
             raise Failure(f'this command needs more: pip install "watchword[{extra}]"') from None
+
+
+def _told(refused: OSError) -> str:
+    """What the system refused, in one line."""
+    if isinstance(refused, FileNotFoundError) and refused.filename is None:
+        return "the folder this shell is in does not exist any more; change to another one"
+    what = refused.strerror or str(refused) or type(refused).__name__
+    return what if refused.filename is None else f"{refused.filename}: {what}"
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
@@ -145,4 +159,5 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of ``watchword``."""
+    spell_out_signs()
     cli(prog_name="watchword")

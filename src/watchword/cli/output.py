@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from watchword.cli.moment import brief, words
+from watchword.cli.signs import takes_every_sign
 
 __all__ = ["colourless", "json_option", "plain", "say", "show_json", "show_record", "show_table"]
 
@@ -55,6 +56,8 @@ def show_json(value: Any, *, indent: bool | None = None) -> None:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate, which JSON can say by an escape alone
         encoded = json.dumps(msgspec.to_builtins(value)).encode()
+    if not takes_every_sign(sys.stdout):
+        encoded = json.dumps(json.loads(encoded)).encode()
     if sys.stdout.isatty() if indent is None else indent:
         encoded = msgspec.json.format(encoded, indent=2)
     # JSON itself escapes the control characters below 32 and leaves the others, which move a cursor as well.

@@ -202,7 +202,7 @@ async def open_services(
                 with suppress(Conflict):  # another node made it just now
                     await store.apis.add(access.audience, (), Origin(), built_in=True)
         maker = KeyMaker(sealing, settings.keys, access.issuer, clock)
-        ring = KeyRing(store.keys, maker, settings.keys, access.audience, clock)
+        ring = KeyRing(store.keys, maker, settings.keys, access.audience, clock, monotonic or since_boot)
         await ring.start()
         instance = (await store.revocations.head()).instance
         counters = _counters(settings, store, sealing, monotonic, instance, shared=hand_to is not None)

@@ -187,7 +187,9 @@ class TestOpening:
     async def test_a_newer_schema_is_left_alone(self, place: str, operator: asyncpg.Connection) -> None:
         """Its steps are not known here."""
         await (await PostgresStore.open(place)).close()
-        await operator.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 0)")
+        await operator.execute(
+            "INSERT INTO schema_migrations (number, word, applied_at) VALUES (9999, 'later', 0)"
+        )
         with pytest.raises(ConfigurationError, match="newer"):
             await PostgresStore.open(place)
 

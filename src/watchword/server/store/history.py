@@ -41,8 +41,12 @@ class Keys(Protocol):
         """Kill a key: its tokens die. If it was active, the waiting key becomes active and *successor* waits;
         if it was waiting, *successor* takes its place."""
 
-    async def sweep(self) -> int:
-        """Forget retired keys whose last token has expired."""
+    async def sweep(self, kids: Sequence[str]) -> int:
+        """Forget those of *kids* that are retired and whose last token has expired.
+
+        The wall clock alone does not tell: whoever knows by a clock that nobody sets how long a key has rested says
+        which ones.
+        """
 
 
 class Events(Protocol):

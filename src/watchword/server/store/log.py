@@ -51,9 +51,9 @@ class SqlKeys:
             lambda tx: keys.compromise(tx, kid, successor, origin), origin, alone=True
         )
 
-    async def sweep(self) -> int:
+    async def sweep(self, kids: Sequence[str]) -> int:
         """Forget what is over."""
-        return await self.engine.write(keys.sweep, None)
+        return await self.engine.write(lambda tx: keys.sweep(tx, kids), None)
 
 
 @dataclass(frozen=True, slots=True)

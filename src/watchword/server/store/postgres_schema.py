@@ -21,6 +21,12 @@ _UPGRADING: Final = 0x7761746368_01
 """The advisory lock of whoever brings the schema up to date."""
 
 
+_APPLIED: Final = (
+    "SELECT number, word, coalesce(to_jsonb(m) ->> 'digest', '') AS digest FROM schema_migrations m"
+)
+"""The digest has no column in a database of an earlier version."""
+
+
 async def lacking(url: str) -> Sequence[Migration]:
     """The steps the database at *url* lacks.
 
@@ -45,10 +51,10 @@ async def pending(connection: asyncpg.Connection) -> Sequence[Migration]:
     Raises:
         ConfigurationError: it belongs to a newer program.
     """
-    applied: set[int] = set()
+    applied = {}
     if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL"):
-        rows = await connection.fetch("SELECT number FROM schema_migrations")
-        applied = {row["number"] for row in rows}
+        rows = await connection.fetch(_APPLIED)
+        applied = {row["number"]: (row["word"], row["digest"]) for row in rows}
     return migrations.missing("postgres", applied)
 
 
@@ -71,9 +77,15 @@ async def apply(connection: asyncpg.Connection, now: datetime) -> Sequence[Migra
         for step in steps:
             await connection.execute(step.sql)
             await connection.execute(
-                "INSERT INTO schema_migrations VALUES ($1, $2, $3)", step.number, step.word, milliseconds(now)
+                "INSERT INTO schema_migrations (number, word, applied_at) VALUES ($1, $2, $3)",
+                step.number,
+                step.word,
+                milliseconds(now),
             )
             if step.number == 1:
                 begin = Transaction(PostgresConnection(connection), now, lambda user, scope: {}, LONGEST_LOG)
                 await seed(begin)
+        if steps:
+            for step in migrations.known("postgres"):
+                await connection.execute(migrations.SIGN.format("$1", "$2"), step.digest, step.number)
     return steps

@@ -52,8 +52,8 @@ def require_writable(path: str) -> None:
     for place, what in ((file.parent, "the folder"), (file, "the file")):
         if place.exists() and not os.access(place, os.W_OK):
             raise ConfigurationError(
-                f"database: {what} {place} is read-only for this user, and SQLite writes to the file and beside it. "
-                "Change its owner or its mode, or name another DATA_DIR"
+                f"database: {what} {place} cannot be written by this user, and SQLite writes to the file and "
+                "beside it. Change its owner or its mode, or name another DATA_DIR"
             )
 
 

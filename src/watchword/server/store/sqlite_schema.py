@@ -39,9 +39,10 @@ def pending(connection: sqlite3.Connection) -> Sequence[Migration]:
     Raises:
         ConfigurationError: it belongs to a newer program.
     """
-    applied: set[int] = set()
+    applied = {}
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'").fetchone():
-        applied = {number for (number,) in connection.execute("SELECT number FROM schema_migrations")}
+        for row in connection.execute("SELECT * FROM schema_migrations"):
+            applied[row[0]] = (row[1], row[3] if len(row) > 3 else "")
     return migrations.missing("sqlite", applied)
 
 
@@ -56,11 +57,15 @@ def apply(connection: sqlite3.Connection, now: datetime) -> Sequence[Migration]:
             for statement in _statements(step.sql):
                 connection.execute(statement)
             connection.execute(
-                "INSERT INTO schema_migrations VALUES (?, ?, ?)", (step.number, step.word, milliseconds(now))
+                "INSERT INTO schema_migrations (number, word, applied_at) VALUES (?, ?, ?)",
+                (step.number, step.word, milliseconds(now)),
             )
             if step.number == 1:
                 begin = Transaction(SqliteConnection(connection), now, lambda user, scope: {}, LONGEST_LOG)
                 at_once(seed(begin))
+        if steps:
+            for step in migrations.known("sqlite"):
+                connection.execute(migrations.SIGN.format("?", "?"), (step.digest, step.number))
     except BaseException:
         connection.execute("ROLLBACK")
         raise

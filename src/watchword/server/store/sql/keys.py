@@ -128,12 +128,14 @@ async def renew(tx: Transaction, fresh: Sequence[SigningKey]) -> None:
     await _publish(tx)
 
 
-async def sweep(tx: Transaction) -> int:
-    """Forget retired keys whose last token has expired."""
-    if await tx.one("SELECT 1 FROM signing_keys WHERE state = 'retired' AND gone_at <= ?", tx.ms) is None:
-        return 0
+async def sweep(tx: Transaction, kids: Sequence[str]) -> int:
+    """Forget those of *kids* that are retired and whose last token has expired."""
     await tx.hold_head()
-    gone = await tx.run("DELETE FROM signing_keys WHERE state = 'retired' AND gone_at <= ?", tx.ms)
+    gone = 0
+    for kid in kids:
+        gone += await tx.run(
+            "DELETE FROM signing_keys WHERE kid = ? AND state = 'retired' AND gone_at <= ?", kid, tx.ms
+        )
     if gone:
         await _publish(tx)
     return gone
