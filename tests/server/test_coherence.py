@@ -48,6 +48,9 @@ class TestOrigins:
             ("https://b\u00fccher.example", None),
             ("https://192.0.2.01", None),
             ("ws://app.example.com", None),
+            ("https://a.example;https://b.example", None),
+            ('["https://app.example.com"]', None),
+            ("https://app.example.com)", None),
         ],
     )
     @pytest.mark.parametrize("setting", ["cors_origins", "cookie_origins"])
@@ -87,6 +90,8 @@ class TestTogether:
             {"metrics": "localhost:9000", "port": "9000"},
             {"metrics": "0.0.0.0:8080"},
             {"data_dir": "~/watchword"},
+            {"data_dir": "watchword "},
+            {"database": " sqlite:///watchword.db"},
             {"database": "sqlite:///~/watchword.db"},
         ],
     )
@@ -113,7 +118,8 @@ class TestTogether:
             line = refusal({**more, name: text})
             assert line.startswith(f"{name}: {text!a} is not a host name or an address")
             assert (f": write {right}" in line) == (right is not None)
-            assert Settings.load({**more, name: right or "relay-1.example.com"})
+            for good in (right or "relay-1.example.com", "b\u00fccher.example", "localhost", "192.0.2.1"):
+                assert Settings.load({**more, name: good})
 
     def test_f_b30_with_a_certificate_the_issuer_is_https(self, tmp_path: Path) -> None:
         """No guard would reach the other one."""

@@ -54,6 +54,21 @@ class TestLists:
                 text = f"\n{join.join(items)}\n"
                 assert value(name, **{f"WATCHWORD_{name}": text}) == plain, (name, join)
 
+    def test_f_b26_a_list_of_the_file_is_for_lists(self, tmp_path: Path) -> None:
+        """Several values for a setting that has one are refused, not joined to a name that nobody has."""
+        file = tmp_path / "watchword.toml"
+        file.write_text('trusted_proxies = ["10.0.0.1", "10.0.0.2 10.0.0.3"]\nclaims = {userId = "id"}\n')
+        found = Settings.load({}, {}, tmp_path).values
+        assert len(found["TRUSTED_PROXIES"]) == 3
+        assert dict(found["CLAIMS"]) == {"userId": "id"}
+        for name in (row.name.lower() for row in ROWS if not row.lines):
+            for text in ('["a", "b"]', "{a = 'b'}"):
+                file.write_text(f"{name} = {text}\n")
+                with pytest.raises(
+                    ConfigurationError, match=f"{name}: must be a text or a number and no more"
+                ):
+                    Settings.load({}, {}, tmp_path)
+
     @pytest.mark.parametrize(
         ("text", "network", "address"),
         [("10.0.0.5/8", "10.0.0.0/8", "10.0.0.5"), ("2001:db8::1/32", "2001:db8::/32", "2001:db8::1")],

@@ -41,6 +41,7 @@ SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _HOST: Final = "__Host-"
 _SECURE: Final = "__Secure-"
 _VISIBLE: Final = re.compile(r"[!-~]+\Z")
+_NAME: Final = re.compile(r"[a-z0-9._-]+")
 _OWN: Final = frozenset(("same-origin", "none"))
 
 
@@ -149,6 +150,8 @@ def _origin_meant(text: str) -> str | None:
         parts = urlsplit(text if isinstance(text, str) and _VISIBLE.match(text) else "")
         host, port = parts.hostname or "", parts.port
         if parts.scheme not in ("http", "https") or not host or port == 0 or "*" in host:
+            return None
+        if ":" not in host and not _NAME.fullmatch(host):
             return None
         if host.rpartition(".")[2].isdigit():
             ipaddress.ip_address(host)  # what looks like one and isn't, browsers write otherwise

@@ -15,7 +15,7 @@ from watchword.protocol.metadata import check_issuer_url, is_loopback
 
 __all__ = ["check_host", "check_together", "inert"]
 
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_HOST: Final = re.compile(r"[\w.-]{1,253}")
 _HOME: Final = ("DATA_DIR", "DATABASE", "TLS_CERT", "TLS_KEY")
 """What names a file or a folder."""
 _WILDCARDS: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 - nothing is listened on here
@@ -77,6 +77,8 @@ def check_host(name: str, host: str) -> None:
 
 def _check_places(values: Mapping[str, Any], issuer: str) -> None:
     for name in _HOME:
+        if (text := values[name] or "") != text.strip():
+            raise ConfigurationError(f"{name.lower()}: {text!a} has spaces around it")
         if re.match(r"(sqlite:///)?~", values[name] or ""):
             raise ConfigurationError(
                 f"{name.lower()}: no shell has replaced the ~ in {values[name]!a}: write the whole path"

@@ -31,6 +31,7 @@ __all__ = ["FILE", "ROWS", "Row", "Settings"]
 
 
 _BY_NAME: Final = {row.name: row for row in ROWS}
+_LISTS: Final = [row.name for row in ROWS if row.lines and row.name != "SECRET"]
 _HASHES: Final = {"standard": (19_456, 2, 1), "strong": (65_536, 3, 4), "test": (8, 1, 1)}
 
 
@@ -62,7 +63,7 @@ class Settings:
         """
         texts: dict[str, Found] = {}
         if folder is not None and (folder / FILE).exists():
-            texts |= read_toml(folder / FILE, _BY_NAME)
+            texts |= read_toml(folder / FILE, _BY_NAME, _LISTS)
         texts |= read_environment(environ or {}, _BY_NAME)
         texts |= read_flags(flags or {}, _BY_NAME)
         values, sources = {}, {}

@@ -130,8 +130,8 @@ def _read_file(path: Path, variable: str) -> str:
         raise ConfigurationError(f"{variable}: cannot read the file: {type(broken).__name__}") from None
 
 
-def read_toml(path: Path, names: Collection[str]) -> Iterator[tuple[str, Found]]:
-    """The settings that a TOML file gives; an empty text is one that isn't set.
+def read_toml(path: Path, names: Collection[str], lists: Collection[str] = ()) -> Iterator[tuple[str, Found]]:
+    """The settings that a TOML file gives; an empty text is one that isn't set. *lists* may be arrays or tables.
 
     Raises:
         ConfigurationError: it cannot be read, or names something else.
@@ -143,18 +143,19 @@ def read_toml(path: Path, names: Collection[str]) -> Iterator[tuple[str, Found]]
     for name, value in found.items():
         if name.upper() not in names or name != name.lower():
             raise ConfigurationError(f"{path.name}: there is no setting {name}{_meant(name, names)}")
-        text = _toml_text(name, value)
+        text = _toml_text(name, value, many=name.upper() in lists)
         if setting := _found(name.upper(), text, FILE, text):
             yield name.upper(), setting
 
 
-def _toml_text(name: str, value: Any) -> str:
+def _toml_text(name: str, value: Any, *, many: bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and (many or len(value) == 1) and all(isinstance(item, str) for item in value):
         return ",".join(value)
-    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+    if many and isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63):
         return str(value)
-    raise ConfigurationError(f"{name}: must be a text, a number, a list or a table of texts (from {FILE})")
+    several = ", a list or a table of texts" if many else " and no more than one"
+    raise ConfigurationError(f"{name}: must be a text or a number{several} (from {FILE})")
