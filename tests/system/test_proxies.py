@@ -56,6 +56,22 @@ http://:{port} {{
     reverse_proxy 127.0.0.1:{server}
 }}
 """
+WAITING = """
+{{
+    admin off
+    auto_https off
+}}
+http://:{port} {{
+    bind 127.0.0.1
+    reverse_proxy 127.0.0.1:{server} {{
+        transport http {{
+            expect_continue_timeout 10s
+            max_conns_per_host 1
+        }}
+    }}
+}}
+"""
+"""Caddy with one connection to us, on which it sends a body when 100 has come, and goes on without when it hasn't."""
 OFFERS = (
     b"Connection: Upgrade\r\nUpgrade: foo\r\n",
     b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -93,8 +109,8 @@ def proxy(kind: str, folder: Path, server: Server) -> Iterator[str]:
     """nginx with the lines that WebSockets need, with and without buffers, or Caddy as it comes."""
     port = free_port()
     names = {"port": port, "server": server.url.rpartition(":")[2]}
-    if kind == "caddy":
-        (folder / "Caddyfile").write_text(CADDY.format(**names))
+    if kind.startswith("caddy"):
+        (folder / "Caddyfile").write_text((CADDY if kind == "caddy" else WAITING).format(**names))
         command = ["caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
     else:
         buffering = "off" if kind == "nginx-unbuffered" else "on"
@@ -115,13 +131,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
         started.process.stop()
 
 
-def attack(url: str, head: bytes, body: bytes, *, chunked: bool) -> bytes:
-    """Send a request in two packets; what came back within a moment."""
+def attack(url: str, head: bytes, body: bytes = b"", *, chunked: bool | None = None) -> bytes:
+    """Send a request in two packets; what came back within a moment. *chunked*: write how long the body is."""
     host, _, port = url.removeprefix("http://").partition(":")
     if chunked:
         head += b"Transfer-Encoding: chunked\r\n\r\n"
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    else:
+    elif chunked is not None:
         head += b"Content-Length: %d\r\n\r\n" % len(body)
     with socket.create_connection((host, int(port)), timeout=10) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -172,3 +188,16 @@ class TestSharedConnections:
             for offer in OFFERS:
                 head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + offer
                 assert attack(url, head, body, chunked=False).startswith(b"HTTP/1.1 200"), offer
+
+    def test_f_s1_a_body_that_was_held_back_is_not_the_next_request(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        """A proxy that waits for 100 may use the connection again after another answer, without sending the body."""
+        ada = server.register()
+        with proxy("caddy-waiting", tmp_path, server) as url, httpx2.Client(base_url=url, timeout=5) as http:
+            for target in (b"POST /nothing", b"PUT /auth/login", b"PATCH /auth/me"):
+                for length in (20, 200, 50_000):
+                    head = b"%b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" % target
+                    attack(url, head + b"Content-Length: %d\r\n\r\n" % length)
+                    answer = http.post("/auth/login", json={"email": ada.email, "password": PASSWORD})
+                    assert answer.status_code == 200, (target, length, answer.text)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from watchword.server.web.responses import ANSWER, Field, lines_of
+from watchword.errors import WatchwordError
+from watchword.server.web.errors import error_response
+from watchword.server.web.responses import ANSWER, PROTECTIONS, Field, fields_of, lines_of
 
-__all__ = ["OFFERED", "answer_at_once"]
+__all__ = ["OFFERED", "answer_at_once", "refusal"]
 
 
 def answer_at_once(cycle: RequestResponseCycle, app: Any) -> None:
@@ -21,6 +24,14 @@ def answer_at_once(cycle: RequestResponseCycle, app: Any) -> None:
         return
     answering.close()
     raise RuntimeError(f"an answer that needs no waiting waited: {cycle.scope['path']}")
+
+
+def refusal(error: WatchwordError, fields: Iterable[Field]) -> bytes:
+    """The whole answer to what is no request, the last of its connection; *fields* are the server's own."""
+    response = error_response(error)
+    length, last = (b"content-length", b"%d" % len(response.body)), (b"connection", b"close")
+    lines = lines_of([*fields, *fields_of(response), length, last, *PROTECTIONS])
+    return STATUS_LINE[response.status] + lines + b"\r\n" + response.body
 
 
 @lru_cache(4)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, Literal, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from watchword.errors import (
     HeaderFieldsTooLarge,
@@ -27,10 +27,8 @@ from watchword.errors import (
 from watchword.server.policies import WebPolicy
 from watchword.server.web.address import is_peer_of
 from watchword.server.web.admission import Places
-from watchword.server.web.answering import OFFERED, answer_at_once
-from watchword.server.web.errors import error_response
+from watchword.server.web.answering import OFFERED, answer_at_once, refusal
 from watchword.server.web.framing import check_head, without_upgrade
-from watchword.server.web.responses import PROTECTIONS, fields_of, lines_of
 
 __all__ = ["LAST_CALL", "Ending", "connections"]
 
@@ -111,6 +109,7 @@ class _Connection(HttpToolsProtocol):
         self._unread: TimerHandle | None = None
         self._fault: WatchwordError | None = None
         self._over = False
+        self._hesitates = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -226,6 +225,16 @@ class _Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._phase = "body"
         self._content = self._carried = 0
+        # A client that waits for 100 may never send its body after another answer: its next request would be the body.
+        self._hesitates = self.cycle.waiting_for_100_continue and self.cycle.keep_alive
+        if self._hesitates:
+            self.cycle.keep_alive = False
+
+    def _go_on(self) -> None:
+        """The body has come after all, so that the end of the request is certain."""
+        self._hesitates = False
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = not self._ending.begun
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase == "body":
@@ -237,6 +246,8 @@ class _Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._content += len(body)
+        if self._hesitates:
+            self._go_on()
         super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -259,6 +270,8 @@ class _Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._again:
             return
+        if self._hesitates:
+            self._go_on()
         if not self.cycle.response_complete:
             super().on_message_complete()
         self._phase = "ready"
@@ -375,7 +388,7 @@ class _Connection(HttpToolsProtocol):
         else:
             silent = cycle is not None and self._phase == "body"
         if not silent:
-            self._write(error)
+            self.transport.write(refusal(error, self.server_state.default_headers))
         if pending:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -384,14 +397,3 @@ class _Connection(HttpToolsProtocol):
         else:
             self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.abort)
-
-    def _write(self, error: WatchwordError) -> None:
-        response = error_response(error)
-        fields = [
-            *self.server_state.default_headers,
-            *fields_of(response),
-            (b"content-length", b"%d" % len(response.body)),
-            (b"connection", b"close"),
-            *PROTECTIONS,
-        ]
-        self.transport.write(STATUS_LINE[response.status] + lines_of(fields) + b"\r\n" + response.body)
