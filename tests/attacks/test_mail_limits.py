@@ -71,7 +71,7 @@ class TestNotices:
 
 class TestLinks:
     async def test_f_s6_a_new_account_brings_no_new_links(self, room: Mailroom) -> None:
-        """Registered with the same address again and again, in any case and with any tag: five mails an hour."""
+        """Registered with the same address again and again, in any case and with any tag: three mails at once."""
         async with sending(room, registrations_per_address="0", password_resets_per_address="0") as post:
             for tag in ("", "", "", "+one", "+two"):
                 email = f"Victim{tag}@example.com"
@@ -80,7 +80,35 @@ class TestLinks:
                     assert (await post.ask(email)).status_code == 202
                 await post.settled()
                 await post.stage.services.users.delete(user.id, Origin())
-            assert len(room.mails) == 5
+            assert len(room.mails) == 3
+
+    async def test_f_s6_a_mailbox_gets_five_mails_at_once_of_all_kinds(self, room: Mailroom) -> None:
+        """Links of both kinds and notices of both kinds: five, of which two are notices."""
+        async with sending(room, registrations_per_address="0", password_resets_per_address="0") as post:
+            ada = await post.stage.verified()
+            users, asking = post.stage.services.users, await post.stage.newcomer()
+            asking = await post.stage.login(asking, audience=post.stage.settings.issuer)
+            for _ in range(4):
+                await post.ask(ada.email)
+                await users.set_password(ada.id, PASSWORD, Origin())
+            await change_address(post.stage, ada.id, "elsewhere@example.com")
+            await post.settled()
+            for _ in range(4):
+                body = {"email": ada.email}
+                answer = await post.stage.http.patch("/auth/me", json=body, headers=asking.bearer)
+                assert answer.status_code == 202
+            await post.settled()
+            assert len(room.to(ada.email)) == 5
+            assert len([mail for mail in room.to(ada.email) if "was changed" in mail.text]) == 2
+
+    async def test_f_s6_a_link_that_is_not_sent_replaces_none(self, room: Mailroom) -> None:
+        """Whoever asks on for somebody else does not void the link that is in their mailbox."""
+        async with sending(room) as post:
+            ada = await post.stage.newcomer()
+            for _ in range(8):
+                await post.ask(ada.email)
+            await post.settled()
+            assert (await post.choose(room.to(ada.email)[-1].token)).status_code == 204
 
 
 class TestQueue:

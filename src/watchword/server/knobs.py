@@ -202,7 +202,7 @@ ROWS: Final[Sequence[Row]] = (
     Row(
         "SIGN_INS_PER_USER",
         parse_count(0, 1_000_000),
-        "240",
+        "120",
         "sign-ins of one user that succeed, a minute; uses of spent refresh tokens likewise; `0`, or "
         "`LOGIN_ATTEMPTS_PER_ADDRESS=0`, is no limit. See [limits on writes](#limits-on-writes)",
     ),

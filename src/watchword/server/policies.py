@@ -30,7 +30,9 @@ __all__ = [
     "WriteKind",
 ]
 
-WriteKind = Literal["changes", "ends", "log-outs", "passwords", "sign-ins", "administration", "setup"]
+WriteKind = Literal[
+    "changes", "ends", "log-outs", "passwords", "sign-ins", "departures", "administration", "setup"
+]
 """What a caller writes: ``ends`` are sessions, keys and Basic pairs that end; ``sign-ins`` are those that succeed."""
 
 
@@ -183,7 +185,7 @@ class LimitPolicy:
     registrations_per_address: int = 60
     resets_per_address: int = 30
     """Requests for a link to choose another password, and links that are none."""
-    sign_ins_per_user: int = 240
+    sign_ins_per_user: int = 120
     """Sign-ins of one user that succeed, a window; each opens a session and ends the one too many."""
     writes_per_user: int = 60
     writes_per_address: int = 600
@@ -202,6 +204,7 @@ class LimitPolicy:
             "log-outs": _share(writes, 3),
             "passwords": _share(writes, 6),
             "sign-ins": self.sign_ins_per_user if self.attempts_per_address else 0,
+            "departures": writes,
             "administration": self.admin_writes_per_user,
             "setup": 0,
         }
@@ -216,6 +219,8 @@ class LimitPolicy:
             "log-outs": writes,
             "passwords": _share(writes, 3),
             "sign-ins": 2 * writes if self.attempts_per_address else 0,
+            # Whoever leaves and registers again has all of a user's limits anew.
+            "departures": _share(writes, 50),
             "administration": 2 * self.admin_writes_per_user,
             "setup": _share(writes, 20),
         }

@@ -64,7 +64,7 @@ ROUTES: Final[Sequence[Route]] = (
          body=views.ProfileBody, answer=views.UserView, accepted=views.PendingEmailView, faults=(404, 409, 429),
          limit="changes"),
     _own("DELETE", "/auth/me", account.delete_me, "Leave: account, sessions and tokens are gone",
-         body=views.LeaveBody, optional_body=True, status=204, faults=(404, 429), limit="changes"),
+         body=views.LeaveBody, optional_body=True, status=204, faults=(404, 429), limit="departures"),
     _own("GET", "/auth/sessions", account.list_sessions, "Where one is logged in", answer=views.SessionList),
     _own("DELETE", "/auth/sessions/{id}", account.end_session, "Log one device out", status=204, faults=(404,),
          limit="ends"),

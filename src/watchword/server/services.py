@@ -32,6 +32,7 @@ from watchword.server.login.email_change import EmailChange
 from watchword.server.login.flow import LoginFlow
 from watchword.server.login.keys import UserKeys
 from watchword.server.login.recovery import Recovery
+from watchword.server.login.refusals import Refusals
 from watchword.server.login.signing_keys import SigningKeyService
 from watchword.server.login.target import Targets
 from watchword.server.login.write_limits import WriteLimits
@@ -287,7 +288,8 @@ def _wire(
     notices = Notices(outbox, budget, claims.policy.issuer, now)
     users = UserService(store.users, passwords, notices, settings.registration, token_bytes)
     limits = settings.limits
-    writes = WriteLimits.of(limits, counters, MemoryCounters(monotonic))
+    near = MemoryCounters(monotonic)
+    writes, refusals = WriteLimits.of(limits, counters, near), Refusals(store.events, near)
     targets = Targets(store.apis, store.roles, claims.policy)
     user_keys = UserKeys(
         sessions=store.sessions,
@@ -297,13 +299,15 @@ def _wire(
         policy=settings.api_keys,
         failures=Turnstile(
             counters,
-            Limit.of("api_key", limits.attempts_per_address, limits.window, longest=limits.longest_wait)
+            (Limit.of("api_key", limits.attempts_per_address, limits.window, longest=limits.longest_wait),)
             if limits.attempts_per_address
-            else None,
+            else (),
         ),
         trades=Turnstile(
             counters,
-            Limit.of("trade", 10 * limits.writes_per_user, limits.window) if limits.writes_per_user else None,
+            (Limit.of("trade", 10 * limits.writes_per_user, limits.window),)
+            if limits.writes_per_user
+            else (),
         ),
     )
     feed = RevocationFeed(
@@ -315,12 +319,7 @@ def _wire(
         monotonic,
         CursorCodec(sealing.derive("feed cursor")),
     )
-    link_tries = Turnstile(
-        counters,
-        Limit.of("password_reset", limits.resets_per_address, limits.window)
-        if limits.resets_per_address
-        else None,
-    )
+    link_tries = Turnstile.lasting(counters, "password_reset", limits.resets_per_address, limits.window)
     return Services(
         store=store,
         users=users,
@@ -330,7 +329,7 @@ def _wire(
             users=store.users,
             sessions=store.sessions,
             targets=targets,
-            events=store.events,
+            refusals=refusals,
             passwords=passwords,
             issuance=issuance,
             session_policy=settings.sessions,
@@ -344,12 +343,7 @@ def _wire(
             codec,
             settings.sessions,
             feed,
-            Turnstile(
-                counters,
-                Limit.of("repeated refresh", limits.sign_ins_per_user, limits.window)
-                if limits.sign_ins_per_user
-                else None,
-            ),
+            Turnstile.lasting(counters, "repeated refresh", limits.sign_ins_per_user, limits.window),
         ),
         basic_sessions=BasicSessionService(store.sessions, issuance, now, token_bytes),
         user_keys=user_keys,
@@ -363,7 +357,7 @@ def _wire(
         setup=SetupService(users, store.users, store.one_time, now, token_bytes),
         recovery=Recovery(
             store.password_resets,
-            store.events,
+            refusals,
             passwords,
             outbox,
             notices,
@@ -384,11 +378,8 @@ def _wire(
             token_bytes,
         ),
         outbox=outbox,
-        registrations=Turnstile(
-            counters,
-            Limit.of("registration", limits.registrations_per_address, limits.window)
-            if limits.registrations_per_address
-            else None,
+        registrations=Turnstile.lasting(
+            counters, "registration", limits.registrations_per_address, limits.window
         ),
         counters=counters,
         now=now,

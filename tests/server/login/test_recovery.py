@@ -189,16 +189,16 @@ class TestSilence:
             await stage.services.users.get(ada.id)
             assert len(statements) == 1
 
-    async def test_attack_a43_a_flood_of_requests_is_five_mails(self, post: Post) -> None:
-        """An hour, however many ask; the newest works, and later there are more."""
+    async def test_attack_a43_a_flood_of_requests_is_three_mails(self, post: Post) -> None:
+        """At once, however many ask; the newest that was sent works, and later there are more."""
         ada = await post.stage.somebody()
         for _ in range(9):
             assert (await post.ask(ada.email)).status_code == 202
         await post.settled()
         mails = post.room.to(ada.email)
-        assert len(mails) == 5
+        assert len(mails) == 3
         statuses = sorted([(await post.choose(mail.token)).status_code for mail in mails])
-        assert statuses == [204, 401, 401, 401, 401]
+        assert statuses == [204, 401, 401]
         post.stage.clock.forward(hours=1)
         await post.link(ada.email)
 

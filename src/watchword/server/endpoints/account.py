@@ -20,7 +20,6 @@ from watchword.server.endpoints.views import (
     session_view,
     user_view,
 )
-from watchword.server.ephemeral.networks import network_of
 from watchword.server.services import Services
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response
@@ -43,9 +42,8 @@ _RECENT: Final = timedelta(minutes=15)
 async def register(services: Services, request: Request) -> Response:
     """``POST /auth/register``: make an account."""
     body: RegisterBody = request.body
-    key = network_of(request.address)
     # Every attempt counts: 409 tells that an address has an account, so asking must not be free.
-    await services.registrations.enter(key)
+    await services.registrations.enter_from(request.address)
     user = await services.users.register(
         body.email, body.password, body.name, body.username, origin=request.origin()
     )
@@ -68,7 +66,7 @@ async def change_me(services: Services, request: Request) -> Response:
         await prove(services, request, body.current_password)
     if body.email not in (UNSET, user.email) or body.username not in (UNSET, user.username, None):
         # 409 tells that it is somebody's, so asking costs what a registration does.
-        await services.registrations.enter(network_of(request.address), f"user {user.id}")
+        await services.registrations.enter_from(request.address, f"user {user.id}")
     if body.email is not UNSET and services.email_change.needs_confirmation(user, body.email):
         return await _change_later(services, request, body.email)
     changed = await services.users.update(

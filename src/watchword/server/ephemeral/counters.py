@@ -12,11 +12,18 @@ from datetime import timedelta
 from typing import Final, Literal, NamedTuple, Protocol, Self
 
 from watchword.errors import TooManyRequests
+from watchword.server.ephemeral.networks import network_of, wide_network_of
 
 __all__ = ["DOUBLINGS", "Binding", "Count", "Counters", "Limit", "Turnstile", "Verdict"]
 
 DOUBLINGS: Final = 40
 """How often a wait doubles at most."""
+
+_DAY: Final = timedelta(days=1)
+_SUSTAINED: Final = 10
+"""By how much slower than for a moment something may be done for a day."""
+_NEIGHBOURS: Final = 3
+"""How many networks' worth a neighbourhood may do."""
 
 Binding = Literal["openly", "silently", "not"]
 
@@ -38,6 +45,17 @@ class Limit:
     room: int
     first: int
     longest: int
+
+    @classmethod
+    def lasting(cls, name: str, attempts: int, window: timedelta) -> tuple[Limit, ...]:
+        """*attempts* a *window*, and over a day a tenth of that rate; none at all: no limit.
+
+        What is written stays for weeks, so nobody may go on for days as they may for a while.
+        """
+        if not attempts:
+            return ()
+        a_day = max(attempts, attempts * (_DAY // window) // _SUSTAINED)
+        return cls.of(name, attempts, window), cls.of(f"{name}, a day", a_day, max(_DAY, window))
 
     @classmethod
     def of(
@@ -123,10 +141,25 @@ class Counters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Turnstile:
-    """One limit that counts whoever passes, for what is not tried but done."""
+    """Limits that count whoever passes, for what is not tried but done; without any it is open.
+
+    Attributes:
+        limits: of each key.
+        nearby: of the neighbourhood of a network, where one operator has as many networks as they like.
+    """
 
     counters: Counters
-    limit: Limit | None
+    limits: Sequence[Limit] = ()
+    nearby: Sequence[Limit] = ()
+
+    @classmethod
+    def lasting(cls, counters: Counters, name: str, attempts: int, window: timedelta) -> Self:
+        """So many a window, and over a day a tenth of that rate (``Limit.lasting``)."""
+        return cls(
+            counters,
+            Limit.lasting(name, attempts, window),
+            Limit.lasting(f"{name} nearby", _NEIGHBOURS * attempts, window),
+        )
 
     async def enter(self, *keys: str) -> None:
         """Take an attempt of each of *keys*, or of none.
@@ -134,8 +167,22 @@ class Turnstile:
         Raises:
             TooManyRequests: one has none; ``retry_after`` says when one comes back.
         """
-        if self.limit is None:
+        await self._take([Count(limit, key) for key in keys for limit in self.limits])
+
+    async def enter_from(self, address: str | None, *keys: str) -> None:
+        """The same, and of the network of *address* and its neighbourhood.
+
+        Raises:
+            TooManyRequests: one has none.
+        """
+        near = [Count(limit, wide_network_of(address)) for limit in self.nearby]
+        await self._take(
+            [Count(limit, key) for key in (network_of(address), *keys) for limit in self.limits] + near
+        )
+
+    async def _take(self, counts: Sequence[Count]) -> None:
+        if not counts:
             return
-        verdict = await self.counters.settle([Count(self.limit, key) for key in keys], False)
+        verdict = await self.counters.settle(counts, False)
         if verdict.wait:
             raise TooManyRequests(retry_after=verdict.wait)

@@ -14,7 +14,6 @@ from watchword.errors import NotFound, TooManyRequests
 from watchword.jose.encoding import encode_base64url
 from watchword.server.accounts.address import normalise_email
 from watchword.server.ephemeral.counters import Turnstile
-from watchword.server.ephemeral.networks import network_of
 from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.letter import Letter, confirm_address
 from watchword.server.outbox.mail import Outbox
@@ -94,7 +93,7 @@ class EmailChange:
         """
         before = await self.changes.complete(_digest(token), origin)
         if before is None:
-            await self.tries.enter(network_of(origin.address))
+            await self.tries.enter_from(origin.address)
             raise NotFound(_GONE)
         self.notices.address_changed(before)
 

@@ -18,6 +18,7 @@ from watchword.protocol.scope import parse_scope
 from watchword.server.accounts.address import LONGEST, email_key
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.login.attempts import Attempts
+from watchword.server.login.refusals import Refusals
 from watchword.server.login.target import Targets
 from watchword.server.login.write_limits import WriteLimits
 from watchword.server.policies import SessionPolicy
@@ -31,7 +32,7 @@ from watchword.server.store.records import (
     Refused,
     User,
 )
-from watchword.server.store.store import Events, Sessions, Users
+from watchword.server.store.store import Sessions, Users
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import SECRET_SIZE, new_session_id, secret_digest
 
@@ -62,7 +63,7 @@ class LoginFlow:
     users: Users
     sessions: Sessions
     targets: Targets
-    events: Events
+    refusals: Refusals
     passwords: PasswordService
     issuance: Issuance
     session_policy: SessionPolicy
@@ -186,6 +187,6 @@ class LoginFlow:
         return (asked,)
 
     async def _failed(self, user: User | None, reason: str, origin: Origin) -> None:
-        await self.events.add(
+        await self.refusals.add(
             "login.failed", origin, user_id=user.id if user else None, detail={"reason": reason}
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from typing import Final
 
 from watchword.errors import InvalidResetToken, MailNotConfigured, NotFound
 from watchword.jose.encoding import encode_base64url
@@ -16,15 +17,18 @@ from watchword.server.accounts.address import normalise_email
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.ephemeral.networks import network_of
+from watchword.server.login.refusals import Refusals
 from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.letter import Letter, reset_link
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
 from watchword.server.policies import RecoveryPolicy
 from watchword.server.store.records import Origin
-from watchword.server.store.store import Events, PasswordResets
+from watchword.server.store.store import PasswordResets
 
 __all__ = ["Recovery"]
+
+_REFUSED: Final = "password_reset.refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Recovery:
     """
 
     resets: PasswordResets
-    events: Events
+    refusals: Refusals
     passwords: PasswordService
     outbox: Outbox
     notices: Notices
@@ -62,18 +66,21 @@ class Recovery:
         """
         if not self.by_mail:
             raise MailNotConfigured
-        network = network_of(origin.address)
-        await self.tries.enter(network)
+        await self.tries.enter_from(origin.address)
         _, key = normalise_email(email)
-        self.outbox.post(partial(self._write, key, origin), network)
+        self.outbox.post(partial(self._write, key, origin), network_of(origin.address))
 
     async def _write(self, key: str, origin: Origin) -> Letter | None:
+        # Asked first, so that a link that is not sent replaces none that was. The account has a limit of its own,
+        # which deleting it and making it anew would lift.
+        if not await self.budget.allows("link", key):
+            return None
         token = self._new_token()
+        omitted = await self.refusals.admit(_REFUSED, origin, None)
         user = await self.resets.offer(
-            key, _digest(token), self.policy.lifetime, self.policy.per_account, origin
+            key, _digest(token), self.policy.lifetime, self.policy.per_account, origin, omitted
         )
-        # The account has a limit of its own, which deleting it and making it anew would lift.
-        if user is None or not await self.budget.allows("link", user.email):
+        if user is None:
             return None
         return reset_link(user.email, self.issuer, self._link(token), self.policy.lifetime)
 
@@ -109,8 +116,8 @@ class Recovery:
             digest = await self.passwords.hash(password, origin.address)
             user = await self.resets.complete(_digest(token), digest, origin)
         if user is None:
-            await self.tries.enter(network_of(origin.address))
-            await self.events.add("password_reset.failed", origin)
+            await self.tries.enter_from(origin.address)
+            await self.refusals.add("password_reset.failed", origin)
             raise InvalidResetToken
         self.notices.password_changed(user)
 

@@ -7,7 +7,7 @@ place that enforces it; how many there may be is said in ``LimitPolicy``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -19,16 +19,18 @@ from watchword.server.policies import LimitPolicy, WriteKind
 
 __all__ = ["WriteLimits"]
 
+_TRUSTED: Final = ("administration", "setup")
+"""What may go on for days as for a moment."""
 _FREE: Final = 3
 """Sign-ins a minute of one user that cost no question to the counters that processes share."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
-    """The limit of each kind, for a user and for a network; one that is ``None`` is off."""
+    """The limits of each kind, for a user and for a network; where there are none, it is unlimited."""
 
-    users: Mapping[WriteKind, Limit | None]
-    networks: Mapping[WriteKind, Limit | None]
+    users: Mapping[WriteKind, Sequence[Limit]]
+    networks: Mapping[WriteKind, Sequence[Limit]]
     counters: Counters
     near: MemoryCounters
     free: Limit | None
@@ -37,15 +39,17 @@ class WriteLimits:
     def of(cls, policy: LimitPolicy, counters: Counters, near: MemoryCounters) -> Self:
         """The limits under *policy*; *near* are counters of this process."""
 
-        def limits(kind: str, counts: Mapping[WriteKind, int]) -> dict[WriteKind, Limit | None]:
-            return {
-                name: Limit.of(f"{kind} {name}", count, policy.window) if count else None
-                for name, count in counts.items()
-            }
-
         return cls(
-            users=limits("user", policy.writes_of_user),
-            networks=limits("network", policy.writes_of_network),
+            users={
+                kind: Limit.lasting(f"user {kind}", count, policy.window)[: 1 if kind in _TRUSTED else None]
+                for kind, count in policy.writes_of_user.items()
+            },
+            networks={
+                kind: Limit.lasting(f"network {kind}", count, policy.window)[
+                    : 1 if kind in _TRUSTED else None
+                ]
+                for kind, count in policy.writes_of_network.items()
+            },
             counters=counters,
             near=near,
             free=Limit.of("free sign-ins", _FREE, policy.window),
@@ -59,8 +63,9 @@ class WriteLimits:
         """
         counts = [
             Count(limit, key)
-            for limit, key in ((self.users[kind], user_id), (self.networks[kind], network_of(address)))
-            if limit is not None and key is not None
+            for limits, key in ((self.users[kind], user_id), (self.networks[kind], network_of(address)))
+            if key is not None
+            for limit in limits
         ]
         if not counts or (kind == "sign-ins" and await self._is_free(user_id)):
             return

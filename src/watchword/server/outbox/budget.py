@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, Self
@@ -15,32 +15,40 @@ __all__ = ["MailBudget", "MailKind"]
 MailKind = Literal["link", "address_changed", "password_changed"]
 
 _HOUR: Final = timedelta(hours=1)
-_NOTICES: Final[Mapping[MailKind, int]] = {"address_changed": 1, "password_changed": 2}
-"""Notices an hour. They have counts of their own: nobody suppresses one by asking for links."""
+_NOTICES: Final = 2
+"""Notices an hour. They have a count of their own: nobody suppresses one by asking for links."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailBudget:
-    """Mails of each kind that a mailbox may get; a limit that is ``None`` is off."""
+    """Mails of each kind that a mailbox may get; without limits it may get any number."""
 
     counters: Counters
-    limits: Mapping[MailKind, Limit | None]
+    limits: Mapping[MailKind, Sequence[Limit]]
 
     @classmethod
     def of(cls, links: LinkLimit, counters: Counters) -> Self:
-        """The budget: *links* that replace a password or confirm an address, and few notices."""
-        limits: dict[MailKind, Limit | None] = {
-            kind: Limit.of(f"mail {kind}", count, _HOUR) for kind, count in _NOTICES.items()
-        }
-        limits["link"] = Limit.of("mail link", links.links, links.window) if links.links else None
-        return cls(counters, limits)
+        """The budget: so many *links* a window that replace a password or confirm an address, and few notices.
+
+        At one time it is as many mails as there are links a window, and the notices are among them.
+        """
+        notice = Limit.of("mail notice", _NOTICES, _HOUR)
+        at_once = min(links.links, max(links.links - _NOTICES, 2))
+        return cls(
+            counters,
+            {
+                "password_changed": (notice,),
+                "address_changed": (notice, Limit.of("mail address_changed", 1, _HOUR)),
+                "link": (Limit.of("mail link", at_once, links.window * at_once / links.links),)
+                if links.links
+                else (),
+            },
+        )
 
     async def allows(self, kind: MailKind, address: str) -> bool:
         """Whether one more mail of this kind may go to *address*; if so, it is counted."""
-        limit = self.limits[kind]
-        if limit is None:
-            return True
-        return not (await self.counters.settle([Count(limit, _mailbox(address))], False)).wait
+        counts = [Count(limit, _mailbox(address)) for limit in self.limits[kind]]
+        return not counts or not (await self.counters.settle(counts, False)).wait
 
 
 def _mailbox(address: str) -> str:

@@ -42,11 +42,17 @@ class SqlPasswordResets:
     engine: Engine
 
     async def offer(
-        self, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
+        self,
+        email_key: str,
+        digest: bytes,
+        life: timedelta,
+        limit: LinkLimit,
+        origin: Origin,
+        omitted: int | None = 0,
     ) -> User | None:
         """Keep one for an address."""
         return await self.engine.write(
-            lambda tx: password_resets.offer(tx, email_key, digest, life, limit, origin), origin
+            lambda tx: password_resets.offer(tx, email_key, digest, life, limit, origin, omitted), origin
         )
 
     async def grant(self, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:

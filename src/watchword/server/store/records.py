@@ -84,8 +84,9 @@ class Origin(Record, frozen=True, kw_only=True):
 
     @property
     def agent(self) -> str | None:
-        """As much of the user agent as is kept."""
-        return self.user_agent[:300] if self.user_agent else None
+        """As much of the user agent as is kept: 200 bytes."""
+        text = (self.user_agent or "")[:200]
+        return text.encode("utf-8", "replace")[:200].decode("utf-8", "ignore") or None
 
 
 class User(Record, frozen=True, kw_only=True):

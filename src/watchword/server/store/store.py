@@ -282,11 +282,18 @@ class PasswordResets(Protocol):
     """
 
     async def offer(
-        self, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
+        self,
+        email_key: str,
+        digest: bytes,
+        life: timedelta,
+        limit: LinkLimit,
+        origin: Origin,
+        omitted: int | None = 0,
     ) -> User | None:
         """Keep the digest of a link that is sent to this address; whose it is.
 
-        ``None``: nobody has the address, he is banned, or was sent *limit* of late. Either way there is an event.
+        ``None``: nobody has the address, he is banned, or was sent *limit* of late. There is an event either way, which
+        says how many like it were *omitted*; with ``None`` a refusal has none.
         """
 
     async def grant(self, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:

@@ -250,7 +250,7 @@ async def events_are_listed_newest_first(exam: Exam) -> None:
     assert [event.detail["n"] for event in (await events.list(user_id="usr_0")).items] == [3, 0]
     first = rest.items[-1]
     assert (first.type, first.actor, first.user_id, first.session_id) == ("b", "usr_1", "usr_0", "ses_1")
-    assert (first.address, len(first.user_agent or ""), first.client_id) == ("192.0.2.9", 300, None)
+    assert (first.address, len(first.user_agent or ""), first.client_id) == ("192.0.2.9", 200, None)
     assert first.detail == {"n": 0, "ü": [1, None]}
     assert first.at == exam.clock.now() - timedelta(seconds=5)
     for cursor in ("x", "-1", "9" * 19):

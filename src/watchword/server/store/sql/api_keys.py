@@ -13,6 +13,8 @@ from watchword.server.store.sql.transaction import Row, Transaction, millisecond
 
 __all__ = ["add", "look", "use"]
 
+_NAME = 50
+"""Characters of a key's name in the audit log."""
 _NEVER = 0
 """When the newest token of a key ends that was never traded for one: ending such a key leaves nothing to revoke."""
 
@@ -41,7 +43,7 @@ async def add(
         "user_id": new.user_id,
         "session_id": new.id,
         "client_id": new.client_id,
-        "detail": {"name": new.device, "until": ends.isoformat()},
+        "detail": {"name": (new.device or "")[:_NAME], "until": ends.isoformat()},
     }
     if new.kind == "signing_key":
         await tx.record("signing_key.created", origin, **said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from watchword.server.store.records import Live, NewPair, NewSession, Opened, Origin, Refused, SessionRules
 from watchword.server.store.sql.facts import CLOCK, SELECT_FACTS, live_of, refusal_of
 from watchword.server.store.sql.sessions import LEEWAY, ahead, open_session
@@ -9,6 +11,7 @@ from watchword.server.store.sql.transaction import Transaction
 
 __all__ = ["PAIRS_PER_SESSION", "give_pair", "open_with_pair"]
 
+PAIRS_PER_USER = 32
 PAIRS_PER_SESSION = 8
 """More replaced pairs than this that could still be tried, and the session has to wait for the next."""
 
@@ -19,7 +22,7 @@ async def open_with_pair(
     """Open a session together with its first pair: nobody has anything else of it."""
     opened = await open_session(tx, new, rules, origin)
     if isinstance(opened, Opened):
-        await give_pair(tx, new.id, pair, origin)
+        await give_pair(tx, new.id, pair, replace(origin, user_agent=None))
     return opened
 
 
@@ -37,11 +40,13 @@ async def give_pair(tx: Transaction, session_id: str, pair: NewPair, origin: Ori
     replaces = before is not None and ends + LEEWAY > tx.ms
     if replaces:
         said = await tx.one(
-            "SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token' AND expires_at > ?",
-            session_id, tx.ms,
+            "SELECT count(*), coalesce(sum(CASE WHEN s.id = ?2 THEN 1 ELSE 0 END), 0) FROM sessions s"
+            " JOIN revocations r ON r.owner = s.id WHERE s.user_id = ?1 AND s.ended_at IS NULL"
+            " AND r.kind = 'token' AND r.expires_at > ?3",
+            row[1], session_id, tx.ms,
         )  # fmt: skip
         # Each entry weighs on every guard; a session that needs so many pairs has one that is good.
-        if said is not None and said[0] >= PAIRS_PER_SESSION:
+        if said is not None and (said[0] >= PAIRS_PER_USER or said[1] >= PAIRS_PER_SESSION):
             return Refused(reason="crowded")
         await tx.revoke("token", before, owner=session_id, until=ends)
         # That may have folded everything into one entry that outdates every token, so the facts are read after.

@@ -15,7 +15,13 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 async def offer(
-    tx: Transaction, email_key: str, digest: bytes, life: timedelta, limit: LinkLimit, origin: Origin
+    tx: Transaction,
+    email_key: str,
+    digest: bytes,
+    life: timedelta,
+    limit: LinkLimit,
+    origin: Origin,
+    omitted: int | None,
 ) -> User | None:
     """Keep the digest for whoever has the address; ``None``: nobody has, he is banned, or had too many of late."""
     found = await users.find(tx, email_key, None)
@@ -23,18 +29,26 @@ async def offer(
         await tx.hold_user(found.user.id)
         found = await users.find(tx, email_key, None)
     if found is None:
-        await tx.record("password_reset.refused", origin, detail={"reason": "unknown"})
+        await _refuse(tx, origin, None, "unknown", omitted)
         return None
     user = found.user
     window = limit.window // _MILLISECOND
     full_at = max(await _full_at(tx, user.id), tx.ms) + (window // limit.links if limit.links else 0)
     refused = "banned" if user.banned else "limited" if full_at > tx.ms + window else None
     if refused is not None:
-        await tx.record("password_reset.refused", origin, user_id=user.id, detail={"reason": refused})
+        await _refuse(tx, origin, user.id, refused, omitted)
         return None
     await _keep(tx, user.id, digest, life, full_at)
     await tx.record("password_reset.offered", origin, user_id=user.id)
     return user
+
+
+async def _refuse(
+    tx: Transaction, origin: Origin, user_id: str | None, reason: str, omitted: int | None
+) -> None:
+    if omitted is not None:
+        detail = {"reason": reason} | ({"omitted": omitted} if omitted else {})
+        await tx.record("password_reset.refused", origin, user_id=user_id, detail=detail)
 
 
 async def grant(tx: Transaction, user_id: str, digest: bytes, life: timedelta, origin: Origin) -> User | None:

@@ -6,6 +6,8 @@ import hmac
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from watchword.server.store.records import (
     Advance,
     Advanced,
@@ -78,9 +80,11 @@ async def open_session(
     surplus: list[str] = []
     if row[-1] >= rules.maximum_per_user:
         surplus = await _surplus(tx, new.user_id, rules.maximum_per_user)
+        # What follows from a sign-in doesn't say once more what its own event says.
+        brief = replace(origin, user_agent=None)
         for session_id in surplus:
-            await tx.record("session.evicted", origin, user_id=new.user_id, session_id=session_id)
-            await _end(tx, session_id, new.user_id, "evicted", origin)
+            await tx.record("session.evicted", brief, user_id=new.user_id, session_id=session_id)
+            await _end(tx, session_id, new.user_id, "evicted", brief)
         # Their ends may have folded into one entry that outdates every token of the user, so the facts are read after.
         found = await tx.one(SELECT_OPENING, new.user_id, new.client_id, join(new.audience))
         assert found is not None
@@ -203,7 +207,7 @@ async def _repeat(
 async def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
     detail = {"first_address": row[REST + 9]}
     await tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
-    await _end(tx, row[0], row[1], reason, origin)
+    await _end(tx, row[0], row[1], reason, replace(origin, user_agent=None))
     return Replayed(session_id=row[0], reason=reason)
 
 
@@ -307,7 +311,7 @@ async def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[str]:
 async def _end(tx: Transaction, session_id: str, user_id: str, reason: str, origin: Origin) -> None:
     # A refresh of another node may have come between: what counts is the newest token of the row that ends.
     ended = await tx.one(
-        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? RETURNING token_expires_at",
+        "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? RETURNING token_expires_at, basic_jti",
         tx.ms, reason, session_id,
     )  # fmt: skip
     await tx.record(
@@ -316,6 +320,9 @@ async def _end(tx: Transaction, session_id: str, user_id: str, reason: str, orig
     # With its newest token expired there is nothing left to kill.
     if ended is None or ended[0] + LEEWAY <= tx.ms:
         return
+    if ended[1] is not None:
+        # What ends the session says all that the entries of its replaced Basic pairs say.
+        await tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
     said = await tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'session'", user_id)
     if said is not None and said[0] >= SESSIONS_PER_USER:
         await user_entries.outdate_tokens(tx, user_id)
