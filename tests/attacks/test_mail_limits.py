@@ -91,6 +91,7 @@ class TestLinks:
             for _ in range(4):
                 await post.ask(ada.email)
                 await users.set_password(ada.id, PASSWORD, Origin())
+            await post.settled()
             await change_address(post.stage, ada.id, "elsewhere@example.com")
             await post.settled()
             for _ in range(4):
