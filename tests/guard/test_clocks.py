@@ -46,6 +46,13 @@ class TestServerAhead:
             beat(ear, 0)
             assert ear.known.age() == 0
 
+    def test_f_n9_what_was_said_ahead_of_time_is_no_record(self, ear: Ear) -> None:
+        """Afterwards longer tokens are allowed, and nothing is revoked: the next message says so, and counts."""
+        beat(ear, HOUR)
+        ear.clock.forward(31)
+        ear.hear(longest_life=7200)
+        assert ear.known.longest_life == 7200
+
     def test_f_n9_it_is_an_alarm_once(self, ear: Ear, caplog: pytest.LogCaptureFixture) -> None:
         """Counted and logged at its begin, and shown for as long as it lasts."""
         with caplog.at_level(logging.WARNING):

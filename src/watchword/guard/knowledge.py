@@ -248,7 +248,8 @@ class Knowledge:
         if message.epoch < self.epoch:
             self.alarm(f"a message of epoch {message.epoch} after epoch {self.epoch}")
             return "old"
-        head = (message.epoch, message.sequence, message.iat)
+        # A time that has not come is no record: it would outbid what comes at the right time until the log moves.
+        head = (message.epoch, message.sequence, min(message.iat, self.time.latest))
         if signer is not None and not self._count_signer(signer, newer=head > self._head):
             self.alarm("an old message under another feed key")
             return "old"

@@ -78,6 +78,11 @@ class Timeline:
         return wall if self._zero is None else max(wall, self._zero + self._monotonic())
 
     @property
+    def latest(self) -> float:
+        """The latest time at which a message can have been made, as far as is known here."""
+        return self.now + self._leeway
+
+    @property
     def push(self) -> float:
         """Seconds by which ``now`` is further than this machine's clock."""
         return 0.0 if self._zero is None else max(self._zero + self._monotonic() - self._clock(), 0.0)

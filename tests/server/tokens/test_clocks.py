@@ -41,6 +41,23 @@ class TestAhead:
         await api.update()
         assert api.refuses(token(ada))
 
+    async def test_f_n8_a_ban_after_a_ban_that_was_over_counts(self, stage: Stage) -> None:
+        """By a clock that was set back the first one still stands; who came in since is thrown out all the same."""
+        ada, until = await stage.somebody(), stage.clock.now() + timedelta(days=1)
+        await stage.services.users.ban(ada.id, "a day off", until, Origin())
+        stage.clock.forward(days=1, seconds=1)
+        ada = await stage.login(ada)
+        api = Hearing(stage)
+        await api.update()
+        assert not api.refuses(token(ada))
+        stage.clock.at -= timedelta(seconds=2)
+        await stage.services.users.ban(ada.id, "for ever", None, Origin())
+        await api.update()
+        assert api.refuses(token(ada))
+        session = await stage.services.store.sessions.get(ada.session_id)
+        assert session is not None
+        assert session.end_reason == "banned"
+
     async def test_f_n8_nothing_is_issued_before_the_newest_entry(self, stage: Stage) -> None:
         """Loudly: an alarm in the log, an event, a gauge; revoking everything ends it."""
         bob = await stage.newcomer()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -17,6 +17,7 @@ from watchword.protocol.revocation_list import Entry
 from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.sql.transaction import Transaction
+from watchword.server.store.store import Revocations
 from watchword.server.tokens.issuance import AccessTokenSet, TokenSet
 from watchword.server.tokens.kept import Kept
 
@@ -80,6 +81,45 @@ class TestFeed:
         assert feed.epoch > epoch
         assert len(await stage.events("epoch.opened")) == 1
 
+    async def test_f_n1_a_busy_log_begins_an_epoch_too(self, stage: Stage) -> None:
+        """People sign out all the while: the log has moved on whenever the epoch is about to begin."""
+        busy = BusyLog(stage.services.store.revocations, stage.clock.now() + timedelta(minutes=5))
+        feed = feed_of(stage, log=cast("Revocations", busy))
+        await feed.start()
+        epoch = feed.epoch
+        async with asyncio.timeout(20):
+            await feed.went_back(epoch)
+        assert feed.epoch > epoch
+        assert len(await stage.events("epoch.opened")) == 1
+
+    async def test_f_s13_many_questions_share_a_reading(self, stage: Stage) -> None:
+        """Strangers may ask, and each reading keeps the news waiting; each answer is as new as its question."""
+        log = CountedLog(stage.services.store.revocations)
+        feed = feed_of(stage, log=cast("Revocations", log))
+        await feed.start()
+        before, log.readings = feed.sequence, 0
+        early = [asyncio.create_task(feed.answer(before, f"early-{number}")) for number in range(50)]
+        await asyncio.sleep(0)
+        over = stage.clock.now() + timedelta(minutes=5)
+        await stage.services.store.revocations.revoke_token("token-1", None, over, Origin())
+        late = [asyncio.create_task(feed.answer(before, f"late-{number}")) for number in range(50)]
+        for one in (*early, *late):
+            await one
+        assert log.readings <= 4
+        for number, one in enumerate(late):
+            message = jws.parse(one.result(), max_size=10**7).payload
+            assert b"token-1" in message
+            assert f'"nonce":"late-{number}"'.encode() in message
+
+    async def test_f_s13_who_leaves_takes_no_answer_from_others(self, stage: Stage) -> None:
+        """They wait for one reading; one of them hangs up."""
+        feed = feed_of(stage)
+        await feed.start()
+        first, second = [asyncio.create_task(feed.answer(0, name)) for name in ("one", "two")]
+        await asyncio.sleep(0)
+        first.cancel()
+        assert b'"nonce":"two"' in jws.parse(await second, max_size=10**7).payload
+
     async def test_strangers_at_many_places_take_no_memory(self, stage: Stage) -> None:
         """Answers are kept for some of them, and right for all."""
         over, log = stage.clock.now() + timedelta(minutes=5), stage.services.store.revocations
@@ -93,6 +133,37 @@ class TestFeed:
         assert sum(one is other for one, other in zip(once, again, strict=True)) == 64
         for after, message in zip(places, again, strict=True):
             assert f'"after":{after},'.encode() in jws.parse(message, max_size=10**7).payload
+
+
+class BusyLog:
+    """A log that moves on before whatever is written to it."""
+
+    def __init__(self, log: Revocations, over: datetime) -> None:
+        self._log, self._over = log, over
+        self._written = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def open_epoch(self, *asked: Any, **more: Any) -> bool:
+        self._written += 1
+        await self._log.revoke_token(f"token-{self._written}", None, self._over, Origin())
+        return await self._log.open_epoch(*asked, **more)
+
+
+class CountedLog:
+    """A log that counts how often it is read."""
+
+    def __init__(self, log: Revocations) -> None:
+        self._log = log
+        self.readings = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def read(self, *asked: Any) -> Any:
+        self.readings += 1
+        return await self._log.read(*asked)
 
 
 class TestKept:

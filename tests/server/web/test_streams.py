@@ -135,6 +135,28 @@ class TestPlaces:
             for writer in streams:
                 writer.close()
 
+    async def test_f_s13_one_site_takes_only_its_share(self) -> None:
+        """A home or an office has up to 65,536 networks (RFC 6177): together they hold a quarter of the places."""
+        async with open_wire(
+            trusted_proxies="127.0.0.1", max_connections="40", max_streams_per_network="2"
+        ) as wire:
+
+            def of(client: str) -> bytes:
+                return f"X-Forwarded-For: {client}\r\n".encode()
+
+            found = [await open_stream(wire, fields=of(f"2001:db8:1:{number:x}::1")) for number in range(12)]
+            assert [isinstance(one, int) for one in found] == [False] * 9 + [True] * 3
+            for client in ("2001:db8:2:1::1", "203.0.113.7", "203.0.113.8"):
+                found.append(await open_stream(wire, fields=of(client)))
+                assert not isinstance(found[-1], int)
+            streams = [one for one in found if not isinstance(one, int)]
+            streams[0].close()
+            async with asyncio.timeout(10):
+                while isinstance(await open_stream(wire, fields=of("2001:db8:1:ffff::1")), int):
+                    await speak(wire)
+            for writer in streams:
+                writer.close()
+
     async def test_f_s13_streams_leave_room_for_probes_and_logins(self) -> None:
         """They fill nine tenths of the connections and no more."""
         async with open_wire(max_connections="20") as wire:

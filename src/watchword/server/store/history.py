@@ -134,7 +134,7 @@ class Revocations(Protocol):
         Args:
             seen: the epoch, sequence and mark that prove it; False, and nothing happens, if they are of this
                 log after all, or a new epoch began: of two who notice, one acts. Without a mark, False if the
-                log is past them by now.
+                log is past them by now; without a sequence, if its epoch is.
             keys: fresh ones.
             origin: who noticed.
             keep_sessions: let refresh tokens of older epochs live.

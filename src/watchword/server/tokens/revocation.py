@@ -21,6 +21,7 @@ from watchword.server.policies import FeedPolicy
 from watchword.server.store.position import Head, Position
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
+from watchword.server.tokens.asking import Asking
 from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.tokens.edition import Edition, Snapshot, hears_all, kill_instead
 from watchword.server.tokens.head_clock import HeadClock
@@ -63,6 +64,7 @@ class RevocationFeed:
     cursors: CursorCodec
     _full: Edition = field(init=False)
     _open: Edition = field(init=False)
+    _asking: Asking = field(init=False, repr=False)
     clock: HeadClock = field(default_factory=HeadClock)
     _kept: Kept = field(default_factory=Kept)
     _head: Head | None = None
@@ -76,6 +78,7 @@ class RevocationFeed:
     def __post_init__(self) -> None:
         self._full = Edition(self.ring, self.issuer, self.policy, self.cursors, self.monotonic)
         self._open = Edition(self.ring, self.issuer, self.policy, self.cursors, self.monotonic, kill_instead)
+        self._asking = Asking(self._reading, lambda: self._read_and_tell(heartbeat=False))
 
     async def start(self) -> None:
         """Read the log once, so that the first answer is complete."""
@@ -125,6 +128,7 @@ class RevocationFeed:
     def close(self) -> None:
         """End every stream, so that a drain need not wait for them."""
         self._closed = True
+        self._asking.close()
         if self._catching_up is not None:
             self._catching_up.cancel()
         self._end_streams()
@@ -205,8 +209,8 @@ class RevocationFeed:
         """
         async with self._reading:
             await self._read_and_tell(heartbeat=False)
-            while self._known.epoch <= epoch:
-                await self._begin_anew(Position(epoch, self._known.sequence))
+            if self._known.epoch <= epoch:
+                await self._begin_anew(Position(epoch, 0))  # a busy log would be past any sequence
                 await self._read_and_tell(heartbeat=False)
 
     async def restored(self, *, keep_sessions: bool) -> None:
@@ -218,9 +222,7 @@ class RevocationFeed:
         async with self._reading:
             epoch = self._known.epoch
             while self._known.epoch == epoch:
-                await self._begin_anew(
-                    Position(epoch, self._known.sequence), keep_sessions=keep_sessions, restored=True
-                )
+                await self._begin_anew(Position(epoch, 0), keep_sessions=keep_sessions, restored=True)
                 await self._read_and_tell(heartbeat=False)
 
     def is_token_revoked(self, jti: str) -> bool:
@@ -251,7 +253,7 @@ class RevocationFeed:
         Raises:
             TemporarilyUnavailable: the log cannot be read.
         """
-        await self._tell(heartbeat=False)
+        await self._asking.ask()
         return (edition or self._full).answer(await self.place(after, mark), nonce)
 
     async def place(self, after: int, mark: str | None) -> int:

@@ -158,9 +158,9 @@ async def open_epoch(
 ) -> bool:
     """Begin anew above what was *seen* of a store that has gone back, unless somebody was faster.
 
-    Order alone decides if the mark of *seen* isn't known. Everything revoked since the backup would be valid again,
-    so everything is revoked: tokens by the base, refresh tokens by the epoch, keys because one of them may have been
-    compromised since.
+    Order alone decides if the mark of *seen* isn't known, and the epoch alone if its sequence is 0. Everything
+    revoked since the backup would be valid again, so everything is revoked: tokens by the base, refresh tokens by
+    the epoch, keys because one of them may have been compromised since.
     """
     await tx.hold_clients("NO KEY UPDATE")
     await tx.hold_head()
@@ -170,7 +170,7 @@ async def open_epoch(
     if seen.mark:
         if await _past(tx, here, seen, await mark_at(tx, seen.sequence)) != "other":
             return False
-    elif here[:2] > seen[:2]:
+    elif here.epoch > seen.epoch or (here.epoch == seen.epoch and 0 < seen.sequence < here.sequence):
         return False
     epoch, base = max(seen.epoch + 1, here.epoch + 1, tx.ms), await tx.version_above_all()
     await tx.run("DELETE FROM log_marks")

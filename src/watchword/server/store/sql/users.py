@@ -277,7 +277,9 @@ async def ban(
     if until:
         detail["until"] = until.isoformat()
     await tx.record("user.banned", origin, user_id=user_id, detail=detail)
-    if not before.banned:  # else there is nothing left to kill
+    # Whether they are banned already is a matter of clocks: a ban that was over may not be over by a clock set back.
+    left = await tx.one("SELECT 1 FROM sessions WHERE user_id = ? AND ended_at IS NULL LIMIT 1", user_id)
+    if left is not None or not before.banned:  # else there is nothing left to kill
         await _kill(tx, before, "banned", None)
     return await _require(tx, user_id)
 
