@@ -351,8 +351,7 @@ ROWS: Final[Sequence[Row]] = (
         "MAX_CONNECTIONS_PER_NETWORK",
         parse_count(1, 1_000_000),
         "1000",
-        "connections at once from one IPv4 address or IPv6 /64 to one process; an IPv6 /48 may hold a quarter of "
-        "`MAX_CONNECTIONS`. Those of `TRUSTED_PROXIES` don't count",
+        "connections at once from one IPv4 address or IPv6 /64 to one process; those of `TRUSTED_PROXIES` don't count",
     ),
     Row(
         "MAX_STREAMS_PER_NETWORK",
