@@ -93,8 +93,14 @@ ROOMS: dict[str, set[str]] = {
         "server.policies",
         "server.outbox",  # the link for a forgotten password goes by mail
     },
+    # where attempts are counted; a shared counter that is away is an event
+    "server.counting": {"server.settings", "server.store", "server.ephemeral", "server.keys"},
+    # a node among others: the settings in which they must agree
+    "server.presence": {"server.settings", "server.knobs", "server.parsing", "server.store"},
     # wiring of the domain: what faces and the command line are given
     "server.services": {
+        "server.counting",
+        "server.presence",
         "server.settings",
         "server.policies",
         "server.store",
@@ -158,6 +164,8 @@ ROOMS["cli"].add("server.parsing")
 ROOMS["cli"].add("frameworks")
 # `doctor` asks the counters whether they answer
 ROOMS["cli"].add("server.ephemeral")
+# and the nodes whether they agree
+ROOMS["cli"].add("server.presence")
 # a new API key, with its text, is what making one answers
 ROOMS["cli"].add("server.login")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs

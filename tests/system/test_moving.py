@@ -113,6 +113,10 @@ class TestMove:
         first, second = f"sqlite:///{tmp_path / 'first.db'}", tmp_path / "second.db"
         server = serve(tmp_path / "server", first)
         user = server.newcomer()
+        with closing(sqlite3.connect(tmp_path / "first.db", isolation_level=None)) as connection:
+            # One of an earlier version does not say that it is there.
+            connection.execute("CREATE TRIGGER silent AFTER INSERT ON nodes BEGIN DELETE FROM nodes; END")
+            connection.execute("DELETE FROM nodes")
         statuses: list[int] = []
 
         async def meanwhile() -> None:
@@ -129,6 +133,24 @@ class TestMove:
         assert set(statuses) == {200}
         assert not second.exists()
         assert server.process.stop() == 0
+
+    @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+    def test_f_n16_a_server_that_idles_stops_it(self, tmp_path: Path, postgres: Cluster, kind: str) -> None:
+        """What it would write later is written nowhere else, so nothing is moved until it has ended."""
+        first = f"sqlite:///{tmp_path / 'first.db'}" if kind == "sqlite" else asyncio.run(postgres.place())
+        second = tmp_path / "second.db"
+        server = serve(tmp_path / "server", first)
+        user = server.newcomer()
+        until(lambda: server.manage("db", "check")["ok"])
+        done = server.cli("db", "move", first, f"sqlite:///{second}")
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert "a server runs on the database that is left" in line
+        assert not second.exists()
+        assert refresh(server, user) == 200
+        assert server.process.stop() == 0
+        server.manage("db", "move", first, f"sqlite:///{second}")
+        assert second.exists()
 
 
 class TestSharedBackup:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from watchword.cli import exposure
+from watchword.cli import exposure, stored
 from watchword.cli.advice import Advice
 from watchword.cli.facts import Facts
 from watchword.cli.moment import distance
@@ -28,7 +28,6 @@ _LITTLE_SPACE: Final = 1 << 30
 _NO_SPACE: Final = 100 << 20
 _FEW_FILES: Final = 4096
 _SKEW: Final = timedelta(minutes=1)
-_OLD_BACKUP: Final = timedelta(days=7)
 _OLD_KEY: Final = timedelta(days=365)
 _WIDEST: Final = {4: 8, 6: 32}
 """Bits a trusted network must fix at least, by version of IP: 10.0.0.0/8 is as wide as a private one gets."""
@@ -286,35 +285,6 @@ def configuration_file(facts: Facts) -> Advice | None:
     return Advice("good", f"{path.name} is its owner's alone")
 
 
-def database(facts: Facts) -> Advice:
-    """Whether the database can be opened, and writes as it should."""
-    found = facts.database
-    if found is None:
-        return Advice("advice", "there is no database yet", "watchword serve")
-    if found.fault is not None:
-        return Advice("unsafe", f"the database: {found.fault}", "watchword db check, or a backup")
-    if found.pending:
-        return Advice("advice", f"the schema lacks {', '.join(found.pending)}", "watchword db upgrade")
-    if found.journal != "wal":
-        return Advice(
-            "slow",
-            f"the journal of the database is {found.journal}: readers and the writer wait for each other",
-            "put the data folder on a local disk",
-        )
-    return Advice("good", "the database writes ahead (WAL) and waits for the disk (FULL)")
-
-
-def backup(facts: Facts) -> Advice | None:
-    """How old the newest backup is; one made by other means than ours is not known, and nothing is said."""
-    made_at = facts.database.backed_up_at if facts.database else None
-    if made_at is None:
-        return None
-    age = (facts.now - made_at).total_seconds()
-    if facts.now - made_at > _OLD_BACKUP:
-        return Advice("advice", f"the last backup is {distance(age)} old", "watchword db backup FILE")
-    return Advice("good", f"the last backup is {distance(age)} old")
-
-
 def administrator(facts: Facts) -> Advice | None:
     """Whether anybody can administer."""
     if facts.database is None or facts.database.administrators is None:
@@ -385,8 +355,9 @@ CHECKS: Final[Sequence[Callable[[Facts], Advice | None]]] = (
     tls_key,
     data_files,
     configuration_file,
-    database,
-    backup,
+    stored.database,
+    stored.nodes,
+    stored.backup,
     administrator,
     clock,
     disk_space,

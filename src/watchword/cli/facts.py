@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,6 +44,8 @@ class DatabaseFacts:
     newest_at: datetime | None = None
     """When the last thing happened, by the clock of that moment."""
     active_key: SigningKey | None = None
+    nodes: Sequence[Mapping[str, str]] = ()
+    """The settings in which nodes must agree, of each that runs."""
     backed_up_at: datetime | None = None
     """When ``db backup`` last made one that was good."""
     digests: Sequence[str] = ()
@@ -199,6 +201,7 @@ async def _content(place: Path | str, journal: str, beginning: str) -> DatabaseF
             administrators=await store.users.count(role="admin"),
             newest_at=max([event.at for event in events] + [key.created_at for key in keys], default=None),
             active_key=active[0] if active else None,
+            nodes=list((await store.meta.nodes()).values()),
             backed_up_at=backups[0].at if backups else None,
             digests=await store.users.other_digests(beginning, _DIGESTS),
         )

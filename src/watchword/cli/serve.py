@@ -174,6 +174,8 @@ class Process:
         async with open_services(self.settings, hand_to=hand_to) as services, self._at_desk(services):
             if self.worker is None or self.worker.first:
                 await self._introduce(services)
+            elif services.presence is not None:
+                services.presence.loud = False
             web = within(self.settings.web, self.files)
             app = create_app(self.settings, services, colour=not colourless(), worker=self.number, web=web)
             if self.worker is None:

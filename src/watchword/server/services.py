@@ -9,9 +9,8 @@ import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 
 from watchword.errors import ConfigurationError, Conflict, WatchwordError
@@ -19,6 +18,7 @@ from watchword.server.accounts.passwords import PasswordService
 from watchword.server.accounts.sessions import SessionService
 from watchword.server.accounts.setup import SetupService
 from watchword.server.accounts.users import UserService
+from watchword.server.counting import counters_of
 from watchword.server.ephemeral.counters import Counters, Limit, Turnstile
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.ephemeral.shared import SharedCounters
@@ -41,6 +41,7 @@ from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
 from watchword.server.outbox.smtp import Smtp
 from watchword.server.policies import RetentionPolicy
+from watchword.server.presence import Presence, agreed
 from watchword.server.settings import Settings
 from watchword.server.store.opening import open_store
 from watchword.server.store.records import Origin
@@ -99,6 +100,8 @@ class Services:
     counters: Counters
     now: Callable[[], datetime]
     retention: RetentionPolicy
+    presence: Presence | None = None
+    """How others see this node; none where it does not serve, or another process writes for it."""
 
     @property
     def counters_away(self) -> bool:
@@ -114,6 +117,8 @@ class Services:
 
     async def tick(self) -> None:
         """One round of what runs by itself: rotate keys that are due, clear a bounded part of what is over."""
+        if self.presence is not None:
+            await self.presence.tick()
         await self.keys.tick()
         kept, now = self.retention, self.now()
         if self.feed.clock.take_alarm():
@@ -130,12 +135,13 @@ class Services:
         """End streams and threads, and let the store finish what it acknowledged."""
         self.feed.close()
         self.passwords.close()
+        if self.presence is not None:
+            await self.presence.leave()
         await self.counters.close()
         await self.store.close()
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(1)
             try:
                 await self.tick()
             except WatchwordError:
@@ -144,6 +150,7 @@ class Services:
                 Exception
             ) as broken:  # whatever it was: the feed runs beside this, and must not end with it
                 _log.error("a round of jobs broke off", exc_info=broken)
+            await asyncio.sleep(1)
 
 
 async def _sweep(policy: RetentionPolicy, sweep: Callable[[int], Awaitable[int]]) -> None:
@@ -206,10 +213,13 @@ async def open_services(
         ring = KeyRing(store.keys, maker, settings.keys, access.audience, clock, monotonic or since_boot)
         await ring.start()
         instance = (await store.revocations.head()).instance
-        counters = _counters(settings, store, sealing, monotonic, instance, shared=hand_to is not None)
+        counters = counters_of(settings, store, sealing, monotonic, instance, shared=hand_to is not None)
         services = _wire(
             settings, store, counters, sealing, claims, ring, clock, token_bytes, monotonic or since_boot
         )
+        if serving and hand_to is None:
+            compared = agreed(settings, sealing.derive("settings of nodes"))
+            services = replace(services, presence=Presence(store.meta, compared, monotonic or since_boot))
         await services.feed.start()
     except BaseException:
         await store.close()
@@ -232,37 +242,6 @@ def make_folder(folder: Path) -> None:
             raise ConfigurationError(f"data_dir: everybody may write to {folder}; chmod o-w it")
     except OSError as broken:
         raise ConfigurationError(f"data_dir: cannot make {folder}: {broken.strerror}") from None
-
-
-def _counters(
-    settings: Settings,
-    store: Store,
-    sealing: Sealing,
-    monotonic: Callable[[], float] | None,
-    instance: str,
-    *,
-    shared: bool,
-) -> Counters:
-    """Where attempts are counted: in Valkey or Redis where there is one, else where all who share the store do."""
-    if settings.redis is not None:
-        from watchword.server.ephemeral.redis import RedisCounters
-
-        key = sealing.derive(f"counters {instance}")
-        found: Counters = RedisCounters.open(
-            settings.redis, lambda name: blake2b(name.encode(), key=key, digest_size=16).digest(), monotonic
-        )
-    elif shared or settings.shares_database:
-        found = store.counters
-    else:
-        return store.counters
-
-    async def report(away: bool) -> None:
-        if away:
-            await store.events.add("counters.away", Origin())
-        else:
-            await store.events.add("counters.back", Origin())
-
-    return SharedCounters(found, MemoryCounters(monotonic or time.monotonic), report)
 
 
 def _wire(

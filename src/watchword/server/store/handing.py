@@ -19,13 +19,13 @@ from watchword.server.store import records
 from watchword.server.store.intentions import (
     SqlApis,
     SqlClients,
-    SqlMeta,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
 from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
+from watchword.server.store.meta import SqlMeta
 
 __all__ = ["WRITING", "Answer", "Ask", "answered", "asking", "frame", "outcome", "refused", "taken"]
 
@@ -47,7 +47,7 @@ WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     "one_time": (SqlOneTime, ("add", "spend")),
     "password_resets": (SqlPasswordResets, ("offer", "grant", "complete", "sweep")),
     "email_changes": (SqlEmailChanges, ("offer", "complete", "sweep")),
-    "meta": (SqlMeta, ("put_new",)),
+    "meta": (SqlMeta, ("put_new", "announce", "leave")),
     "counters": (MemoryCounters, ("look", "settle")),
 }
 """Protocol of the store -> what implements it, and which of its methods write."""

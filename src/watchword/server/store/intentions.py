@@ -42,7 +42,6 @@ __all__ = [
     "Shortcut",
     "SqlApis",
     "SqlClients",
-    "SqlMeta",
     "SqlRoles",
     "SqlSessions",
     "SqlUsers",
@@ -371,19 +370,3 @@ class SqlApis:
         return await self.engine.write(
             lambda tx: registry.delete_api(tx, audience, origin), origin, alone=True
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SqlMeta:
-    """Facts of the installation (``store.Meta``)."""
-
-    engine: Engine
-
-    async def get(self, name: str) -> str | None:
-        """By name."""
-        row = await self.engine.read(lambda tx: tx.one("SELECT value FROM meta WHERE name = ?", name))
-        return None if row is None else str(row[0])
-
-    async def put_new(self, name: str, value: str) -> str:
-        """Write unless there."""
-        return await self.engine.write(lambda tx: registry.put_new(tx, name, value), None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from watchword.errors import Conflict, TemporarilyUnavailable
+from watchword.server.store.sql.nodes import LIFE
 
 __all__ = ["BATCH", "MARK", "NEW_INSTANCE", "TABLES", "Source", "Table", "Target", "move"]
 
@@ -80,6 +81,9 @@ class Source(Protocol):
     async def marked(self) -> Row:
         """What stood there at that moment."""
 
+    async def silence(self) -> float | None:
+        """Seconds since a server last said that it runs on this database; ``None``: each has said that it left."""
+
 
 class Target(Protocol):
     """A database that is filled, all at once: what was put is there when its context ends well, or never was."""
@@ -110,6 +114,8 @@ async def move(
         ConfigurationError: one of the two cannot be used, or the target is not empty.
     """
     async with source as reading, target as writing:
+        if at_rest:
+            await _require_rest(reading)
         total = sum([await reading.count(table) for table in TABLES])
         done = 0
         for table in TABLES:
@@ -124,4 +130,20 @@ async def move(
             await writing.rename()
         if at_rest and await reading.mark() != await reading.marked():
             raise Conflict("somebody writes to the database that is left; stop its server and move again")
+        if at_rest:
+            await _require_rest(reading)
     return done
+
+
+async def _require_rest(source: Source) -> None:
+    """Check that no server runs on *source*: what an idle one writes later would go to data that nobody reads.
+
+    Raises:
+        Conflict: one does.
+    """
+    silence = await source.silence()
+    if silence is not None and silence < LIFE.total_seconds():
+        raise Conflict(
+            f"a server runs on the database that is left, seen {max(round(silence), 0)} seconds ago; stop it and move "
+            f"again. One that was killed counts for {LIFE.total_seconds():.0f} seconds"
+        )

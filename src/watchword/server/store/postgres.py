@@ -19,13 +19,13 @@ from watchword.server.store.intentions import (
     Intention,
     SqlApis,
     SqlClients,
-    SqlMeta,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
 from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
+from watchword.server.store.meta import SqlMeta
 from watchword.server.store.moving import TABLES
 from watchword.server.store.past import PAST, Past
 from watchword.server.store.position import Position
@@ -167,7 +167,7 @@ class Engine:
                     if not upgrade:
                         raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
                     await postgres_schema.upgrade(connector, (now or clock.now)())
-                await connector.examine_rights(connection, [table.name for table in TABLES])
+                await connector.examine_rights(connection, [*(table.name for table in TABLES), "nodes"])
             finally:
                 await part(connection)
         except FAULTS as broken:

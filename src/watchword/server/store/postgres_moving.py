@@ -24,6 +24,7 @@ _COLUMNS: Final = (
     "SELECT column_name, data_type FROM information_schema.columns"
     " WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
 )
+_SILENCE: Final = "SELECT extract(epoch FROM clock_timestamp()) - max(seen_at) / 1000.0 FROM nodes"
 _WAKE: Final = "UPDATE head SET epoch = epoch"
 """Tells the nodes to read the log again; the trigger is on updates."""
 _LAST: Final = ("signing_keys", "revocations", "log_marks", "head")
@@ -72,6 +73,15 @@ class PostgresSource:
     async def marked(self) -> Sequence[Any]:
         """Seen by this one."""
         return tuple(await self.connection.fetchrow(MARK))
+
+    async def silence(self) -> float | None:
+        """By the database's clock."""
+        now = await Connector(self.url).open()
+        try:
+            found = await now.fetchval(_SILENCE)
+            return None if found is None else float(found)
+        finally:
+            await now.close()
 
 
 @dataclass(frozen=True, slots=True)

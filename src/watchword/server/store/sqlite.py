@@ -21,13 +21,13 @@ from watchword.server.store.intentions import (
     Intention,
     SqlApis,
     SqlClients,
-    SqlMeta,
     SqlRoles,
     SqlSessions,
     SqlUsers,
 )
 from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
+from watchword.server.store.meta import SqlMeta
 from watchword.server.store.past import Past
 from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations

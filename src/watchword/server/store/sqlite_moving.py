@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ class SqliteSource:
     async def marked(self) -> Sequence[Any]:
         """Seen by this one."""
         return tuple(self.connection.execute(MARK).fetchone())
+
+    async def silence(self) -> float | None:
+        """By this machine's clock."""
+        with closing(_connect(self.path)) as now:
+            (seen,) = now.execute("SELECT max(seen_at) FROM nodes").fetchone()
+        return None if seen is None else time.time() - seen / 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Protocol
 from watchword.server.ephemeral.counters import Counters
 from watchword.server.store.email_changes import EmailChanges
 from watchword.server.store.history import Events, Keys, Revocations
+from watchword.server.store.meta import Meta
 from watchword.server.store.records import (
     Advance,
     Api,
@@ -310,16 +311,6 @@ class PasswordResets(Protocol):
 
     async def sweep(self, limit: int) -> int:
         """Delete up to *limit* that neither open anything nor count; how many went."""
-
-
-class Meta(Protocol):
-    """Small facts of the installation, by name."""
-
-    async def get(self, name: str) -> str | None:
-        """The value of this name."""
-
-    async def put_new(self, name: str, value: str) -> str:
-        """Write *value* unless there is one; the value that stands."""
 
 
 class Store(Protocol):
