@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from watchword.cli.output import json_option, say, show_json
 from watchword.cli.progress import progress
 from watchword.cli.store import Place, origin, place_options
 from watchword.errors import WatchwordError
+
+if TYPE_CHECKING:
+    from watchword.server.restoration import Replaced
 
 __all__ = ["backup", "move", "restore"]
 
@@ -58,21 +62,29 @@ async def _note(source: Path | str) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--keep-sessions", is_flag=True, help="Let the refresh tokens of the backup's time live on.")
 @place_options
-def restore(place: Place, as_json: bool, file: Path, keep_sessions: bool) -> None:
+def restore(place: Place, as_json: bool, file: Path, keep_sessions: bool, yes: bool) -> None:
     """Put the backup FILE in the place of the data, which is kept in a file beside it.
 
     Whatever was revoked since the backup stays dead: every access token dies, the keys are new, and
-    people log in again. A running server goes on with the restored data at once.
+    people log in again. A running server goes on with the restored data at once. On a terminal it asks first.
     """
     import asyncio
 
+    from watchword.server.restoration import compare
     from watchword.server.restoration import restore as put_back
 
+    settings = place.settings()
+    replaced = asyncio.run(compare(settings, file))
+    if replaced is not None:
+        say(_told(replaced))
+        if sys.stdin.isatty() and not yes:
+            click.confirm("Replace it?", abort=True, err=True)
     with progress("Restoring") as tell:
         done = asyncio.run(
-            put_back(place.settings(), file, keep_sessions=keep_sessions, origin=origin(), progress=tell)
+            put_back(settings, file, keep_sessions=keep_sessions, origin=origin(), progress=tell)
         )
     kept = None if done.replaced is None else str(done.replaced)
     if as_json:
@@ -80,6 +92,21 @@ def restore(place: Place, as_json: bool, file: Path, keep_sessions: bool) -> Non
         return
     click.echo(f"{done.users} users, epoch {done.epoch}")
     say(f"the data of before is in {kept}" if kept else "there was no data before")
+
+
+def _told(replaced: Replaced) -> str:
+    """What is replaced, in one line."""
+    told = f"replaces {replaced.users} users"
+    newest, made = replaced.newest_at, replaced.backup_newest_at
+    if newest is not None and (made is None or newest > made):
+        until = f"{newest:%Y-%m-%d %H:%M:%S} UTC"
+        told += f" and all changes until {until}"
+        told += (
+            f"; the backup ends {made:%Y-%m-%d %H:%M:%S} UTC" if made else "; the backup says of no change"
+        )
+    if replaced.is_other:
+        told += ". The backup is of another instance: another server, or this one before a restore or a move"
+    return told
 
 
 @click.command()

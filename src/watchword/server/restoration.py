@@ -12,10 +12,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.services import open_services
@@ -25,7 +25,7 @@ from watchword.server.store.backup import Progress, Unreadable, copy, copy_check
 from watchword.server.store.records import Origin
 from watchword.server.store.scratch import make_private, remove_scratch, scratch_beside
 
-__all__ = ["Restored", "back_up", "restore"]
+__all__ = ["Replaced", "Restored", "back_up", "compare", "restore"]
 
 _TOLD: Final = 3
 """Broken rules of a backup that are told before it is refused."""
@@ -40,6 +40,30 @@ class Restored:
     epoch: int
     users: int
     replaced: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a restore is about to replace, for whoever may still say no."""
+
+    users: int
+    newest_at: datetime | None
+    """When the last event in it happened."""
+    backup_newest_at: datetime | None
+    """The same of the backup."""
+    is_other: bool
+    """Whether the backup is of another instance: another server's, or from before a restore or a move."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What stands in the data that is replaced."""
+
+    epoch: int
+    sequence: int
+    instance: str
+    users: int
+    newest_at: datetime | None
 
 
 async def back_up(
@@ -61,6 +85,21 @@ async def back_up(
         return await store.check()
     finally:
         await store.close()
+
+
+async def compare(settings: Settings, backup: Path, now: Clock | None = None) -> Replaced | None:
+    """What a restore of *backup* would replace; ``None`` where nothing is there that can be read."""
+    seen = await _seen(settings.database_path, now)
+    if seen is None:
+        return None
+    instance = await asyncio.to_thread(_ask, backup, "SELECT instance FROM head")
+    made = await asyncio.to_thread(_ask, backup, "SELECT max(at) FROM events")
+    return Replaced(
+        users=seen.users,
+        newest_at=seen.newest_at,
+        backup_newest_at=None if made is None else datetime.fromtimestamp(made / 1000, UTC),
+        is_other=bool(instance) and instance != seen.instance,
+    )
 
 
 async def restore(
@@ -87,7 +126,8 @@ async def restore(
     try:
         await asyncio.to_thread(_take, backup, part, progress)
         seen = await _seen(live, now)
-        epoch, users = await _prepare(settings, part, seen or (0, 0), keep_sessions, origin, now)
+        reached = (0, 0) if seen is None else (seen.epoch, seen.sequence)
+        epoch, users = await _prepare(settings, part, reached, keep_sessions, origin, now)
         kept = beside.with_name(f"{beside.name}.before-{epoch}")
         if isinstance(live, Path):
             found = await asyncio.to_thread(_put, part, live, kept, epoch, progress)
@@ -98,8 +138,8 @@ async def restore(
     return Restored(epoch, users, found)
 
 
-async def _seen(live: opening.Place, now: Clock | None) -> tuple[int, int] | None:
-    """How far the log of the data that is replaced has come; ``None`` where there is none that can be read."""
+async def _seen(live: opening.Place, now: Clock | None) -> _Seen | None:
+    """What stands in the data that is replaced; ``None`` where there is none that can be read."""
     if isinstance(live, Path) and not await asyncio.to_thread(live.is_file):
         return None
     try:
@@ -108,9 +148,21 @@ async def _seen(live: opening.Place, now: Clock | None) -> tuple[int, int] | Non
         return None  # too broken, or too new to have a schema
     try:
         head = await store.revocations.head()
-        return head.epoch, head.sequence
+        users = await store.users.count()
+        events = (await store.events.list(limit=1)).items
+        return _Seen(head.epoch, head.sequence, head.instance, users, events[0].at if events else None)
     finally:
         await store.close()
+
+
+def _ask(backup: Path, question: str) -> Any:
+    """One value of a backup; ``None`` where it cannot be read, or is of a version that had no such thing."""
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as file,
+    ):
+        return file.execute(question).fetchone()[0]
+    return None
 
 
 async def _prepare(
