@@ -84,7 +84,10 @@ class World:
                 apis=Paused(store.apis, self.scheduler),  # type: ignore[arg-type]
                 roles=Paused(store.roles, self.scheduler),  # type: ignore[arg-type]
             ),
-            events=Paused(store.events, self.scheduler),  # type: ignore[arg-type]
+            refusals=replace(
+                services.login.refusals,
+                events=Paused(store.events, self.scheduler),  # type: ignore[arg-type]
+            ),
             passwords=Paused(services.passwords, self.scheduler),  # type: ignore[arg-type]
             attempts=replace(
                 services.login.attempts,
