@@ -171,7 +171,9 @@ def start_server(folder: Path, **settings: str) -> Server:
         **settings,
     }
     url = f"http://127.0.0.1:{port}"
-    process = Process(["-m", "watchword", "serve"], environment(**values), folder, url)
+    # An earlier version knows fewer settings: what is empty is not set.
+    said = {name: value for name, value in values.items() if value}
+    process = Process(["-m", "watchword", "serve"], environment(**said), folder, url)
     process.start("/readyz")
     return Server(process, httpx2.Client(base_url=url, timeout=30))
 

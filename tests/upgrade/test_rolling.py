@@ -92,7 +92,7 @@ def fleet(earlier: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
             "WATCHWORD_PASSWORD_HASH": "test",
             "WATCHWORD_REGISTRATIONS_PER_ADDRESS": "0",
         }
-        old = start_server(folder / "old", **settings, PYTHONPATH=earlier)
+        old = start_server(folder / "old", **settings, PYTHONPATH=earlier, WATCHWORD_METRICS="")
         new = start_server(folder / "new", **settings)
         with (
             listening(balancer, old, earlier) as old_at_old,
