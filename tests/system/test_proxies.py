@@ -196,7 +196,7 @@ class TestSharedConnections:
         ada = server.register()
         with proxy("caddy-waiting", tmp_path, server) as url, httpx2.Client(base_url=url, timeout=5) as http:
             for target in (b"POST /nothing", b"PUT /auth/login", b"PATCH /auth/me"):
-                for length in (20, 200, 50_000):
+                for length in (200, 5_000_000):
                     head = b"%b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" % target
                     attack(url, head + b"Content-Length: %d\r\n\r\n" % length)
                     answer = http.post("/auth/login", json={"email": ada.email, "password": PASSWORD})

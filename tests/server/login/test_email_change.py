@@ -121,6 +121,27 @@ class TestPending:
         await post.settled()
         assert {mail.recipients for mail in post.room.mails} == {(NEW,)}
 
+    async def test_f_s2_another_mailbox_of_the_same_key_is_confirmed(self, post: Post) -> None:
+        """``ß`` is ``ss`` where accounts are told apart, and another mailbox: nothing is inherited from it."""
+        ada = await post.stage.verified()
+        users = post.stage.services.users
+        await users.update(ada.id, email="stra\u00dfe@example.com", origin=Origin())
+        token = await link(post, ada, "strasse@example.com")
+        me = (await post.stage.http.get("/auth/me", headers=ada.bearer)).json()
+        assert me["email"] == "stra\u00dfe@example.com"
+        await change(post, await post.stage.newcomer(), "STRA\u00dfE@example.com")
+        await post.settled()
+        assert post.room.to("stra\u00dfe@example.com") == [], "it is somebody else's"
+        assert (await confirm(post, token)).status_code == 204
+        me = (await post.stage.http.get("/auth/me", headers=ada.bearer)).json()
+        assert (me["email"], me["email_verified"]) == ("strasse@example.com", True)
+        assert (await change(post, ada, "Strasse@example.com")).status_code == 200
+        me = (await post.stage.http.get("/auth/me", headers=ada.bearer)).json()
+        assert (me["email"], me["email_verified"]) == ("Strasse@example.com", True)
+        await users.update(ada.id, email="stra\u017fse@example.com", origin=Origin())
+        me = (await post.stage.http.get("/auth/me", headers=ada.bearer)).json()
+        assert me["email_verified"] is False
+
 
 class TestLink:
     async def test_f_s2_it_works_once_and_the_newest_only(self, post: Post) -> None:
@@ -132,7 +153,9 @@ class TestLink:
         assert sorted(answer.status_code for answer in answers) == [204, *[404] * 7]
         problem(await confirm(post, "made-up"), 404, "not_found")
 
-    @pytest.mark.parametrize("cause", ["time", "ban", "password", "reset", "logout", "address", "deletion"])
+    @pytest.mark.parametrize(
+        "cause", ["time", "ban", "password", "reset", "logout", "address", "back", "deletion"]
+    )
     async def test_f_s2_what_changes_the_account_voids_it(self, post: Post, cause: str) -> None:
         """Half an hour, a ban that is over, another password, a log-out everywhere, an administrator's change."""
         ada, users = await post.stage.newcomer(), post.stage.services.users
@@ -155,6 +178,9 @@ class TestLink:
                 await post.stage.http.post("/auth/logout", json=body, headers=ada.bearer)
             case "address":
                 await users.update(ada.id, email="else@example.com", origin=Origin())
+            case "back":
+                await users.update(ada.id, email="else@example.com", origin=Origin())
+                await users.update(ada.id, email=ada.email, origin=Origin())
             case "deletion":
                 await users.delete(ada.id, Origin())
         problem(await confirm(post, token), 404, "not_found")

@@ -14,7 +14,7 @@ from typing import Final
 
 from watchword.errors import InvalidInput
 
-__all__ = ["LONGEST", "email_key", "normalise_email", "normalise_name", "normalise_username"]
+__all__ = ["LONGEST", "email_key", "normalise_email", "normalise_name", "normalise_username", "same_mailbox"]
 
 LONGEST: Final = 320
 """Characters of an address, and bytes too as far as anybody accepts one (RFC 3696 errata 1690)."""
@@ -54,6 +54,14 @@ def email_key(email: str) -> str:
         return text.lower()
     local, at, domain = unicodedata.normalize("NFC", text).rpartition("@")
     return f"{local.casefold()}{at}{_unicode_domain(domain.lower())}"
+
+
+def same_mailbox(one: str, other: str) -> bool:
+    """Whether two addresses as they are shown are one mailbox, because they differ in case alone.
+
+    Two that share a key may be two mailboxes: the key takes ``ß`` for ``ss``, so that no two accounts look alike.
+    """
+    return one.lower() == other.lower()
 
 
 def _unicode_domain(domain: str) -> str:

@@ -10,7 +10,13 @@ from msgspec import UNSET, UnsetType
 
 from watchword.errors import AccessDenied, InvalidCredentials, InvalidInput, NotFound
 from watchword.jose.encoding import encode_base64url
-from watchword.server.accounts.address import email_key, normalise_email, normalise_name, normalise_username
+from watchword.server.accounts.address import (
+    email_key,
+    normalise_email,
+    normalise_name,
+    normalise_username,
+    same_mailbox,
+)
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.outbox.notices import Notices
 from watchword.server.policies import RegistrationPolicy
@@ -192,7 +198,7 @@ class UserService:
         )
         before = await self.users.get(user_id) if shown is not UNSET else None
         changed = _found(await self.users.update(user_id, change, origin))
-        if before is not None and email_key(before.email) != email_key(changed.email):
+        if before is not None and not same_mailbox(before.email, changed.email):
             self.notices.address_changed(before)
         return changed
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from watchword.errors import NotFound, TooManyRequests
 from watchword.jose.encoding import encode_base64url
-from watchword.server.accounts.address import normalise_email
+from watchword.server.accounts.address import normalise_email, same_mailbox
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.letter import Letter, confirm_address
@@ -51,7 +51,7 @@ class EmailChange:
         Raises:
             InvalidInput: it is no address.
         """
-        return self.outbox.carrier is not None and normalise_email(email)[1] != normalise_email(user.email)[1]
+        return self.outbox.carrier is not None and not same_mailbox(normalise_email(email)[0], user.email)
 
     async def ask(self, user: User, email: str, origin: Origin) -> str:
         """Send the link to *email*; the address as it will be shown.
@@ -68,11 +68,11 @@ class EmailChange:
         life, limit = self.policy.lifetime, self.policy.per_account
         if await self.changes.offer(user.id, (shown, key), _digest(token), life, limit, origin) is None:
             raise TooManyRequests(retry_after=int(limit.window.total_seconds()) // max(limit.links, 1))
-        self.outbox.post(partial(self._write, shown, key, token), user.id)
+        self.outbox.post(partial(self._write, shown, key, token, user.id), user.id)
         return shown
 
-    async def _write(self, shown: str, key: str, token: str) -> Letter | None:
-        if not await self.changes.wanted(key, self.policy.per_account.links):
+    async def _write(self, shown: str, key: str, token: str, user_id: str) -> Letter | None:
+        if not await self.changes.wanted(key, user_id, self.policy.per_account.links):
             return None
         if not await self.budget.allows("link", shown):
             return None

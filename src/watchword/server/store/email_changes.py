@@ -27,8 +27,8 @@ class EmailChanges(Protocol):
     ) -> User | None:
         """Keep *email* (as shown, as compared) and the digest of its link. ``None``: the user asked too often."""
 
-    async def wanted(self, email_key: str, limit: int) -> bool:
-        """Whether a link may be sent there: it is nobody's address, and at most *limit* users ask for it."""
+    async def wanted(self, email_key: str, user_id: str, limit: int) -> bool:
+        """Whether a link may be sent there: it is nobody else's address, and at most *limit* users ask for it."""
 
     async def pending(self, digest: bytes) -> str | None:
         """The address that the link would confirm now; ``None``: it is unknown, spent, void or over."""

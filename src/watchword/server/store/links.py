@@ -98,9 +98,9 @@ class SqlEmailChanges:
             user_id=user_id,
         )
 
-    async def wanted(self, email_key: str, limit: int) -> bool:
+    async def wanted(self, email_key: str, user_id: str, limit: int) -> bool:
         """Whether a link may be sent."""
-        return await self.engine.read(lambda tx: email_changes.wanted(tx, email_key, limit))
+        return await self.engine.read(lambda tx: email_changes.wanted(tx, email_key, user_id, limit))
 
     async def pending(self, digest: bytes) -> str | None:
         """To which address."""

@@ -47,12 +47,12 @@ async def offer(
     return user
 
 
-async def wanted(tx: Transaction, email_key: str, limit: int) -> bool:
-    """Whether a link may be sent to this address: it is nobody's, and few ask for it."""
+async def wanted(tx: Transaction, email_key: str, user_id: str, limit: int) -> bool:
+    """Whether a link may be sent to this address: it is nobody else's, and few ask for it."""
     row = await tx.one(
-        "SELECT (SELECT count(*) FROM users WHERE email_key = ?1),"
+        "SELECT (SELECT count(*) FROM users WHERE email_key = ?1 AND id <> ?3),"
         " (SELECT count(*) FROM email_changes WHERE email_key = ?1 AND full_at > ?2)",
-        email_key, tx.ms,
+        email_key, tx.ms, user_id,
     )  # fmt: skip
     assert row is not None
     return row[0] == 0 and (not limit or row[1] <= limit)

@@ -158,10 +158,9 @@ async def update(tx: Transaction, user_id: str, change: UserChange, origin: Orig
         if name in sets and sets[name] == getattr(before, name):
             del sets[name]
             sets.pop(f"{name}_key", None)
-    if "email" in sets:
-        same = await tx.one("SELECT 1 FROM users WHERE id = ? AND email_key = ?", user_id, sets["email_key"])
-        if same is None:  # else it is the mailbox it was
-            sets["email_verified"] = False
+    # An address of another case is the mailbox it was; one of the same key may be another (``same_mailbox``).
+    if "email" in sets and sets["email"].lower() != before.email.lower():
+        sets["email_verified"] = False
     if "name" in sets:
         sets["name_key"] = _fold(sets["name"])
     if sets:
@@ -173,7 +172,7 @@ async def update(tx: Transaction, user_id: str, change: UserChange, origin: Orig
         except Taken as taken:
             raise _taken(taken) from None
         if "email" in sets:
-            await _void_reset(tx, user_id)
+            await _void_links(tx, user_id)
         await tx.record(
             "user.updated",
             origin,
@@ -243,14 +242,15 @@ async def replace_password(
 ) -> User:
     """The same for a user who is held; the event is the caller's."""
     await tx.run("UPDATE users SET password_digest = ? WHERE id = ?", digest, before.id)
-    await _void_reset(tx, before.id)
+    await _void_links(tx, before.id)
     await _kill(tx, before, reason, keep_session)
     return await _require(tx, before.id)
 
 
-async def _void_reset(tx: Transaction, user_id: str) -> None:
-    """What opened the account by another way than its password no longer does."""
+async def _void_links(tx: Transaction, user_id: str) -> None:
+    """What opened the account by another way than its password no longer does, nor moves it to another mailbox."""
     await tx.run("UPDATE password_resets SET digest = NULL WHERE user_id = ?", user_id)
+    await tx.run("UPDATE email_changes SET digest = NULL WHERE user_id = ?", user_id)
 
 
 async def rehash(tx: Transaction, user_id: str, old: str, new: str) -> bool:
@@ -272,7 +272,7 @@ async def ban(
         "UPDATE users SET banned = TRUE, ban_reason = ?, banned_until = ? WHERE id = ?",
         reason, milliseconds(until) if until else None, user_id,
     )  # fmt: skip
-    await _void_reset(tx, user_id)
+    await _void_links(tx, user_id)
     detail: dict[str, Any] = {"reason": reason}
     if until:
         detail["until"] = until.isoformat()
