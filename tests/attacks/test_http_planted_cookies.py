@@ -56,6 +56,19 @@ async def me(stage: Stage, cookies: dict[str, str]) -> Any:
 
 
 class TestPlanted:
+    @pytest.mark.parametrize("path", ["/auth/token", "/auth/logout"])
+    async def test_f_s9_many_of_them_do_not_hide_our_own(self, stage: Stage, path: str) -> None:
+        """Those with a longer path come first, as many as a head has room for."""
+        own = await login(stage, await stage.somebody())
+        eve = (await login(stage, await stage.somebody()))[REFRESH]
+        planted = [(REFRESH, f"{eve[:-6]}{number:06}") for number in range(60)]
+        mine = [(REFRESH, own[REFRESH]), (ACCESS, own[ACCESS]), (BINDER, own[BINDER])]
+        answer = await send(stage, path, *planted, *mine)
+        assert answer.status_code in (200, 204), answer.text
+        assert (await me(stage, own) == 401) is path.endswith("logout")
+        again = await send(stage, "/auth/token", (REFRESH, own[REFRESH]), (BINDER, own[BINDER]))
+        assert again.status_code == (401 if path.endswith("logout") else 200)
+
     @pytest.mark.parametrize("value", ["eve", "nonsense", ""])
     @pytest.mark.parametrize("first", [True, False])
     async def test_f_s9_beside_our_own_it_changes_nothing(

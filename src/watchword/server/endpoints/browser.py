@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from watchword.server.services import Services
 from watchword.server.web.cookies import cookies_of
 from watchword.server.web.request import Request
 
 __all__ = ["Kept", "kept_of"]
+
+_MOST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Kept:
     token: str | None = field(default=None, repr=False)
     """The one that counts."""
     all: Sequence[str] = field(default=(), repr=False)
+    """The first of them; without one that counts, each of these may cost a question to the store."""
     planted: tuple[str, ...] = ()
     """``Set-Cookie`` values that make the browser forget the others."""
 
@@ -38,7 +42,7 @@ def kept_of(services: Services, request: Request) -> Kept:
     if found is None and len(values) == 1:
         found = values[0] if _vouched(services, request, values[0]) else None
     planted = found is None or len(cookies.refresh_tokens(request)) > 1
-    return Kept(found, values, cookies.clear_planted(request) if planted else ())
+    return Kept(found, values[:_MOST], cookies.clear_planted(request) if planted else ())
 
 
 def _vouched(services: Services, request: Request, refresh_token: str) -> bool:

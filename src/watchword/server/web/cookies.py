@@ -72,8 +72,8 @@ class Cookies:
         return self._values(request, self.name)
 
     def refresh_tokens(self, request: Request) -> Sequence[str]:
-        """Every refresh token that came in a cookie."""
-        return self._values(request, self.refresh_name)
+        """Every refresh token that came in a cookie, however many were planted before ours: the head has a bound."""
+        return self._values(request, self.refresh_name, None)
 
     def binders(self, request: Request) -> Sequence[str]:
         """Every binder that came."""
@@ -172,11 +172,11 @@ class Cookies:
             return lines
         return (*lines, f"{self.binder_name}={binder}; Path=/; Max-Age={refresh_age}; SameSite=Strict{own}")
 
-    def _values(self, request: Request, name: str) -> Sequence[str]:
+    def _values(self, request: Request, name: str, most: int | None = _MOST) -> Sequence[str]:
         if self.policy is None or not name:
             return ()
         fields = request.header_values("cookie")
-        return cookie_values(fields, name)[:_MOST] if fields else ()
+        return cookie_values(fields, name)[:most] if fields else ()
 
     def _check(self, request: Request, authorization: Sequence[str]) -> None:
         if authorization:
