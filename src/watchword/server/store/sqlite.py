@@ -35,6 +35,7 @@ from watchword.server.store.sql.authority import Locks, authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past, require_writable
+from watchword.server.store.sqlite_log import check_whole, is_older_than_its_file
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
@@ -374,6 +375,10 @@ def _connect_and_prepare(path: str, now: datetime, upgrade: bool) -> sqlite3.Con
         if upgrade:
             require_writable(path)
         _make_file(path)
+    if is_older_than_its_file(path):
+        # By a connection that only reads: another one would put the log into the file when it closes.
+        with closing(_connect_to_read(path)) as reading:
+            check_whole(reading, path)
     connection = _connect(path, patience=_START_PATIENCE)
     try:
         if upgrade:
