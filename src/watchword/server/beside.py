@@ -43,14 +43,14 @@ class Threads:
     Args:
         count: how many.
         name: what they are called.
-        nice: by how much they step back for the others of this machine, as ``nice`` does; on Linux alone.
         clock: seconds.
+        nice: by how much they step back for the others of this machine, as ``nice`` does; on Linux alone.
     """
 
     count: int
     name: str
-    nice: int = 0
     clock: Callable[[], float] = field(default=perf_counter, repr=False)
+    nice: int = 0
     _asked: list[_Asked] = field(default_factory=list, repr=False)
     _waiting: deque[_Asked] = field(default_factory=deque, repr=False)
     _done: deque[_Asked] = field(default_factory=deque, repr=False)

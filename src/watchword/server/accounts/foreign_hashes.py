@@ -126,7 +126,9 @@ def _bcrypt_core(digest: str) -> Check:
 
 
 def _pbkdf2(name: str, iterations: int, salt: bytes, expected: bytes) -> Check:
-    if not 0 < iterations <= MAX_ITERATIONS or len(expected) not in _SIZES:
+    # Each block of the digest takes all the rounds.
+    blocks = -(-len(expected) // hashlib.new(name).digest_size)
+    if not 0 < iterations * blocks <= MAX_ITERATIONS or len(expected) not in _SIZES:
         raise ValueError("cost or size")
     return lambda password: hmac.compare_digest(
         hashlib.pbkdf2_hmac(name, password, salt, iterations, len(expected)), expected

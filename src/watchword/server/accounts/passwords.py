@@ -22,7 +22,7 @@ from watchword.server.accounts.blocklist import is_common
 from watchword.server.accounts.foreign_hashes import is_foreign, seconds_of, verify_foreign
 from watchword.server.accounts.turns import Turns
 from watchword.server.beside import Threads
-from watchword.server.ephemeral.networks import network_of
+from watchword.server.ephemeral.networks import wide_network_of
 from watchword.server.policies import PasswordPolicy
 
 __all__ = ["PasswordService", "normalise_password"]
@@ -88,7 +88,7 @@ class PasswordService:
     async def hash(self, password: str, address: str | None = None) -> str:
         """The PHC string of *password*, which came from *address*."""
         return await self._own.run(
-            lambda: self._hasher.hash(normalise_password(password)), network_of(address)
+            lambda: self._hasher.hash(normalise_password(password)), wide_network_of(address)
         )
 
     def cost(self, digest: str | None) -> float:
@@ -113,7 +113,7 @@ class PasswordService:
         text = normalise_password(password) if possible else "no such account"
         apart = self._is_apart(target)
         turns, check = (self._foreign, verify_foreign) if apart else (self._own, self._verify)
-        matched = await turns.run(lambda: check(target, text), network_of(address))
+        matched = await turns.run(lambda: check(target, text), wide_network_of(address))
         return matched and possible
 
     def needs_rehash(self, digest: str) -> bool:
