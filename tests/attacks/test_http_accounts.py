@@ -118,9 +118,9 @@ class TestPasswords:
 
     async def test_attack_a49_a_flood_of_log_ins_is_bounded(self, stage: Stage) -> None:
         """Each of two hundred at once is answered 200, or 503 with ``Retry-After``; never 500."""
-        ada = await stage.somebody()
+        people = [await stage.somebody() for _ in range(4)]
         answers = await asyncio.gather(
-            *(stage.post_login(email=ada.email, password=PASSWORD) for _ in range(200))
+            *(stage.post_login(email=people[n % 4].email, password=PASSWORD) for n in range(200))
         )
         for answer in answers:
             assert answer.status_code in (200, 503)

@@ -28,7 +28,9 @@ class TestPages:
         for file in (DOCS.parent / "src").rglob("*.py"):
             if "conformance" not in file.parts:
                 written |= set(
-                    re.findall(r'(?:\.record|events\.add)\(\s*"([a-z._]+)"', file.read_text("utf-8"))
+                    re.findall(
+                        r'(?:\.record|events\.add|refusals\.add)\(\s*"([a-z._]+)"', file.read_text("utf-8")
+                    )
                 )
         section = (
             (DOCS / "operations.md").read_text("utf-8").partition("## Audit log")[2].partition("\n## ")[0]

@@ -285,7 +285,7 @@ class TestSilence:
         policy = FeedPolicy(heartbeat=timedelta(milliseconds=10))
         feed = replace(feed_of(stage), policy=policy, now=lambda: clock("feed"))
         await feed.start()
-        services = replace(stage.services, feed=feed, now=lambda: clock("tick"))
+        services = replace(stage.services, feed=feed, now=lambda: clock("tick"), presence=None)
         jobs = asyncio.create_task(services.run_jobs())
         async with asyncio.timeout(20):
             await asyncio.wait({jobs, asyncio.ensure_future(told.wait())}, return_when="FIRST_COMPLETED")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import suppress
@@ -197,7 +198,13 @@ class Connector:
         }
         if "target_session_attrs" not in self._said() and "PGTARGETSESSIONATTRS" not in os.environ:
             options["target_session_attrs"] = "primary"
-        connection = await asyncpg.connect(self.url, **options)
+        # A connect that is called off in its middle leaves an error that nobody reads: it is let end by itself.
+        opening = asyncio.ensure_future(asyncpg.connect(self.url, **options))
+        try:
+            connection = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_hang_up)
+            raise
         _watch_path(connection, self.timeout)
         return connection
 
@@ -243,3 +250,9 @@ def _watch_path(connection: asyncpg.Connection, timeout: float) -> None:
         for name, value in options:
             if number := getattr(socket, name, None):
                 own.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+def _hang_up(opening: asyncio.Future[asyncpg.Connection]) -> None:
+    """End a connection that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().terminate()
