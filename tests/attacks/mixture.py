@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ _SPARED: Final = {
     "log_out_everywhere": 10.0,
 }
 """Seconds before a move is made again that would use up what better moves need."""
+_LATER: Final = {move: 20.0 for _, move in _ALL if move.__name__ in ("_leave", "_log_out_everywhere")}
+"""Seconds from the beginning before a move that ends what was gained."""
 _PROVING: Final = ("sign_in_wrongly", "leave_wrongly", "change_password_wrongly", "change_password")
 """A 401 there is about the password and not about the token."""
 _EVERYWHERE: Final = "everywhere"
@@ -72,6 +75,7 @@ class Mixture:
     networks: Sequence[str] = ("",)
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     _closed: dict[tuple[Move, str], float] = field(default_factory=dict, repr=False)
+    _begun: bool = False
     _places: Iterator[str] = field(init=False, repr=False)
     _order: Iterator[tuple[str, Move]] = field(default_factory=lambda: itertools.cycle(_ALL), repr=False)
 
@@ -82,19 +86,25 @@ class Mixture:
     def accepted(self) -> int:
         return sum(count for (_, status), count in self.answers.items() if status < 300)
 
-    def next(self, now: float) -> Ask | None:
+    def next(self, now: float, *, stubborn: bool = False) -> Ask | None:
         """The next request that may be let through; ``None``: each would be refused.
 
         Args:
             now: seconds.
+            stubborn: rather than none, one that will be refused.
         """
+        if not self._begun:
+            self._begun = True
+            for move, seconds in _LATER.items():
+                self._closed[move, _EVERYWHERE] = now + seconds
         place = next(self._places)
-        for _ in _ALL:
-            route, move = next(self._order)
-            if max(self._closed.get((move, each), 0.0) for each in (place, _EVERYWHERE)) > now:
-                continue
-            if (built := move(self.attacker)) is not None:
-                return self._ask(route, move, built, place, now)
+        for closed in (now, math.inf) if stubborn else (now,):
+            for _ in _ALL:
+                route, move = next(self._order)
+                if max(self._closed.get((move, each), 0.0) for each in (place, _EVERYWHERE)) > closed:
+                    continue
+                if (built := move(self.attacker)) is not None:
+                    return self._ask(route, move, built, place, now)
         return None
 
     def _ask(self, route: str, move: Move, built: Built, place: str, now: float) -> Ask:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.attacks.attacker import AGENT, PASSWORDS, Attacker
+from tests.attacks.load import newest_link
 from tests.attacks.mixture import Mixture
 from tests.attacks.moves import MOVES, WRITING, name_of
 from tests.mailroom import Mailroom, open_mailroom
@@ -23,7 +23,6 @@ pytestmark = pytest.mark.anyio
 
 ONE: Final = ("198.51.100.7",)
 MANY: Final = [f"198.51.{number}.7" for number in range(40)] + [f"2001:db8:0:{n:x}::7" for n in range(40)]
-TOKEN: Final = re.compile(rb"\?token=([\w-]+)")
 STEPS: Final = 20
 STEP: Final = 3
 """Seconds."""
@@ -65,20 +64,6 @@ async def audit_log(post: Post) -> list[Any]:
         found += page.items
         if (cursor := page.next) is None:
             return found
-
-
-def newest_link(room: Mailroom) -> Callable[[str], str | None]:
-    used = set[bytes]()
-
-    def newest(address: str) -> str | None:
-        for mail in reversed(room.mails):
-            found = TOKEN.search(mail.raw) if address in mail.recipients else None
-            if found and found[1] not in used:
-                used.add(found[1])
-                return found[1].decode()
-        return None
-
-    return newest
 
 
 async def attack(post: Post, mixture: Mixture) -> Left:

@@ -98,7 +98,7 @@ SETTINGS = (
 )  # fmt: skip
 
 
-_ROWS = 200
+_ROWS = 100
 
 
 def _users(suffix: str, given: bytes, firebase: FirebaseHash | None = None) -> object:

@@ -134,6 +134,8 @@ async def change_password(services: Services, request: Request) -> Response:
     """``POST /auth/password``: another password; the user's other sessions end."""
     body: PasswordBody = request.body
     user, session = request.caller.user, request.caller.session
+    # Only who knows the password fills that count, so nobody else can keep its owner from changing it.
+    await services.writes.check("passwords", user.id, request.address)
     await prove(services, request, body.current_password)
     await services.writes.enter("passwords", user.id, request.address)
     await services.users.change_password(

@@ -61,17 +61,31 @@ class WriteLimits:
         Raises:
             TooManyRequests: either has had too many of late; nothing is counted then.
         """
-        counts = [
-            Count(limit, key)
-            for limits, key in ((self.users[kind], user_id), (self.networks[kind], network_of(address)))
-            if key is not None
-            for limit in limits
-        ]
+        counts = self._counts(kind, user_id, address)
         if not counts or (kind == "sign-ins" and await self._is_free(user_id)):
             return
         verdict = await self.counters.settle(counts, False)
         if verdict.wait:
             raise TooManyRequests(retry_after=verdict.wait)
+
+    async def check(self, kind: WriteKind, user_id: str, address: str | None) -> None:
+        """Refuse what ``enter`` would refuse, and count nothing: before work that would be done in vain.
+
+        Raises:
+            TooManyRequests: as ``enter``.
+        """
+        if counts := self._counts(kind, user_id, address):
+            verdict = await self.counters.look(counts)
+            if verdict.wait:
+                raise TooManyRequests(retry_after=verdict.wait)
+
+    def _counts(self, kind: WriteKind, user_id: str | None, address: str | None) -> Sequence[Count]:
+        return [
+            Count(limit, key)
+            for limits, key in ((self.users[kind], user_id), (self.networks[kind], network_of(address)))
+            if key is not None
+            for limit in limits
+        ]
 
     async def _is_free(self, user_id: str | None) -> bool:
         if self.free is None or user_id is None:
