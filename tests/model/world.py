@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 from tests.model.ear import Ear
 from tests.model.oracle import Issued, Oracle
@@ -75,6 +76,8 @@ class World:
         self.sessions = Paused(store.sessions, self.scheduler, watch.sessions)
         self.log = Paused(store.revocations, self.scheduler, watch.log)
         self.clients = Paused(store.clients, self.scheduler, watch.clients)
+        # Wherever others are waited for, Valkey included, the scheduler says who goes on.
+        counters: Any = Paused(services.counters, self.scheduler)
         self.login: LoginFlow = replace(
             services.login,
             users=self.users,
@@ -89,13 +92,18 @@ class World:
                 events=Paused(store.events, self.scheduler),  # type: ignore[arg-type]
             ),
             passwords=Paused(services.passwords, self.scheduler),  # type: ignore[arg-type]
+            writes=replace(services.login.writes, counters=counters),
             attempts=replace(
                 services.login.attempts,
-                counters=Paused(services.counters, self.scheduler),  # type: ignore[arg-type]
+                counters=counters,
                 sessions=self.sessions,
             ),
         )
-        self.refresh_tokens: RefreshTokenService = replace(services.refresh_tokens, sessions=self.sessions)
+        self.refresh_tokens: RefreshTokenService = replace(
+            services.refresh_tokens,
+            sessions=self.sessions,
+            repeats=replace(services.refresh_tokens.repeats, counters=counters),
+        )
         services.feed.log = self.log
         services.keys.keys = Paused(store.keys, self.scheduler, watch.keys)
         # Nobody sleeps here: who hears of a key too late refuses its tokens for a while, which kills nobody.
