@@ -238,7 +238,7 @@ async def check(sender: Sender, route: Route, place: tuple[str, str, str], nasty
     found = []
     for label in nasty:
         best, status = 1.0, 0
-        for _ in range(3):
+        for _ in range(8):
             status, spent = await sender.cost(route, place, NASTY[label])
             best = min(best, spent)
             if best <= MOST:

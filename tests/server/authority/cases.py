@@ -166,7 +166,7 @@ async def _reset(scene: Scene) -> None:
 
 
 async def _expire(scene: Scene) -> None:
-    for stage in {id(stage): stage for stage in (scene.here, scene.there)}.values():
+    for stage in {id(stage.clock): stage for stage in (scene.here, scene.there)}.values():
         stage.clock.forward(minutes=10)
 
 
