@@ -110,6 +110,7 @@ class TestStandby:
         assert b"data:" not in said
         pair.lead_to(pair.primary)
         until(node, "/readyz", 200)
+        until(node, "/revocations", 200)
         assert b"data:" in silence(node, HEARTBEAT)
         node.process.stop()
 
