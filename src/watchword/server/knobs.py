@@ -217,7 +217,7 @@ ROWS: Final[Sequence[Row]] = (
         "WRITES_PER_ADDRESS",
         parse_count(0, 1_000_000),
         "600",
-        "the same from one address, whoever the user",
+        "the same from one address, for all its users",
     ),
     Row(
         "ADMIN_WRITES_PER_USER",
