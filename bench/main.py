@@ -66,6 +66,20 @@ def server(rounds: int, seconds: float, connections: int, as_json: bool) -> None
 
 
 @cli.command()
+@click.argument("checkout", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--rounds", default=15, show_default=True, help="Turns of each operation.")
+@click.option("--seconds", default=0.7, show_default=True, help="Length of one turn.")
+@click.option("--connections", default=16, show_default=True, help="Kept-alive connections.")
+@_json
+def before(checkout: Path, rounds: int, seconds: float, connections: int, as_json: bool) -> None:
+    """Refresh, log-in, key set and guarded GET beside CHECKOUT, an earlier state with its .venv."""
+    from bench.before import measure
+
+    table = measure(checkout, rounds=rounds, seconds=seconds, connections=connections)
+    Report.of("python -m bench before", table).show(as_json)
+
+
+@cli.command()
 @click.option(
     "--sizes", default="1000,100000,1000000", show_default=True, help="Users and sessions of each file."
 )

@@ -79,14 +79,21 @@ def free_port() -> int:
 
 @contextmanager
 def start(
-    name: str, arguments: Sequence[str], *, port: int, ready: str, folder: Path, env: Mapping[str, str]
+    name: str,
+    arguments: Sequence[str],
+    *,
+    port: int,
+    ready: str,
+    folder: Path,
+    env: Mapping[str, str],
+    python: str = sys.executable,
 ) -> Iterator[Process]:
-    """Run this interpreter with *arguments* until the block ends; begins when *ready* answers."""
+    """Run *python* with *arguments* until the block ends; begins when *ready* answers."""
     log = folder / f"{port}.log"
     began = time.perf_counter()
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             cwd=folder,
             env=env,
             stdout=output,
