@@ -67,7 +67,14 @@ def measure(before: Path, *, rounds: int, seconds: float, connections: int) -> T
         os.sched_setaffinity(0, cores)
     return Table(
         "Before and now",
-        ("operation", "before, CPU µs", "now, CPU µs", "now / before", "middle half of the ratios", "refused"),
+        (
+            "operation",
+            "before, CPU µs",
+            "now, CPU µs",
+            "now / before",
+            "middle half of the ratios",
+            "refused",
+        ),
         [_row(name, pairs, refused[name]) for name, pairs in costs.items()],
         (
             f"{connections} kept-alive connections from the other core; both states serve at once on one core, each"

@@ -31,17 +31,21 @@ class Kept:
     """``Set-Cookie`` values that make the browser forget the others."""
 
 
+_NOTHING: Final = Kept()
+
+
 def kept_of(services: Services, request: Request) -> Kept:
     """The refresh token of a request's cookies, which is not checked yet for whose page sent it."""
     cookies = cookies_of(request)
-    values = tuple(dict.fromkeys(cookies.refresh_tokens(request)))
-    if not values:
-        return Kept()
+    given = cookies.refresh_tokens(request)
+    if not given:
+        return _NOTHING
+    values = tuple(dict.fromkeys(given))
     tokens = services.refresh_tokens
     found = tokens.bound(values, cookies.binders(request)) if cookies.binder_name else None
     if found is None and len(values) == 1:
         found = values[0] if _vouched(services, request, values[0]) else None
-    planted = found is None or len(cookies.refresh_tokens(request)) > 1
+    planted = found is None or len(given) > 1
     return Kept(found, values[:_MOST], cookies.clear_planted(request) if planted else ())
 
 

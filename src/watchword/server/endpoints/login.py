@@ -67,7 +67,8 @@ async def token(services: Services, request: Request) -> Response:
         raise InvalidInput(errors=[("audience", "goes together with a key")])
     if given is not None:
         tokens = await services.refresh_tokens.rotate(given, scope=body.scope, origin=request.origin())
-        return replace(json_response(tokens), cookies=kept.planted)
+        answer = json_response(tokens)
+        return replace(answer, cookies=kept.planted) if kept.planted else answer
     if not kept.all:
         raise InvalidInput(errors=[("refresh_token", "is missing")])
     try:

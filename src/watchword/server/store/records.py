@@ -86,6 +86,8 @@ class Origin(Record, frozen=True, kw_only=True):
     def agent(self) -> str | None:
         """As much of the user agent as is kept: 200 bytes."""
         text = (self.user_agent or "")[:200]
+        if text.isascii():
+            return text or None
         return text.encode("utf-8", "replace")[:200].decode("utf-8", "ignore") or None
 
 

@@ -6,12 +6,12 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar, Unpack
+from typing import Final, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
@@ -213,14 +213,13 @@ class Engine:
             ServerError: this process only reads.
             TemporarilyUnavailable: the database is not the one that was known.
         """
-
         work = authorized(intention, origin, **locks)
 
-        def carry_out(tx: Transaction) -> Coroutine[Any, Any, T]:
+        def carry_out(connection: sqlite3.Connection) -> T:
             self.past.require()
-            return work(tx)
+            return at_once(work(self._transaction(connection)))
 
-        return await self.write_anew(carry_out)
+        return await self._require_writer().run(carry_out)
 
     async def write_anew(self, intention: Intention[T]) -> T:
         """The same for the intention that begins a new epoch.
@@ -228,9 +227,9 @@ class Engine:
         Raises:
             ServerError: this process only reads.
         """
-        if self.writer is None:
-            raise ServerError("this process only reads")
-        return await self.writer.run(lambda connection: at_once(intention(self._transaction(connection))))
+        return await self._require_writer().run(
+            lambda connection: at_once(intention(self._transaction(connection)))
+        )
 
     async def read(self, query: Intention[T]) -> T:
         """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.
@@ -294,6 +293,11 @@ class Engine:
             self.reader.close()
         if self.writer is not None:
             await self.writer.close()
+
+    def _require_writer(self) -> Writer:
+        if self.writer is None:
+            raise ServerError("this process only reads")
+        return self.writer
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(SqliteConnection(connection), self.now(), self.overlay, self.longest_log)

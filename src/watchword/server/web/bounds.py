@@ -32,9 +32,12 @@ def cut(text: str, most: int = LONGEST) -> str:
     return text if len(text) <= most else text[: most + 1]
 
 
-def cut_members(members: dict[str, Any], form: type) -> None:
-    """Cut the texts that *form* says to cut, in place."""
-    for name, most in _cuts(form):
+def cut_members(members: dict[str, Any], form: type, size: int) -> None:
+    """Cut the texts that *form* says to cut, in place; they came in a body of *size* bytes."""
+    least, cuts = _cuts(form)
+    if size <= least:
+        return  # JSON has no text of more characters than bytes
+    for name, most in cuts:
         value = members.get(name)
         if type(value) is str and len(value) > most:
             members[name] = value[:most]
@@ -46,15 +49,15 @@ def unbounded(form: type) -> list[str]:
 
 
 @lru_cache
-def _cuts(form: type) -> tuple[tuple[str, int], ...]:
-    found = []
+def _cuts(form: type) -> tuple[int, tuple[tuple[str, int], ...]]:
+    found: list[tuple[str, int]] = []
     for member in msgspec.structs.fields(form):
         found += [
             (member.encode_name, meta.extra[_READ])
             for meta in _metas(member.type)
             if isinstance(meta.extra, Mapping) and _READ in meta.extra
         ]
-    return tuple(found)
+    return min((most for _, most in found), default=0), tuple(found)
 
 
 def _metas(kind: Any) -> Iterator[Meta]:

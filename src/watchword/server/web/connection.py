@@ -179,7 +179,7 @@ class _Connection(HttpToolsProtocol):
             self._refuse(HeaderFieldsTooLarge())
 
     def _feed(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._quiet_since = None
         while True:
             try:
                 self.parser.feed_data(data)
@@ -219,9 +219,11 @@ class _Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._again = without_upgrade(method, self.url, version, self.headers)
             return
-        if version == "1.0":
-            self.expect_100_continue = False
         self._bare = _MORE_TO_COME.isdisjoint(names)
+        if not self._bare and version != "1.0":
+            self.expect_100_continue = any(
+                name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers
+            )
         super().on_headers_complete()
         self._phase = "body"
         self._content = self._carried = 0
@@ -239,10 +241,7 @@ class _Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase == "body":
             return  # a trailer: what it says comes too late to be acted on (RFC 9110 6.5.1)
-        name, value = name.lower(), value.strip(b" \t")
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_body(self, body: bytes) -> None:
         self._content += len(body)

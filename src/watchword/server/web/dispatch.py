@@ -258,7 +258,7 @@ def _names(token_bytes: Callable[[int], bytes]) -> Iterator[str]:
     """Names for requests, of eight random bytes each; drawn many at a time, as each draw is a system call."""
     while True:
         block = token_bytes(512).hex()
-        yield from (block[start : start + 16] for start in range(0, len(block), 16))
+        yield from [block[start : start + 16] for start in range(0, len(block), 16)]
 
 
 async def send_and_close(response: Response, send: Send) -> None:

@@ -21,6 +21,7 @@ _FOREIGN: Final = frozenset(
     b" RECORD FLUSH".split()
 )
 """Methods that turn the connection into something else, or belong to protocols that only look like HTTP."""
+_VERSIONS: Final = frozenset(("1.0", "1.1"))
 _CODINGS: Final = [b"chunked"]
 
 
@@ -30,12 +31,12 @@ def check_head(method: bytes, version: str, names: Sequence[bytes], fields: Sequ
     Raises:
         InvalidRequest: readers could disagree about the request.
     """
-    if version not in ("1.0", "1.1"):
+    if version not in _VERSIONS:
         raise InvalidRequest("this is not HTTP/1.1")
     if method in _FOREIGN:
         raise InvalidRequest("this server does not speak that protocol")
     hosts = names.count(b"host")
-    if hosts > 1 or (not hosts and version == "1.1"):
+    if hosts != 1 and (hosts or version == "1.1"):
         # Nothing is made of the host here; a request that two readers may take for two hosts is no request.
         raise InvalidRequest("a request names one host")
     if b"transfer-encoding" in names:
@@ -52,7 +53,7 @@ def check_scope(scope: Any) -> None:
         InvalidRequest: the body may not be what the client meant by it. Close the connection.
     """
     version = scope.get("http_version", "1.1")
-    if version not in ("1.0", "1.1"):
+    if version not in _VERSIONS:
         return  # HTTP/2 and HTTP/3 frame each request by themselves
     fields: Sequence[Field] = scope["headers"]
     if scope["method"] == "CONNECT":

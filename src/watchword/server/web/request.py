@@ -187,7 +187,7 @@ async def read_json(request: Request, form: type[T], limit: int) -> T:
     if media_type != "application/json" or request.header("content-encoding") not in (None, "identity"):
         raise UnsupportedMediaType
     members = parse_json_object(_compact(raw), error=MalformedContent)
-    cut_members(members, form)
+    cut_members(members, form, len(raw))
     try:
         return msgspec.convert(members, form)
     except msgspec.ValidationError:

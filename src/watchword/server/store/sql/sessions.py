@@ -148,7 +148,7 @@ async def advance(
     refusal = refusal_of(row, tx.ms)
     if refusal is not None:
         return refusal
-    if presented.instance not in ("", row[CLOCK + 1], *split(row[CLOCK + 3])):
+    if presented.instance not in ("", row[CLOCK + 1]) and presented.instance not in split(row[CLOCK + 3]):
         return Refused(reason="other_instance")
     if presented.epoch < row[REST + 11]:
         return Refused(reason="epoch")
