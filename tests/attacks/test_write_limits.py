@@ -193,6 +193,21 @@ class TestCounts:
             answer = await stage.http.post("/auth/token", json={"refresh_token": current["refresh_token"]})
             assert answer.status_code == 200
 
+    async def test_f_s4_a_sign_in_beyond_the_limit_costs_no_hash(self) -> None:
+        """Where the owner comes from, it is refused before the password is looked at, and is no guess either."""
+        async with open_stage(sign_ins_per_user="6", login_attempts_per_account="3") as stage:
+            ada = await stage.newcomer()
+            for _ in range(20):
+                last = await stage.post_login(email=ada.email, password=PASSWORD)
+            assert last.status_code == 429
+            wrong = [await stage.post_login(email=ada.email, password="wrong") for _ in range(20)]
+            assert [answer.status_code for answer in wrong] == [429] * 20
+            assert await stage.events("login.failed") == []
+            # Elsewhere a stranger learns nothing of it.
+            async with stage.client("198.51.100.1") as elsewhere:
+                body = {"email": ada.email, "password": "wrong"}
+                assert (await elsewhere.post("/auth/login", json=body)).status_code == 401
+
     async def test_f_s4_refused_keys_of_one_user_leave_few_events(self) -> None:
         """However many of their keys are over, what is written of their use is bounded for the user."""
         async with open_stage(login_attempts_per_address="5") as stage:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from watchword.errors import ConfigurationError, InvalidRequest
 from watchword.protocol.metadata import METADATA_PATH
 from watchword.server.aliases import Aliases
+from watchword.server.pages.pages import prepare
 from watchword.server.policies import WebPolicy
 from watchword.server.routes import METRICS, ROUTES
 from watchword.server.services import Services
@@ -142,6 +143,7 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                asyncio.get_running_loop().run_in_executor(None, prepare)
                 self._jobs = asyncio.create_task(self.services.run_jobs())
                 self._jobs.add_done_callback(self._jobs_ended)
                 await send({"type": "lifespan.startup.complete"})

@@ -123,7 +123,7 @@ class PasswordPolicy:
     passes: int = 2
     lanes: int = 1
     threads: int = 1
-    """Computations at once in this process; memory is bounded by threads x memory."""
+    """Computations at once in this process, and as many again of low priority; memory is bounded by both."""
     queue: timedelta = timedelta(seconds=1)
     """Work that may wait; beyond it the answer is 503, at once."""
 

@@ -17,6 +17,7 @@ from watchword.errors import ConfigurationError, Conflict, WatchwordError
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.accounts.sessions import SessionService
 from watchword.server.accounts.setup import SetupService
+from watchword.server.accounts.shares import Shares
 from watchword.server.accounts.users import UserService
 from watchword.server.counting import counters_of
 from watchword.server.ephemeral.counters import Counters, Limit, Turnstile
@@ -257,7 +258,7 @@ def _wire(
 ) -> Services:
     codec = RefreshTokenCodec({1: sealing.derive("refresh-token mac 1")})
     issuance = Issuance(claims, codec, ring, now, token_bytes)
-    passwords = PasswordService(settings.passwords)
+    passwords = PasswordService(settings.passwords, Shares(monotonic))
     outbox = Outbox(
         settings.mail,
         Smtp(settings.mail, now) if settings.mail.host else None,

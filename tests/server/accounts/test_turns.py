@@ -65,16 +65,27 @@ async def settled(tasks: list[asyncio.Task[None]]) -> list[str]:
 
 class TestTurns:
     async def test_f_s7_networks_take_turns(self) -> None:
-        """Whoever comes after eight of one network is done after the one at work and one more."""
+        """Whoever comes after eight of one network is done after the one at work; a second time, in turn."""
         async with works() as one:
             flood = [one.ask("flood") for _ in range(8)]
             await until(lambda: one.turns.pending == 8)
             others = [one.ask("a"), one.ask("b"), one.ask("a", "a again")]
             await until(lambda: one.turns.pending == 11)
             await one.let(11)
-            assert one.done[:7] == ["flood", "flood", "a", "b", "flood", "a again", "flood"]
+            assert one.done[:7] == ["flood", "a", "b", "flood", "a again", "flood", "flood"]
             assert await settled([*flood, *others]) == ["done"] * 11
             assert one.turns.pending == 0
+
+    async def test_f_s7_who_had_a_turn_is_not_forgotten(self) -> None:
+        """However many networks are new, one that has had its turn has the next after four of them."""
+        async with works(waiting=20) as one:
+            twice = [one.ask("twice"), one.ask("twice", "again")]
+            await until(lambda: one.turns.pending == 2)
+            others = [one.ask(f"new {number}") for number in range(6)]
+            await until(lambda: one.turns.pending == 8)
+            await one.let(8)
+            assert one.done[5] == "again"
+            assert await settled([*twice, *others]) == ["done"] * 8
 
     async def test_f_s7_the_longest_line_gives_way(self) -> None:
         """When the queue is full, the last of a flood is sent away for somebody who has no line."""
@@ -117,13 +128,13 @@ class TestTurns:
             assert one.done[-1] == "e"
 
     async def test_short_work_is_begun_ahead(self) -> None:
-        """Where a computation takes a millisecond, threads have the next ones before anybody asks for a turn."""
-        turns = Turns(Threads(1, "turns"), span=1, least=1, cost=0.001)
+        """Of computations of a tenth of a millisecond, threads have the next ones before anybody asks for a turn."""
+        turns = Turns(Threads(1, "turns"), span=1, least=1, cost=0.0001)
         gate = threading.Event()
         try:
             tasks = [asyncio.ensure_future(turns.run(gate.wait, "a")) for _ in range(50)]
             await until(lambda: turns.pending == 50)
-            assert not turns._lines
+            assert not turns._waiting
         finally:
             gate.set()
             await asyncio.gather(*tasks)

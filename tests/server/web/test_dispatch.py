@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import structlog
 
 from tests.server.stage import ISSUER, PASSWORD, Stage, open_stage, problem
 from watchword.server.policies import WebPolicy
@@ -378,6 +379,33 @@ class TestLog:
             assert text.count("\n") == 1
             for raw in ("\r", "\x00", "\x1b", "\u202e", "\u2066", "\u2028"):
                 assert raw not in text
+
+    async def test_a_line_without_colors_is_that_of_the_library(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The same columns, order and quotes, with and without a traceback."""
+        logger = make_logger("console")
+        values = {
+            "zone": "b c",
+            "number": 1,
+            "none": None,
+            "equal": "a=b",
+            "empty": "",
+            "list": ["x"],
+            "quoted": "'",
+        }
+        logger.info("a request", **values)
+        try:
+            raise ValueError("a fault")
+        except ValueError as fault:
+            logger.error("an event whose name is longer than its column is", exc_info=fault)
+        plain = structlog.dev.ConsoleRenderer(colors=False)
+        first, *second = capsys.readouterr().err.splitlines()
+        told = {"timestamp": first.split(" ", 1)[0], "level": "info", "event": "a request", **values}
+        assert first == plain(None, "info", told)
+        assert second[0].endswith(" [error    ] an event whose name is longer than its column is")
+        assert second[1] == "Traceback (most recent call last):"
+        assert second[-1] == "ValueError: a fault"
 
     async def test_a_request_is_a_line_without_secrets(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Route, status, time and who; no path, no query, no token, no password."""

@@ -3,7 +3,8 @@
 Argon2id runs in threads of its own; the queue before them is bounded by time, so that a flood of
 log-ins costs a known amount of memory and the rest is refused at once instead of waiting. Hashes of
 other programs may take a hundred times as long, so they have a thread and a queue of their own: whoever
-has a hash of ours never waits for one of theirs.
+has a hash of ours never waits for one of theirs. Networks that take a large share of the work have
+another one, so that the others don't wait for them either.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from argon2.low_level import ARGON2_VERSION
 from watchword.errors import InvalidInput
 from watchword.server.accounts.blocklist import is_common
 from watchword.server.accounts.foreign_hashes import is_foreign, seconds_of, verify_foreign
+from watchword.server.accounts.shares import Shares
 from watchword.server.accounts.turns import Turns
 from watchword.server.beside import Threads
 from watchword.server.ephemeral.networks import wide_network_of
@@ -33,6 +35,8 @@ _FOREIGN_WAITING: Final = 8
 """Checks of foreign hashes that may wait in any case: one of them may take seconds."""
 _NICE: Final = 10
 """Foreign hashes get what the rest leaves: a tenth of a processor at least."""
+_NICE_BEHIND: Final = 5
+"""Networks with a large share get a quarter of a processor at least."""
 _ABOUT_OURS: Final = 4
 """How much longer than a hash of today's settings one of other settings may take beside them."""
 
@@ -58,8 +62,10 @@ class PasswordService:
     """
 
     policy: PasswordPolicy
+    shares: Shares = field(default_factory=Shares, repr=False)
     _hasher: PasswordHasher = field(init=False, repr=False)
     _own: Turns = field(init=False, repr=False)
+    _behind: Turns = field(init=False, repr=False)
     _foreign: Turns = field(init=False, repr=False)
     _decoy: str = field(init=False, repr=False)
     _settings: str = field(init=False, repr=False)
@@ -78,17 +84,20 @@ class PasswordService:
         self._seconds = max(seconds_of(self._decoy), _LEAST)
         cost, span = max(perf_counter() - started, _LEAST), policy.queue.total_seconds()
         self._own = Turns(Threads(policy.threads, "argon2"), span, policy.threads, cost)
+        behind = Threads(policy.threads, "argon2 behind", nice=_NICE_BEHIND)
+        self._behind = Turns(behind, span, policy.threads, cost)
         self._foreign = Turns(Threads(1, "foreign hashes", nice=_NICE), span, _FOREIGN_WAITING, cost)
 
     @property
     def waiting(self) -> int:
         """How many computations are asked for and not done."""
-        return self._own.pending + self._foreign.pending
+        return self._own.pending + self._behind.pending + self._foreign.pending
 
     async def hash(self, password: str, address: str | None = None) -> str:
         """The PHC string of *password*, which came from *address*."""
-        return await self._own.run(
-            lambda: self._hasher.hash(normalise_password(password)), wide_network_of(address)
+        network = wide_network_of(address)
+        return await self._turns(network).run(
+            lambda: self._hasher.hash(normalise_password(password)), network
         )
 
     def cost(self, digest: str | None) -> float:
@@ -111,10 +120,15 @@ class PasswordService:
         possible = digest is not None and self._fits(password)
         target = digest if digest is not None and possible else self._decoy
         text = normalise_password(password) if possible else "no such account"
-        apart = self._is_apart(target)
-        turns, check = (self._foreign, verify_foreign) if apart else (self._own, self._verify)
-        matched = await turns.run(lambda: check(target, text), wide_network_of(address))
+        network = wide_network_of(address)
+        if self._is_apart(target):
+            matched = await self._foreign.run(lambda: verify_foreign(target, text), network)
+        else:
+            matched = await self._turns(network).run(lambda: self._verify(target, text), network)
         return matched and possible
+
+    def _turns(self, network: str) -> Turns:
+        return self._behind if self.shares.take(network) else self._own
 
     def needs_rehash(self, digest: str) -> bool:
         """Whether *digest* was made with weaker settings than today's (OWASP Password Storage).
@@ -182,4 +196,5 @@ class PasswordService:
     def close(self) -> None:
         """Let the threads go."""
         self._own.close()
+        self._behind.close()
         self._foreign.close()

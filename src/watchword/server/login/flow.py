@@ -151,6 +151,9 @@ class LoginFlow:
         attempt = await self.attempts.admit(
             found.user.id if found else None, origin, name=typed, cost=self.passwords.cost(digest)
         )
+        if found is not None and attempt.familiar:
+            # Elsewhere a 429 would tell strangers that there is such an account; its owner's network knows.
+            await self.writes.check("sign-ins", found.user.id, origin.address)
         matched = await self.passwords.verify(digest, password, origin.address) and found is not None
         told = await attempt.settle(matched)
         if not told or found is None or digest is None:

@@ -74,10 +74,12 @@ class WriteLimits:
         Raises:
             TooManyRequests: as ``enter``.
         """
-        if counts := self._counts(kind, user_id, address):
-            verdict = await self.counters.look(counts)
-            if verdict.wait:
-                raise TooManyRequests(retry_after=verdict.wait)
+        counts = self._counts(kind, user_id, address)
+        if not counts or (kind == "sign-ins" and await self._has_free(user_id)):
+            return
+        verdict = await self.counters.look(counts)
+        if verdict.wait:
+            raise TooManyRequests(retry_after=verdict.wait)
 
     def _counts(self, kind: WriteKind, user_id: str | None, address: str | None) -> Sequence[Count]:
         return [
@@ -91,3 +93,6 @@ class WriteLimits:
         if self.free is None or user_id is None:
             return False
         return not (await self.near.settle([Count(self.free, user_id)], False)).wait
+
+    async def _has_free(self, user_id: str) -> bool:
+        return self.free is not None and not (await self.near.look([Count(self.free, user_id)])).wait

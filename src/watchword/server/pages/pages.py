@@ -22,14 +22,24 @@ from watchword.server.web.route import Route
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["check_same_origin", "docs", "index", "openapi", "render", "setup", "setup_form", "static"]
+__all__ = [
+    "check_same_origin",
+    "docs",
+    "index",
+    "openapi",
+    "prepare",
+    "render",
+    "setup",
+    "setup_form",
+    "static",
+]
 
 _STATIC: Final = {"watchword.css": "text/css; charset=utf-8", "watchword.svg": "image/svg+xml"}
 
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    # A sixth of a start goes into this import, and many a server never shows a page.
+    # A sixth of a start would go into this import.
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     return Environment(
@@ -38,7 +48,15 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
+
+
+def prepare() -> None:
+    """Read every template: it takes a tenth of a second, which nobody should wait for while the first page is made."""
+    templates = _templates()
+    for name in templates.list_templates(["html"]):
+        templates.get_template(name)
 
 
 def render(services: Services, template: str, status: int = 200, **values: Any) -> Response:

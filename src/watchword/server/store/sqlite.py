@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,11 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, TypeVar, Unpack
-from urllib.parse import quote
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
 from watchword.server.ephemeral.memory import MemoryCounters
-from watchword.server.store import sqlite_schema
 from watchword.server.store.intentions import (
     Intention,
     SqlApis,
@@ -34,8 +31,8 @@ from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.authority import Locks, authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
-from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past, require_writable
-from watchword.server.store.sqlite_log import check_whole, is_older_than_its_file
+from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past
+from watchword.server.store.sqlite_opening import connect, connect_and_prepare, connect_to_read
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
@@ -44,15 +41,6 @@ T = TypeVar("T")
 
 _POLL: Final = 0.025
 """Seconds between two looks at ``PRAGMA data_version``, which tells of commits by other processes."""
-
-_CACHE: Final = 32_768
-"""KiB of pages the writer may keep: what some thousand people touch who are spread over a file of millions."""
-
-_LOG: Final = 4_000
-"""Pages that gather in the write-ahead log before they are copied: a page written again meanwhile is copied once."""
-
-_START_PATIENCE: Final = 5.0
-"""Seconds to wait for another process that writes while this one starts."""
 
 
 @dataclass(slots=True)
@@ -109,7 +97,7 @@ class SqliteStore:
             ConfigurationError: the file cannot be opened.
         """
         try:
-            connection = _connect_to_read(str(path))
+            connection = connect_to_read(str(path))
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
         return cls._over(Engine(str(path), None, connection, now, overlay, LONGEST_LOG), MemoryCounters())
@@ -183,8 +171,8 @@ class Engine:
         name = str(path)
         watchers: set[asyncio.Event] = set()
         try:
-            writing = await asyncio.to_thread(_connect_and_prepare, name, now(), upgrade)
-            reading = writing if name == ":memory:" else _connect_to_read(name)
+            writing = await asyncio.to_thread(connect_and_prepare, name, now(), upgrade)
+            reading = writing if name == ":memory:" else connect_to_read(name)
         except sqlite3.Error as broken:
             raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
@@ -201,7 +189,7 @@ class Engine:
             writing,
             begun=lambda connection: check_past(connection, past),
             committed=committed,
-            reconnect=None if name == ":memory:" else lambda: _connect(name),
+            reconnect=None if name == ":memory:" else lambda: connect(name),
             replaced=OpenedFile(name).was_replaced,
         )
         return cls(name, writer, reading, now, overlay, longest_log, watchers, past=past)
@@ -260,7 +248,7 @@ class Engine:
     def read_apart(self, query: Intention[T]) -> T:
         """The same on a connection of its own, so that any thread may ask."""
         try:
-            with closing(_connect_to_read(self.path)) as connection:
+            with closing(connect_to_read(self.path)) as connection:
                 return self._read(connection, query)
         except sqlite3.Error as broken:
             raise unavailable(broken) from broken
@@ -322,7 +310,7 @@ class Engine:
         if self.path == ":memory:":
             return
         with suppress(sqlite3.Error):
-            fresh = _connect_to_read(self.path)
+            fresh = connect_to_read(self.path)
             self.reader.close()
             self.reader = fresh
 
@@ -334,67 +322,6 @@ class Engine:
         with suppress(sqlite3.Error):
             return int(self.reader.execute("PRAGMA data_version").fetchone()[0])
         return None
-
-
-def _make_file(path: str) -> None:
-    """Make the file before SQLite does, so that nobody else can read it for a moment; -wal and -shm take its mode."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        pass
-    except OSError as broken:
-        raise ConfigurationError(f"database: cannot make it: {broken.strerror}") from None
-
-
-def _connect(path: str, *, read_only: bool = False, patience: float = 0) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rw"
-    connection = sqlite3.connect(
-        path if path == ":memory:" else f"file:{quote(path)}?mode={mode}",
-        uri=path != ":memory:",
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=patience,
-        cached_statements=256,
-    )
-    try:
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA cache_size = -{_CACHE}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_to_read(path: str) -> sqlite3.Connection:
-    # Readers of a WAL wait for nobody but for another process that opens or closes the file.
-    return _connect(path, read_only=True, patience=0.2)
-
-
-def _connect_and_prepare(path: str, now: datetime, upgrade: bool) -> sqlite3.Connection:
-    if path != ":memory:":
-        if upgrade:
-            require_writable(path)
-        _make_file(path)
-    if is_older_than_its_file(path):
-        # By a connection that only reads: another one would put the log into the file when it closes.
-        with closing(_connect_to_read(path)) as reading:
-            check_whole(reading, path)
-    connection = _connect(path, patience=_START_PATIENCE)
-    try:
-        if upgrade:
-            sqlite_schema.apply(connection, now)
-        elif sqlite_schema.pending(connection):
-            raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
-        # From here on the writer waits for the lock itself, without holding the loop.
-        connection.execute("PRAGMA busy_timeout = 0")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 async def _broken(tx: Transaction) -> list[str]:
