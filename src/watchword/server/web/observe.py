@@ -61,7 +61,7 @@ def _plain(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     """The line that ``ConsoleRenderer`` makes without colors, for a third of its time: each request has one."""
     take = event.pop
     exception = take("exception", None)
-    line = f"{take('timestamp')} [{take('level'):<9}] {take('event'):<30}"
+    line = f"{take('timestamp')} [{take('level'):<9}] {take('event')!s:<30}"
     line = " ".join((line, *(f"{name}={_told(event[name])}" for name in sorted(event)))).rstrip(" ")
     return line if exception is None else f"{line}\n{exception}"
 
