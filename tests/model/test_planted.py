@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.model.planted import FAULTS, Fault
-from tests.model.test_model import FEW, play, play_overtaken
+from tests.model.test_model import play, play_overtaken
 from tests.server.stage import ground_of
+
+MANY = 600
+"""The rarest fault is found by one seed in eighty."""
 
 
 def finding(fault: Fault, seed: int, kind: str, request: pytest.FixtureRequest, folder: Path) -> str | None:
@@ -37,9 +40,16 @@ class TestPlanted:
     def test_a_planted_fault_is_found(
         self, fault: Fault, kind: str, request: pytest.FixtureRequest, tmp_path: Path
     ) -> None:
-        """By the seed that found it last, or, where the order of steps is another one by now, by one of many."""
-        for seed in (fault.seed, *range(FEW)):
-            found = finding(fault, seed, kind, request, tmp_path)
-            if found is not None and fault.found in found:
-                return
-        raise AssertionError("nobody noticed")
+        """By the seed that found it last, or, where the order of steps is another one by now, by one of many.
+
+        The many are tried in memory, where a run is short; what one of them finds there is found here, too.
+        """
+
+        def noticed(seed: int, where: str) -> bool:
+            found = finding(fault, seed, where, request, tmp_path)
+            return found is not None and fault.found in found
+
+        quickest = "sqlite" if "sqlite" in fault.grounds else kind
+        assert noticed(fault.seed, kind) or any(
+            noticed(seed, quickest) and (kind == quickest or noticed(seed, kind)) for seed in range(MANY)
+        ), "nobody noticed"
