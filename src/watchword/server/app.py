@@ -24,6 +24,7 @@ from watchword.server.web.framing import check_scope
 from watchword.server.web.issuer_path import IssuerPath, unmounted
 from watchword.server.web.observe import Observer, make_logger
 from watchword.server.web.request import Receive, Scope, Send
+from watchword.server.web.request_log import RequestLog
 from watchword.server.web.responses import ANSWER
 
 if TYPE_CHECKING:
@@ -52,9 +53,12 @@ def create_app(
     Raises:
         ConfigurationError: a path below the issuer's is one of our own without it.
     """
-    logger = make_logger(settings.values["LOG_FORMAT"], colour=colour)
+    form = settings.values["LOG_FORMAT"]
+    logger = make_logger(form, colour=colour)
+    colors = colour and sys.stderr.isatty()
+    requests = RequestLog(form, sys.stderr, colors=colors) if settings.values["LOG_REQUESTS"] else None
     spans = _spans(settings, tracer_provider)
-    observer = Observer(logger, settings.values["LOG_REQUESTS"], spans)
+    observer = Observer(logger, requests, spans)
     observer.gauges(
         {
             "clock_behind_seconds": (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +20,7 @@ from watchword.server.policies import WebPolicy
 from watchword.server.web.dispatch import Dispatcher
 from watchword.server.web.observe import Observer, make_logger
 from watchword.server.web.request import Request
+from watchword.server.web.request_log import RequestLog
 from watchword.server.web.responses import Response, json_response
 from watchword.server.web.route import Route
 
@@ -45,10 +48,11 @@ class TestFaults:
     async def test_a_fault_is_told_to_the_log_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
         """500 with the request's name and nothing of the fault; the log has both."""
         routes = (Route("GET", "/broken", broken, "A fault"),)
-        observer = Observer(make_logger("json"), True)
+        observer = Observer(make_logger("json"), RequestLog("json", sys.stderr))
         app = Dispatcher(routes, None, WebPolicy(), observer, True, token_bytes=bytes)
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER) as http:
             answer = await http.get("/broken")
+        await asyncio.sleep(0)
         document = problem(answer, 500, "server_error")
         name = answer.headers["x-request-id"]
         assert name == "00" * 8
@@ -64,9 +68,12 @@ class TestFaults:
     ) -> None:
         """A stranger wrote the path, and it may hold a token: the log has its route."""
         routes = (Route("GET", "/broken/{name}", broken, "A fault"),)
-        app = Dispatcher(routes, None, WebPolicy(), Observer(make_logger("json"), True), True)
+        app = Dispatcher(
+            routes, None, WebPolicy(), Observer(make_logger("json"), RequestLog("json", sys.stderr)), True
+        )
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ISSUER) as http:
             problem(await http.get("/broken/wwr_token%0d%0a%1b%5b31m"), 500, "server_error")
+        await asyncio.sleep(0)
         said = capsys.readouterr().err
         assert "wwr_token" not in said
         assert [json.loads(line)["route"] for line in said.splitlines()] == ["/broken/{name}"] * 2
@@ -411,11 +418,12 @@ class TestLog:
         """Route, status, time and who; no path, no query, no token, no password."""
         async with open_stage(log_requests="true") as stage:
             ada = await stage.newcomer()
+            await asyncio.sleep(0)
             capsys.readouterr()
             await stage.http.delete("/auth/sessions/ses_canary?x=canary", headers=ada.bearer)
             await stage.post_login(email=ada.email, password="canary")
             await stage.http.get("/canary?token=canary", headers={"User-Agent": "canary"})
-            text = capsys.readouterr().err
+        text = capsys.readouterr().err
         ended, login, nowhere = (json.loads(line) for line in text.strip().split("\n"))
         assert (ended["route"], ended["status"], ended["user"]) == ("/auth/sessions/{id}", 404, ada.id)
         assert (login["route"], login["status"], login["address"]) == ("/auth/login", 401, "192.0.2.1")

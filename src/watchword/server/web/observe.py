@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from watchword.server.web.log_text import printable, told
 from watchword.server.web.request import Request
+from watchword.server.web.request_log import RequestLog
 from watchword.server.web.route import Route
 from watchword.server.web.tally import Tally
 
@@ -20,15 +22,6 @@ if TYPE_CHECKING:
     from watchword.server.web.spans import Spans
 
 __all__ = ["Observer", "forwarded", "make_logger"]
-
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    code: f"\\u{code:04x}"
-    for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)
-}
-
-_APART: Final = frozenset(" \t=\r\n\"'")
-"""Characters for which a value in a line is quoted."""
-_CONTROL_BUT_LINES: Final = {code: text for code, text in _CONTROL.items() if code != ord("\n")}
 
 
 def make_logger(form: Literal["console", "json"], *, colour: bool = True) -> Any:
@@ -58,23 +51,19 @@ def make_logger(form: Literal["console", "json"], *, colour: bool = True) -> Any
 
 
 def _plain(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
-    """The line that ``ConsoleRenderer`` makes without colors, for a third of its time: each request has one."""
+    """The line that ``ConsoleRenderer`` makes without colors, for a third of its time."""
     take = event.pop
     exception = take("exception", None)
     line = f"{take('timestamp')} [{take('level'):<9}] {take('event')!s:<30}"
-    line = " ".join((line, *(f"{name}={_told(event[name])}" for name in sorted(event)))).rstrip(" ")
+    line = " ".join((line, *(f"{name}={told(event[name])}" for name in sorted(event)))).rstrip(" ")
     return line if exception is None else f"{line}\n{exception}"
-
-
-def _told(value: Any) -> str:
-    return value if isinstance(value, str) and _APART.isdisjoint(value) else repr(value)
 
 
 def _escape(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if isinstance(value, str):
             # A traceback is ours and has lines; a stranger's text has none.
-            event[name] = value.translate(_CONTROL_BUT_LINES if name == "exception" else _CONTROL)
+            event[name] = printable(value, lines=name == "exception")
     return event
 
 
@@ -108,7 +97,7 @@ class Observer:
     """Counts and logs. Paths are told by their route, so that neither labels nor lines hold ids or tokens."""
 
     logger: Any
-    log_requests: bool
+    requests: RequestLog | None = None
     spans: Spans | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     _tally: Tally = field(default_factory=Tally, repr=False)
@@ -128,17 +117,9 @@ class Observer:
         self._tally.add(method, path, status, seconds)
         if self.spans is not None:
             self.spans.answered(request, route, status)
-        if self.log_requests:
-            self.logger.info(
-                "request",
-                id=request.id,
-                method=method,
-                route=path,
-                status=status,
-                ms=round(seconds * 1000, 1),
-                address=request.address,
-                user=request.caller.user.id if request.caller is not None else None,
-            )
+        if self.requests is not None:
+            user = request.caller.user.id if request.caller is not None else None
+            self.requests.add(request.id, method, path, status, seconds * 1000, request.address, user)
 
     def failed(self, request: Request, route: Route | None, fault: BaseException) -> None:
         """Tell of a fault of ours, with its stack but without the values in it, nor the path, which may hold some."""
