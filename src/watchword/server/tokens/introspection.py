@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
 from watchword.errors import InsufficientScope, InvalidToken, TemporarilyUnavailable
-from watchword.jose.algorithms import ASYMMETRIC
-from watchword.protocol import access_token
 from watchword.protocol.access_token import ADMIN, AccessToken
 from watchword.protocol.challenge import parse_authorization
 from watchword.server.keys.ring import KeyRing
@@ -17,13 +15,11 @@ from watchword.server.policies import AccessTokenPolicy
 from watchword.server.store.records import Authority, Live, Refused, Session, User
 from watchword.server.store.store import Sessions
 from watchword.server.tokens.revocation import RevocationFeed
+from watchword.server.tokens.verified import VerifiedTokens
 
 __all__ = ["Caller", "Introspection"]
 
 Door = Literal["first-party", "admin"]
-
-_AHEAD: Final = 10.0
-"""Seconds by which the node that issued a token may be ahead of this one."""
 
 _REVOKED: Final = "the token has been revoked"
 
@@ -77,6 +73,10 @@ class Introspection:
     feed: RevocationFeed
     policy: AccessTokenPolicy
     now: Callable[[], datetime]
+    verified: VerifiedTokens = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "verified", VerifiedTokens(self.policy.issuer))
 
     async def authenticate(
         self, authorization: Sequence[str | bytes], *, audience: Door, by_cookie: bool = False
@@ -142,16 +142,4 @@ class Introspection:
             return None
 
     def _verify(self, token: str | bytes) -> AccessToken:
-        now = self.now().timestamp()
-        verified = access_token.verify(
-            token,
-            self.ring.keyset,
-            issuer=self.policy.issuer,
-            audience=self.policy.issuer,
-            algorithms=ASYMMETRIC,
-            now=now,
-            leeway=_AHEAD,
-        )
-        if verified.exp <= now:
-            raise InvalidToken("the token has expired")
-        return verified
+        return self.verified.verify(token, self.ring.keyset, self.now().timestamp())
