@@ -7,11 +7,12 @@ import logging
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from watchword.errors import ConfigurationError, Conflict, WatchwordError
 from watchword.server.accounts.passwords import PasswordService
@@ -59,6 +60,9 @@ from watchword.server.tokens.revocation import RevocationFeed
 from watchword.server.tokens.withdrawal import Withdrawal
 
 __all__ = ["Services", "make_folder", "open_services"]
+
+_CLEAN: Final = 15.0
+"""Seconds in which nothing is over, after nothing was: an idle server should be quiet."""
 
 _log = logging.getLogger("watchword.server")
 
@@ -118,19 +122,31 @@ class Services:
 
     async def tick(self) -> None:
         """One round of what runs by itself: rotate keys that are due, clear a bounded part of what is over."""
+        await self.look()
+        await self.clear()
+
+    async def look(self) -> None:
+        """What cannot wait: say that this node is here, rotate keys that are due, walk on through the sessions."""
         if self.presence is not None:
             await self.presence.tick()
         await self.keys.tick()
-        kept, now = self.retention, self.now()
         if self.feed.clock.take_alarm():
             detail = {"seconds": round(self.feed.clock.behind)}
             await self.store.events.add("clock.behind", Origin(), detail=detail)
-        await _sweep(kept, lambda limit: self.store.revocations.sweep(limit, self.feed.forgotten))
-        await _sweep(kept, lambda limit: self.store.sessions.sweep(now - kept.sessions, limit))
-        await _sweep(kept, lambda limit: self.store.events.sweep(now - kept.events, limit))
-        await _sweep(kept, self.counters.sweep)
-        await _sweep(kept, self.store.password_resets.sweep)
-        await _sweep(kept, self.store.email_changes.sweep)
+        kept = self.retention
+        await _sweep(kept, lambda limit: self.store.sessions.sweep(self.now() - kept.sessions, limit))
+
+    async def clear(self) -> bool:
+        """Delete a bounded part of everything else that is over; whether there was any."""
+        kept, store = self.retention, self.store
+        sweeps: Sequence[Callable[[int], Awaitable[int]]] = (
+            lambda limit: store.revocations.sweep(limit, self.feed.forgotten),
+            lambda limit: store.events.sweep(self.now() - kept.events, limit),
+            self.counters.sweep,
+            store.password_resets.sweep,
+            store.email_changes.sweep,
+        )
+        return any([await _sweep(kept, sweep) for sweep in sweeps])
 
     async def close(self) -> None:
         """End streams and threads, and let the store finish what it acknowledged."""
@@ -142,9 +158,13 @@ class Services:
         await self.store.close()
 
     async def _tick(self) -> None:
+        time = asyncio.get_running_loop().time
+        due = time()
         while True:
             try:
-                await self.tick()
+                await self.look()
+                if time() >= due or self.counters_away:
+                    due = time() + (0 if await self.clear() else _CLEAN)
             except WatchwordError:
                 pass  # the database may be away for a while; the next tick tries again
             except (
@@ -154,11 +174,13 @@ class Services:
             await asyncio.sleep(1)
 
 
-async def _sweep(policy: RetentionPolicy, sweep: Callable[[int], Awaitable[int]]) -> None:
-    """Delete batch after batch while whole ones are found; others write in between."""
-    for _ in range(policy.batches):
-        if await sweep(policy.batch) < policy.batch:
-            return
+async def _sweep(policy: RetentionPolicy, sweep: Callable[[int], Awaitable[int]]) -> bool:
+    """Delete batch after batch while whole ones are found, others write in between; whether any was found."""
+    for number in range(policy.batches):
+        found = await sweep(policy.batch)
+        if found < policy.batch:
+            return number > 0 or found > 0
+    return True
 
 
 @asynccontextmanager

@@ -255,20 +255,27 @@ class Engine:
 
     async def watch(self) -> AsyncIterator[None]:
         """Yield after commits: of this process at once when they moved the log, after any within a poll."""
-        moved = asyncio.Event()
+        moved, loop = asyncio.Event(), asyncio.get_running_loop()
+        version = self._data_version()
+        timer = loop.call_later(_POLL, lambda: look())
+
+        def look() -> None:
+            # A callback: forty tasks a second that wait for a time-out would be most of what an idle server does.
+            nonlocal version, timer
+            timer = loop.call_later(_POLL, look)
+            before, version = version, self._data_version()
+            if version != before:
+                moved.set()
+
         self._watchers.add(moved)
         try:
-            version = self._data_version()
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL):
-                        await moved.wait()
-                now = self._data_version()
-                if moved.is_set() or now != version:
-                    moved.clear()
-                    version = now
-                    yield
+                await moved.wait()
+                moved.clear()
+                version = self._data_version()
+                yield
         finally:
+            timer.cancel()
             self._watchers.discard(moved)
 
     async def close(self) -> None:
