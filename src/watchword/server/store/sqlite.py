@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Self, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
 from watchword.server.ephemeral.memory import MemoryCounters
@@ -33,14 +33,12 @@ from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transac
 from watchword.server.store.sqlite_connection import SqliteConnection, at_once
 from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past
 from watchword.server.store.sqlite_opening import connect, connect_and_prepare, connect_to_read
+from watchword.server.store.sqlite_watch import FileWatch
 from watchword.server.store.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
-
-_POLL: Final = 0.025
-"""Seconds between two looks at ``PRAGMA data_version``, which tells of commits by other processes."""
 
 
 @dataclass(slots=True)
@@ -255,18 +253,18 @@ class Engine:
 
     async def watch(self) -> AsyncIterator[None]:
         """Yield after commits: of this process at once when they moved the log, after any within a poll."""
-        moved, loop = asyncio.Event(), asyncio.get_running_loop()
-        version = self._data_version()
-        timer = loop.call_later(_POLL, lambda: look())
+        moved, version = asyncio.Event(), self._data_version()
 
-        def look() -> None:
-            # A callback: forty tasks a second that wait for a time-out would be most of what an idle server does.
-            nonlocal version, timer
-            timer = loop.call_later(_POLL, look)
+        def look() -> bool:
+            nonlocal version
             before, version = version, self._data_version()
             if version != before:
                 moved.set()
+            return version != before
 
+        others = FileWatch(self.path, look)
+        if self.path != ":memory:":
+            others.start()
         self._watchers.add(moved)
         try:
             while True:
@@ -275,7 +273,7 @@ class Engine:
                 version = self._data_version()
                 yield
         finally:
-            timer.cancel()
+            others.close()
             self._watchers.discard(moved)
 
     async def close(self) -> None:
