@@ -47,10 +47,13 @@ def measure(*, rounds: int, seconds: float, connections: int) -> list[Table]:
             hashing, hashed = stack.enter_context(
                 populated_server("hashing", users=100, sample=100, profile="standard")
             )
+            logged, _ = stack.enter_context(
+                populated_server("logging", users=100, sample=100, LOG_REQUESTS="true")
+            )
             token = log_in(server, people.emails[0])["access_token"]
             guarded = stack.enter_context(application("guarded", server.url))
             pin(0, 1)
-            operations = _operations(hello, server, people, guarded, token, connections)
+            operations = _operations(hello, server, logged, people, guarded, token, connections)
             results = _in_turns(operations, rounds, seconds)
             sizes = [(process.name, resident_megabytes(process.pid)) for process in (hello, guarded, server)]
             hashes = _hashes(hashing, hashed, rounds, seconds * 2)
@@ -94,7 +97,13 @@ def refreshes(people: People) -> Caller:
 
 
 def _operations(
-    hello: Process, server: Process, people: People, guarded: Process, token: str, connections: int
+    hello: Process,
+    server: Process,
+    logged: Process,
+    people: People,
+    guarded: Process,
+    token: str,
+    connections: int,
 ) -> list[Operation]:
     logins = take_turns([request("POST", "/auth/login", login_body(email)) for email in people.emails])
 
@@ -108,6 +117,8 @@ def _operations(
         Operation(HELLO, hello, get("/")),
         Operation("guarded GET, cached token", guarded, get("/", token), "≥ 70 %"),
         Operation("GET /.well-known/jwks.json", server, get("/.well-known/jwks.json"), "≥ 80 %"),
+        Operation("the same, each a line of the log", logged, get("/.well-known/jwks.json")),
+        Operation("the same, one connection", server, get("/.well-known/jwks.json")[:1]),
         Operation("GET /revocations", server, get("/revocations")),
         Operation("GET /healthz", server, get("/healthz")),
         Operation("GET /auth/me", server, get("/auth/me", token)),

@@ -27,6 +27,10 @@ from watchword import Guard
 print((time.process_time() - cpu) * 1000, (time.perf_counter() - started) * 1000, len(sys.modules) - before)
 """
 _BARE: Final = "import watchword"
+_SETTLING: Final = 5
+"""Seconds: what the first requests began is done, and the file has been at rest."""
+_IDLE: Final = 15
+"""Seconds, so that each job of the server runs at least once."""
 
 
 def measure(*, rounds: int) -> Table:
@@ -36,11 +40,13 @@ def measure(*, rounds: int) -> Table:
     imports = [_import() for _ in range(rounds)]
     assistance = [_cost("-m", "watchword", "--help") for _ in range(rounds)]
     ready: list[Cost] = []
-    resident = []
+    resident: list[float] = []
+    idle: list[float] = []
     for _ in range(max(1, rounds // 3)):
         with started_server() as server:
             ready.append((cpu_seconds(server.pid) * 1000, server.seconds * 1000))
             resident.append(resident_megabytes(server.pid))
+            idle.append(_idle_second(server.pid))
     idle_cpu, idle_wall = _cpu(nothing), _wall(nothing)
     rows = (
         ("`import watchword`", _cpu(bare) - idle_cpu, _wall(bare) - idle_wall, "ms", 120),
@@ -55,6 +61,7 @@ def measure(*, rounds: int) -> Table:
         ("`watchword --help`, the whole process", _cpu(assistance), _wall(assistance), "ms", 150),
         ("`watchword serve`, new data folder to first answer", _cpu(ready), _wall(ready), "ms", 1500),
         ("its memory then (RSS)", None, median(resident), "MB", 90),
+        ("a second of it in which nobody asks", median(idle), None, "ms", 2),
     )
     return Table(
         "Starting",
@@ -67,6 +74,14 @@ def measure(*, rounds: int) -> Table:
             " database, its keys and the master key. A hashing thread keeps its 19 MiB once it has worked.",
         ),
     )
+
+
+def _idle_second(pid: int) -> float:
+    """Milliseconds of CPU that a server takes while nobody asks, once it has come to rest."""
+    time.sleep(_SETTLING)
+    before = cpu_seconds(pid)
+    time.sleep(_IDLE)
+    return (cpu_seconds(pid) - before) / _IDLE * 1000
 
 
 def _cpu(costs: Sequence[Cost]) -> float:
