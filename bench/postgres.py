@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import databases
-from watchword.server.store.opening import move_all
+from watchword.server.store.open import move_all
 
 __all__ = ["Database", "durable"]
 

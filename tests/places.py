@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from tests.databases import Cluster
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 
 BEGIN = datetime(2030, 1, 1, 12, tzinfo=UTC)
 """Where the clocks of tests begin: the seed carries this date."""

@@ -51,9 +51,9 @@ ROOMS: dict[str, set[str]] = {
     "server": set(),  # the package itself: one sentence
     "server.store.records": SERVER_GROUND,  # plain data: any room of the server may name a record
     "server.ephemeral": set(),
-    "server.beside": set(),  # threads for what would hold the loop
+    "server.threads": set(),  # threads for what would hold the loop
     # a database keeps the counters of nodes that share nothing else, and the process that writes those of its workers
-    "server.store": {"server.store.records", "server.ephemeral", "server.beside"},
+    "server.store": {"server.store.records", "server.ephemeral", "server.threads"},
     "server.policies": {"server.store.records"},  # policies hand their rules to the store's intentions
     # body limits, origins and trusted peers come from the policies; connections are counted by network
     "server.web": {"server.policies", "server.ephemeral"},
@@ -73,15 +73,17 @@ ROOMS: dict[str, set[str]] = {
     "server.aliases": set(),  # an ASGI wrapper: it knows paths and members, no room
     # the domain: it alone touches the store
     "server.keys": {"server.store", "server.policies"},
-    # a refresh token that is known to be spent is counted
-    "server.tokens": {"server.store", "server.keys", "server.policies", "server.ephemeral"},
+    # the revocation log, as this node has read it and sends it to guards
+    "server.feed": {"server.store", "server.keys", "server.policies"},
+    # a refresh token that is known to be spent is counted; a caller's token is looked up in the feed
+    "server.tokens": {"server.store", "server.keys", "server.policies", "server.ephemeral", "server.feed"},
     # a user is told by mail when what opens his account was changed
     "server.accounts": {
         "server.store",
         "server.tokens",
         "server.policies",
         "server.outbox",
-        "server.beside",
+        "server.threads",
         "server.ephemeral",
     },
     # the steps
@@ -92,6 +94,14 @@ ROOMS: dict[str, set[str]] = {
         "server.ephemeral",
         "server.policies",
         "server.outbox",  # the link for a forgotten password goes by mail
+    },
+    # keys that users make for their programs; whose name is tried is normalized as at a sign-in
+    "server.user_keys": {
+        "server.store",
+        "server.accounts",
+        "server.tokens",
+        "server.ephemeral",
+        "server.policies",
     },
     # where attempts are counted; a shared counter that is away is an event
     "server.counting": {"server.settings", "server.store", "server.ephemeral", "server.keys"},
@@ -109,6 +119,8 @@ ROOMS: dict[str, set[str]] = {
         "server.tokens",
         "server.accounts",
         "server.login",
+        "server.user_keys",
+        "server.feed",
         "server.outbox",
     },
     # a backup is opened as a server would open it, changed and put in place
@@ -119,7 +131,9 @@ ROOMS: dict[str, set[str]] = {
         "server.services",
         "server.policies",
         "server.tokens",  # a token set is what a log-in answers with
-        "server.login",  # and a new API key, with its text, what making one does
+        "server.login",
+        "server.feed",
+        "server.user_keys",  # and a new API key, with its text, what making one does
         "server.ephemeral",  # registrations are counted by network
     },
     "server.pages": {"server.web", "server.services", "server.policies"},
@@ -167,7 +181,7 @@ ROOMS["cli"].add("server.ephemeral")
 # and the nodes whether they agree
 ROOMS["cli"].add("server.presence")
 # a new API key, with its text, is what making one answers
-ROOMS["cli"].add("server.login")
+ROOMS["cli"].add("server.user_keys")
 # what `--json` prints and what arguments must be is what the admin API answers and takes, so it is the same structs
 ROOMS["cli"] |= {"server.admin", "server.endpoints", "server.keys"}
 

@@ -31,8 +31,8 @@ MODULES = {
     "tests/system/test_crash.py": GROUNDS,
     # keys and the feed, with a real guard over a real socket, too
     "tests/server/keys/test_ring.py": GROUNDS,
-    "tests/server/tokens/test_feed.py": GROUNDS,
-    "tests/server/tokens/test_edition.py": GROUNDS,
+    "tests/server/feed/test_feed.py": GROUNDS,
+    "tests/server/feed/test_channel.py": GROUNDS,
     "tests/server/endpoints/test_documents.py": GROUNDS,
     "tests/guard/test_server.py": GROUNDS,
     # several nodes; on SQLite they are the workers of tests/system/test_workers.py

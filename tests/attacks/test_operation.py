@@ -32,7 +32,7 @@ CALLS_OUT = {
     "socket",
     "socketserver",
 }
-SOCKETS = {"watchword.server.store.desk", "watchword.server.store.postgres_connector"}
+SOCKETS = {"watchword.server.store.workers.server", "watchword.server.store.postgres.connector"}
 CALLS_OUT |= {"urllib.request", "http.client", "xmlrpc.client", "telnetlib"}
 
 UNDER_O = """

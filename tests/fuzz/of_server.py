@@ -23,11 +23,11 @@ from watchword.server.accounts.address import (
 from watchword.server.accounts.passwords import PasswordService, normalise_password
 from watchword.server.aliases import TUTORIALS, Aliases
 from watchword.server.ephemeral.networks import network_of, wide_network_of
+from watchword.server.feed.cursor import CursorCodec
 from watchword.server.outbox.letter import mailbox
 from watchword.server.policies import CookiePolicy, PasswordPolicy, WebPolicy
 from watchword.server.routes import ROUTES
 from watchword.server.store.position import Position
-from watchword.server.tokens.cursor import CursorCodec
 from watchword.server.web.address import client_address, is_confidential
 from watchword.server.web.connection import connections
 from watchword.server.web.cookies import Cookies

@@ -22,7 +22,7 @@ from tests.server.stage import GROUNDS, ISSUER, SECRET, Backup, Clock, ground_of
 from watchword.server.services import Services, open_services
 from watchword.server.settings import Settings
 from watchword.server.store.backup import overwrite
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 from watchword.server.store.records import Origin
 
 FEW = 50

@@ -17,7 +17,7 @@ from watchword.server import policies
 from watchword.server.app import App, create_app
 from watchword.server.services import Services, open_services
 from watchword.server.settings import Settings
-from watchword.server.store.opening import move_all
+from watchword.server.store.open import move_all
 from watchword.server.store.records import Origin
 
 ISSUER = "https://auth.example.com"

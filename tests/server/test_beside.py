@@ -10,7 +10,7 @@ from threading import Event, current_thread
 
 import pytest
 
-from watchword.server.beside import Threads
+from watchword.server.threads import Threads
 
 pytestmark = pytest.mark.anyio
 

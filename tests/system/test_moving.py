@@ -16,7 +16,7 @@ from tests.guard.stage import until
 from tests.mission.stage import Server, User, environment, start_server
 from watchword import Guard
 from watchword.errors import InvalidToken
-from watchword.server.store.moving import TABLES
+from watchword.server.store.copying import TABLES
 
 ISSUER = "http://auth.localhost"
 SECRET = "the-master-key-of-a-test-is-no-secret"
@@ -121,7 +121,7 @@ class TestMove:
 
         async def meanwhile() -> None:
             from watchword.errors import Conflict
-            from watchword.server.store import opening
+            from watchword.server.store import open as opening
 
             def write(done: int, total: int) -> None:
                 statuses.append(refresh(server, user))

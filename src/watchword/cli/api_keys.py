@@ -11,8 +11,8 @@ from watchword.cli.output import say, show_json, show_table
 from watchword.cli.store import Place, origin, place_options, require_user
 
 if TYPE_CHECKING:
-    from watchword.server.login.api_keys import NewKey
     from watchword.server.services import Services
+    from watchword.server.user_keys.api_keys import NewKey
 
 __all__ = ["api_key"]
 

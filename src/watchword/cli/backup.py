@@ -50,7 +50,7 @@ def backup(place: Place, as_json: bool, file: Path) -> None:
 
 async def _note(source: Path | str) -> None:
     """Write into the audit log that there is a backup; one of data that cannot be written is as good."""
-    from watchword.server.store.opening import open_store
+    from watchword.server.store.open import open_store
 
     with suppress(WatchwordError):
         store = await open_store(source, upgrade=False)
@@ -123,7 +123,7 @@ def move(as_json: bool, source: str, target: str) -> None:
     import asyncio
 
     from watchword.server.parsing import format_text
-    from watchword.server.store.opening import move_all
+    from watchword.server.store.open import move_all
 
     places = [_place(name, url) for name, url in (("FROM", source), ("TO", target))]
     with progress("Moving") as tell:

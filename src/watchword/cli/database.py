@@ -31,7 +31,7 @@ def upgrade(place: Place, as_json: bool) -> None:
     """Bring the schema up to date; a missing database is made."""
     import asyncio
 
-    from watchword.server.store import opening
+    from watchword.server.store import open as opening
 
     path = place.settings().database_path
     if isinstance(path, Path):
@@ -57,7 +57,7 @@ def check(place: Place, as_json: bool) -> None:
     """Look for broken rules in the data; exit 1 when there are any."""
     import asyncio
 
-    from watchword.server.store import opening
+    from watchword.server.store import open as opening
 
     path = place.require_store(place.settings())
 

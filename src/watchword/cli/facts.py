@@ -153,7 +153,7 @@ def _database(place: Path | str, policy: PasswordPolicy) -> DatabaseFacts:
 def _server(url: str, beginning: str) -> DatabaseFacts:
     import asyncio
 
-    from watchword.server.store import opening
+    from watchword.server.store import open as opening
 
     try:
         if lacking := asyncio.run(opening.pending(url)):
@@ -168,7 +168,7 @@ def _file(path: Path, beginning: str) -> DatabaseFacts:
     import sqlite3
     from urllib.parse import quote
 
-    from watchword.server.store import sqlite_schema
+    from watchword.server.store.sqlite import schema as sqlite_schema
 
     # Opening it to write would turn the journal to WAL before anybody has seen what it was.
     try:
@@ -185,7 +185,7 @@ def _file(path: Path, beginning: str) -> DatabaseFacts:
 
 
 async def _content(place: Path | str, journal: str, beginning: str) -> DatabaseFacts:
-    from watchword.server.store.opening import open_store
+    from watchword.server.store.open import open_store
 
     store = await open_store(place, upgrade=False)
     try:

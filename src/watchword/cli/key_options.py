@@ -12,9 +12,9 @@ from watchword.cli.output import say, show_json
 from watchword.cli.store import Place, origin, require_user
 
 if TYPE_CHECKING:
-    from watchword.server.login.keys import KeyKind, KeyTerms
     from watchword.server.services import Services
     from watchword.server.store.records import Session, User
+    from watchword.server.user_keys.keys import KeyKind, KeyTerms
 
 __all__ = ["Terms", "keys_of", "revoke_key", "terms_options"]
 
@@ -36,8 +36,8 @@ def terms_options(command: Callable[..., Any]) -> Callable[..., Any]:
         expires_in: str | None,
         **kwargs: Any,
     ) -> Any:
-        from watchword.server.login.keys import KeyTerms
         from watchword.server.parsing import parse_span
+        from watchword.server.user_keys.keys import KeyTerms
 
         try:
             lifetime = None if expires_in is None else parse_span(expires_in)

@@ -101,7 +101,7 @@ def _share(process: Process) -> Worker | None:
     if settings.shares_database:
         return crew.run()
     from watchword.server.services import make_folder
-    from watchword.server.store.desk import bind_desk
+    from watchword.server.store.workers.server import bind_desk
 
     make_folder(settings.data_dir)
     process.desk, process.hand_to = bind_desk(settings.data_dir)
@@ -213,7 +213,7 @@ class Process:
         """Carry out what the others hand in, if that is our part."""
         if self.desk is None or self.number > 1:
             return nullcontext()
-        from watchword.server.store.desk import Desk
+        from watchword.server.store.workers.server import Desk
 
         return Desk.open(services.store, self.desk, self.settings.web.drain.total_seconds())
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.services import open_services
 from watchword.server.settings import Settings
-from watchword.server.store import opening
+from watchword.server.store import open as opening
 from watchword.server.store.backup import Progress, Unreadable, copy, copy_checked, overwrite
 from watchword.server.store.records import Origin
 from watchword.server.store.scratch import make_private, remove_scratch, scratch_beside

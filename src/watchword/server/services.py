@@ -24,19 +24,17 @@ from watchword.server.counting import counters_of
 from watchword.server.ephemeral.counters import Counters, Limit, Turnstile
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.ephemeral.shared import SharedCounters
+from watchword.server.feed.cursor import CursorCodec
+from watchword.server.feed.feed import RevocationFeed
 from watchword.server.keys.maker import KeyMaker
 from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.sealing import Sealing
 from watchword.server.keys.secret import load_or_create_secret
-from watchword.server.login.api_keys import ApiKeyService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.email_change import EmailChange
 from watchword.server.login.flow import LoginFlow
-from watchword.server.login.keys import UserKeys
 from watchword.server.login.recovery import Recovery
 from watchword.server.login.refusals import Refusals
-from watchword.server.login.signing_keys import SigningKeyService
-from watchword.server.login.target import Targets
 from watchword.server.login.write_limits import WriteLimits
 from watchword.server.outbox.budget import MailBudget
 from watchword.server.outbox.mail import Outbox
@@ -45,19 +43,21 @@ from watchword.server.outbox.smtp import Smtp
 from watchword.server.policies import RetentionPolicy
 from watchword.server.presence import Presence, agreed
 from watchword.server.settings import Settings
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 from watchword.server.store.records import Origin
-from watchword.server.store.remote import RemoteStore
 from watchword.server.store.store import Store
+from watchword.server.store.workers.client import RemoteStore
 from watchword.server.tokens.basic_session import BasicSessionService
+from watchword.server.tokens.caller import Introspection
 from watchword.server.tokens.claims import Claims
-from watchword.server.tokens.cursor import CursorCodec
-from watchword.server.tokens.introspection import Introspection
 from watchword.server.tokens.issuance import Issuance
 from watchword.server.tokens.refresh import RefreshTokenService
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
-from watchword.server.tokens.revocation import RevocationFeed
-from watchword.server.tokens.withdrawal import Withdrawal
+from watchword.server.tokens.revocation import Withdrawal
+from watchword.server.tokens.target import Targets
+from watchword.server.user_keys.api_keys import ApiKeyService
+from watchword.server.user_keys.keys import UserKeys
+from watchword.server.user_keys.signing_keys import SigningKeyService
 
 __all__ = ["Services", "make_folder", "open_services"]
 

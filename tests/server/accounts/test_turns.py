@@ -12,7 +12,7 @@ import pytest
 
 from watchword.errors import TemporarilyUnavailable
 from watchword.server.accounts.turns import Turns
-from watchword.server.beside import Threads
+from watchword.server.threads import Threads
 
 pytestmark = pytest.mark.anyio
 

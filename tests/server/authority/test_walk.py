@@ -16,8 +16,8 @@ from tests.server.stage import Stage, open_stage, problem
 from watchword.errors import NotFound
 from watchword.server.app import create_app
 from watchword.server.services import open_services
-from watchword.server.store.desk import Desk, bind_desk
 from watchword.server.store.records import Origin
+from watchword.server.store.workers.server import Desk, bind_desk
 from watchword.server.web.route import Route
 
 pytestmark = pytest.mark.anyio

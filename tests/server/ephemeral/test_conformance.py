@@ -15,10 +15,10 @@ from watchword.server.ephemeral.conformance import CASES, Case, Clock, Exam
 from watchword.server.ephemeral.counters import Counters
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.ephemeral.redis import RedisCounters
-from watchword.server.store.desk import Desk, bind_desk
-from watchword.server.store.postgres import PostgresStore
-from watchword.server.store.remote import RemoteStore
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.postgres.store import PostgresStore
+from watchword.server.store.sqlite.store import SqliteStore
+from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from watchword.errors import ConfigurationError
 from watchword.server.ephemeral.counters import Count, Limit
 from watchword.server.ephemeral.redis import RedisCounters
 from watchword.server.settings import Settings
-from watchword.server.store.postgres import PostgresStore
+from watchword.server.store.postgres.store import PostgresStore
 
 pytestmark = pytest.mark.anyio
 

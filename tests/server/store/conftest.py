@@ -14,7 +14,7 @@ from tests.databases import Cluster
 pytest.register_assert_rewrite("watchword.server.store.conformance")
 
 from watchword.server.store.conformance import Clock, Exam  # noqa: E402 - after the line above
-from watchword.server.store.postgres import PostgresStore  # noqa: E402 - the same
+from watchword.server.store.postgres.store import PostgresStore  # noqa: E402 - the same
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pytest
 from tests.databases import Cluster
 from tests.places import lent
 from watchword.server.store.conformance import CASES, RACES, Case, Clock, Exam
-from watchword.server.store.desk import Desk, bind_desk
-from watchword.server.store.postgres import PostgresStore
+from watchword.server.store.postgres.store import PostgresStore
 from watchword.server.store.records import User
-from watchword.server.store.remote import RemoteStore
 from watchword.server.store.sql.transaction import join
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.sqlite.store import SqliteStore
 from watchword.server.store.store import Store
+from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
 

@@ -16,11 +16,12 @@ import pytest
 from tests import databases
 from tests.server.store.conftest import until, waits
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store import migrations, opening
+from watchword.server.store import migrations
+from watchword.server.store import open as opening
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
-from watchword.server.store.postgres import PostgresStore
-from watchword.server.store.postgres_connection import CLEANING
+from watchword.server.store.postgres.connection import CLEANING
+from watchword.server.store.postgres.store import PostgresStore
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from watchword.server.store.conformance import Clock, Exam
-from watchword.server.store.postgres import PostgresStore
-from watchword.server.store.postgres_news import DatabaseClock
+from watchword.server.store.postgres.news import DatabaseClock
+from watchword.server.store.postgres.store import PostgresStore
 from watchword.server.store.records import Advanced
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from tests.server.store.conftest import waits
 from watchword.errors import TemporarilyUnavailable
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
-from watchword.server.store.postgres import PostgresStore
+from watchword.server.store.postgres.store import PostgresStore
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ import pytest
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable, WatchwordError
 from watchword.server.store.conformance import Clock
-from watchword.server.store.desk import Desk, bind_desk
-from watchword.server.store.remote import RemoteStore
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.sqlite.store import SqliteStore
+from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
 

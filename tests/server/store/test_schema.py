@@ -12,7 +12,7 @@ import pytest
 
 from tests.upgrade.story import upgraded
 from watchword.errors import ConfigurationError
-from watchword.server.store import opening
+from watchword.server.store import open as opening
 from watchword.server.store.migrations import known
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 from tests.places import lent
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 from watchword.server.store.records import Refused
 
 pytestmark = pytest.mark.anyio

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from watchword.errors import ConfigurationError, Conflict, EmailTaken, TemporarilyUnavailable
-from watchword.server.store import opening
+from watchword.server.store import open as opening
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN, RULES
 from watchword.server.store.sql.transaction import Transaction
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.anyio
 

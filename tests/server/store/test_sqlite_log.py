@@ -13,7 +13,7 @@ import pytest
 from watchword.errors import ConfigurationError
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.anyio
 

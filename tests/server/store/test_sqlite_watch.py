@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.server.store.sqlite_watch import FileWatch
+from watchword.server.store.sqlite.watch import FileWatch
 
 pytestmark = [
     pytest.mark.anyio,

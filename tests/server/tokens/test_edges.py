@@ -14,12 +14,12 @@ from tests.server.tokens.test_feed import ahead_of, event, feed_of
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.protocol.revocation_list import Entry
+from watchword.server.feed.retained import Kept
 from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.sql.transaction import Transaction
 from watchword.server.store.store import Revocations
 from watchword.server.tokens.issuance import AccessTokenSet, TokenSet
-from watchword.server.tokens.kept import Kept
 
 pytestmark = pytest.mark.anyio
 

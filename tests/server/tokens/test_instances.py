@@ -12,7 +12,7 @@ from tests.server.stage import PASSWORD, Backup, Stage, each_ground, open_stage,
 from tests.server.tokens.test_feed import event
 from tests.server.tokens.test_past import payload, quietly
 from watchword.server.restoration import restore
-from watchword.server.store.opening import move_all
+from watchword.server.store.open import move_all
 from watchword.server.store.records import Origin
 
 pytestmark = pytest.mark.anyio

@@ -21,9 +21,9 @@ from watchword.errors import TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.server.services import open_services
 from watchword.server.store import backup as copies
-from watchword.server.store.desk import Desk, bind_desk
-from watchword.server.store.opening import move_all, open_store
+from watchword.server.store.open import move_all, open_store
 from watchword.server.store.records import Origin
+from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from tests.server.stage import Backup, Somebody, Stage, call, each_ground, open_
 from tests.server.tokens.test_feed import event, feed_of
 from watchword.errors import TemporarilyUnavailable
 from watchword.jose import jws
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 
 pytestmark = pytest.mark.anyio
 

@@ -23,9 +23,9 @@ from watchword.server.accounts.blocklist import is_common
 from watchword.server.accounts.foreign_hashes import is_foreign, seconds_of, verify_foreign
 from watchword.server.accounts.shares import Shares
 from watchword.server.accounts.turns import Turns
-from watchword.server.beside import Threads
 from watchword.server.ephemeral.networks import wide_network_of
 from watchword.server.policies import PasswordPolicy
+from watchword.server.threads import Threads
 
 __all__ = ["PasswordService", "normalise_password"]
 

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Final, TypeVar
 
 from watchword.errors import TemporarilyUnavailable
-from watchword.server.beside import Threads
+from watchword.server.threads import Threads
 
 __all__ = ["Turns"]
 

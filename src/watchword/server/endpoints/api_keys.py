@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from watchword.server.endpoints.keys import KeyBody, KeyView, key_view, proved_terms
-from watchword.server.login.api_keys import NewKey
 from watchword.server.services import Services
+from watchword.server.user_keys.api_keys import NewKey
 from watchword.server.web.discreet import Discreet
 from watchword.server.web.request import Request
 from watchword.server.web.responses import EMPTY, Response, json_response

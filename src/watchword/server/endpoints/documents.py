@@ -17,8 +17,8 @@ from watchword.protocol.metadata import (
     REVOCATIONS_STREAM_PATH,
 )
 from watchword.protocol.revocation_list import MAX_NONCE
+from watchword.server.feed.channel import PIECE, pieces
 from watchword.server.services import Services
-from watchword.server.tokens.edition import PIECE, pieces
 from watchword.server.web.request import Request
 from watchword.server.web.responses import NO_STORE, Response, json_response
 

@@ -10,9 +10,9 @@ from msgspec import Meta, Struct
 from watchword.protocol.scope import format_scope
 from watchword.server.endpoints.account import prove
 from watchword.server.endpoints.views import Audience, Password, ScopeText
-from watchword.server.login.keys import KeyTerms
 from watchword.server.services import Services
 from watchword.server.store.records import Session
+from watchword.server.user_keys.keys import KeyTerms
 from watchword.server.web.discreet import Discreet
 from watchword.server.web.request import Request
 

@@ -19,7 +19,6 @@ from watchword.server.accounts.address import LONGEST, email_key
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.login.attempts import Attempts
 from watchword.server.login.refusals import Refusals
-from watchword.server.login.target import Targets
 from watchword.server.login.write_limits import WriteLimits
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import (
@@ -35,6 +34,7 @@ from watchword.server.store.records import (
 from watchword.server.store.store import Sessions, Users
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import SECRET_SIZE, new_session_id, secret_digest
+from watchword.server.tokens.target import Targets
 
 __all__ = ["LoginFlow", "LoginResult"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 from watchword.server.store.scratch import remove_scratch, scratch_beside
 
 __all__ = ["Progress", "Unreadable", "copy", "copy_checked", "overwrite"]

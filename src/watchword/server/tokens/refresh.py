@@ -12,12 +12,12 @@ from watchword.errors import InvalidGrant, InvalidScope
 from watchword.protocol.access_token import FIRST_PARTY_CLIENT_ID
 from watchword.protocol.scope import parse_scope
 from watchword.server.ephemeral.counters import Turnstile
+from watchword.server.feed.feed import RevocationFeed
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import Advanced, Live, Origin, Refused, Replayed
 from watchword.server.store.store import Sessions
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import RefreshToken, RefreshTokenCodec
-from watchword.server.tokens.revocation import RevocationFeed
 
 __all__ = ["RefreshTokenService"]
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 import asyncpg
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store import postgres_schema
-from watchword.server.store.moving import BATCH, MARK, NEW_INSTANCE, TABLES, Table
-from watchword.server.store.postgres_connection import FAULTS, unreachable
-from watchword.server.store.postgres_connector import Connector
+from watchword.server.store.copying import BATCH, MARK, NEW_INSTANCE, TABLES, Table
+from watchword.server.store.postgres import schema
+from watchword.server.store.postgres.connection import FAULTS, unreachable
+from watchword.server.store.postgres.connector import Connector
 from watchword.server.store.sql.seed import new_instance
 
 __all__ = ["reading", "writing"]
@@ -41,7 +41,7 @@ _LONG_WAIT: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class PostgresSource:
-    """A database, read in one snapshot (``moving.Source``)."""
+    """A database, read in one snapshot (``copying.Source``)."""
 
     url: str
     connection: asyncpg.Connection
@@ -86,7 +86,7 @@ class PostgresSource:
 
 @dataclass(frozen=True, slots=True)
 class PostgresTarget:
-    """A database, filled in one transaction (``moving.Target``)."""
+    """A database, filled in one transaction (``copying.Target``)."""
 
     connection: asyncpg.Connection
     _booleans: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
@@ -118,7 +118,7 @@ async def reading(url: str) -> AsyncIterator[PostgresSource]:
         connection = await connector.open(patient=True)
         try:
             await connector.examine_database(connection)
-            if await postgres_schema.pending(connection):
+            if await schema.pending(connection):
                 raise ConfigurationError("the database lacks migrations; run `watchword db upgrade`")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 yield PostgresSource(url, connection)
@@ -153,7 +153,7 @@ async def writing(
         connection = await connector.open(patient=True)
         try:
             await connector.examine_database(connection)
-            await postgres_schema.apply(connection, now)
+            await schema.apply(connection, now)
             async with connection.transaction():
                 if keep is not None:
                     await _hold(connection, "EXCLUSIVE")

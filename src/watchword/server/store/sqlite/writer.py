@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.beside import Threads
+from watchword.server.threads import Threads
 
 __all__ = ["Writer", "is_fault", "unavailable"]
 

@@ -10,8 +10,8 @@ import asyncpg
 
 from watchword.server.store import migrations
 from watchword.server.store.migrations import Migration
-from watchword.server.store.postgres_connection import FAULTS, PostgresConnection, unreachable
-from watchword.server.store.postgres_connector import Connector
+from watchword.server.store.postgres.connection import FAULTS, PostgresConnection, unreachable
+from watchword.server.store.postgres.connector import Connector
 from watchword.server.store.sql.seed import seed
 from watchword.server.store.sql.transaction import LONGEST_LOG, Transaction, milliseconds
 

@@ -14,12 +14,12 @@ from watchword.errors import InvalidToken, MissingCredentials, TemporarilyUnavai
 from watchword.protocol import revocation_list
 from watchword.protocol.challenge import parse_authorization
 from watchword.protocol.revocation_list import Entry, RevocationList
+from watchword.server.feed.cursor import CursorCodec
+from watchword.server.feed.retained import Kept
+from watchword.server.feed.subscribers import Listeners
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
 from watchword.server.store.position import Head
-from watchword.server.tokens.cursor import CursorCodec
-from watchword.server.tokens.kept import Kept
-from watchword.server.tokens.listeners import Listeners
 
 __all__ = ["PIECE", "Edition", "Snapshot", "hears_all", "kill_instead", "pieces"]
 

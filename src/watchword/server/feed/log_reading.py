@@ -7,9 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from watchword.errors import TemporarilyUnavailable
+from watchword.server.feed.retained import Kept
 from watchword.server.store.position import Head, Position
 from watchword.server.store.store import Revocations
-from watchword.server.tokens.kept import Kept
 
 __all__ = ["read_on", "watch"]
 

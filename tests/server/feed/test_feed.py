@@ -24,13 +24,13 @@ from tests.server.stage import (
 )
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
+from watchword.server.feed.cursor import CursorCodec
+from watchword.server.feed.feed import RevocationFeed
 from watchword.server.policies import FeedPolicy
-from watchword.server.store.opening import open_store
+from watchword.server.store.open import open_store
 from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Revocations
-from watchword.server.tokens.cursor import CursorCodec
-from watchword.server.tokens.revocation import RevocationFeed
 
 pytestmark = pytest.mark.anyio
 

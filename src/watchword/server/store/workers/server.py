@@ -15,8 +15,8 @@ from typing import Final, Self
 import msgspec
 
 from watchword.errors import ConfigurationError, WatchwordError
-from watchword.server.store.handing import Ask, answered, frame, refused, taken
 from watchword.server.store.store import Store
+from watchword.server.store.workers.messages import Ask, answered, frame, refused, taken
 
 __all__ = ["Desk", "bind_desk"]
 

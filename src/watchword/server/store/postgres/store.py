@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar, Unpack
 import asyncpg
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
-from watchword.server.store import postgres_schema
+from watchword.server.store.copying import TABLES
 from watchword.server.store.intentions import (
     Intention,
     SqlApis,
@@ -26,21 +26,21 @@ from watchword.server.store.intentions import (
 from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
 from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
 from watchword.server.store.meta import SqlMeta
-from watchword.server.store.moving import TABLES
 from watchword.server.store.past import PAST, Past
 from watchword.server.store.position import Position
-from watchword.server.store.postgres_connection import (
+from watchword.server.store.postgres import schema
+from watchword.server.store.postgres.connection import (
     FAULTS,
     PostgresConnection,
     is_away,
     is_collision,
     unreachable,
 )
-from watchword.server.store.postgres_connector import TIMEOUT, Connector, part
-from watchword.server.store.postgres_counters import PostgresCounters
-from watchword.server.store.postgres_news import DatabaseClock, News
-from watchword.server.store.postgres_pool import Pool, Use
-from watchword.server.store.postgres_sessions import PostgresShortcut
+from watchword.server.store.postgres.connector import TIMEOUT, Connector, part
+from watchword.server.store.postgres.counters import PostgresCounters
+from watchword.server.store.postgres.news import DatabaseClock, News
+from watchword.server.store.postgres.pool import Pool, Use
+from watchword.server.store.postgres.sessions import PostgresShortcut
 from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.authority import Locks, authorized
@@ -163,10 +163,10 @@ class Engine:
             try:
                 await connector.examine(connection)
                 await clock.measure(connection)
-                if await postgres_schema.pending(connection):
+                if await schema.pending(connection):
                     if not upgrade:
                         raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
-                    await postgres_schema.upgrade(connector, (now or clock.now)())
+                    await schema.upgrade(connector, (now or clock.now)())
                 await connector.examine_rights(connection, [*(table.name for table in TABLES), "nodes"])
             finally:
                 await part(connection)

@@ -21,11 +21,11 @@ from watchword.protocol.scope import parse_scope
 from watchword.server.accounts.address import normalise_name
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.ephemeral.networks import network_of
-from watchword.server.login.target import Targets
 from watchword.server.policies import ApiKeyPolicy
 from watchword.server.store.records import NewSession, Origin, Refused, Session, User
 from watchword.server.store.store import Events, Sessions
 from watchword.server.tokens.issuance import AccessTokenSet, Issuance
+from watchword.server.tokens.target import Targets
 
 __all__ = ["REFUSED", "KeyKind", "KeyTerms", "UserKeys"]
 

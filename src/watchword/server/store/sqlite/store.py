@@ -30,11 +30,11 @@ from watchword.server.store.records import Origin
 from watchword.server.store.sql import invariants, revocations
 from watchword.server.store.sql.authority import Locks, authorized
 from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
-from watchword.server.store.sqlite_connection import SqliteConnection, at_once
-from watchword.server.store.sqlite_file import OpenedFile, check_past, learn_past
-from watchword.server.store.sqlite_opening import connect, connect_and_prepare, connect_to_read
-from watchword.server.store.sqlite_watch import FileWatch
-from watchword.server.store.writer import Writer, is_fault, unavailable
+from watchword.server.store.sqlite.connection import SqliteConnection, at_once
+from watchword.server.store.sqlite.file import OpenedFile, check_past, learn_past
+from watchword.server.store.sqlite.opening import connect, connect_and_prepare, connect_to_read
+from watchword.server.store.sqlite.watch import FileWatch
+from watchword.server.store.sqlite.writer import Writer, is_fault, unavailable
 
 __all__ = ["SqliteStore"]
 

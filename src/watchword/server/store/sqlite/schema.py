@@ -13,7 +13,7 @@ from watchword.server.store import migrations
 from watchword.server.store.migrations import Migration
 from watchword.server.store.sql.seed import seed
 from watchword.server.store.sql.transaction import LONGEST_LOG, Transaction, milliseconds
-from watchword.server.store.sqlite_connection import SqliteConnection, at_once
+from watchword.server.store.sqlite.connection import SqliteConnection, at_once
 
 __all__ = ["apply", "lacking", "pending"]
 

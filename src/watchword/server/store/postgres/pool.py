@@ -11,8 +11,8 @@ from typing import Final, Literal, TypeVar
 import asyncpg
 
 from watchword.errors import TemporarilyUnavailable
-from watchword.server.store.postgres_connection import is_standby
-from watchword.server.store.postgres_connector import part
+from watchword.server.store.postgres.connection import is_standby
+from watchword.server.store.postgres.connector import part
 
 __all__ = ["Pool", "Use"]
 

@@ -13,11 +13,11 @@ from tests.server.hearing import Hearing
 from tests.server.stage import Somebody, Stage, call, each_ground, open_stage, problem
 from watchword.errors import ConfigurationError
 from watchword.jose import jws
+from watchword.server.feed.feed import RevocationFeed
+from watchword.server.feed.retained import Kept
 from watchword.server.policies import FeedPolicy
 from watchword.server.settings import Settings
 from watchword.server.store.records import Origin
-from watchword.server.tokens.kept import Kept
-from watchword.server.tokens.revocation import RevocationFeed
 
 pytestmark = pytest.mark.anyio
 

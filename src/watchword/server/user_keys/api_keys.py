@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from watchword.errors import InvalidGrant
 from watchword.protocol.api_key import SECRET_SIZE, ApiKey, parse_api_key
-from watchword.server.login.keys import REFUSED, KeyTerms, UserKeys
 from watchword.server.store.records import Origin, Session, User
 from watchword.server.tokens.issuance import AccessTokenSet
+from watchword.server.user_keys.keys import REFUSED, KeyTerms, UserKeys
 
 __all__ = ["ApiKeyService", "NewKey"]
 

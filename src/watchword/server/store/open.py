@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from watchword.errors import ConfigurationError
+from watchword.server.store.copying import Source, Target, move
 from watchword.server.store.migrations import Migration
-from watchword.server.store.moving import Source, Target, move
 from watchword.server.store.sql.transaction import Overlay, join
 from watchword.server.store.store import Store
 
@@ -142,7 +142,7 @@ class _Options:
 
 
 async def _open_sqlite(place: Place, options: _Options) -> Store:
-    from watchword.server.store.sqlite import SqliteStore
+    from watchword.server.store.sqlite.store import SqliteStore
 
     return await SqliteStore.open(
         place,
@@ -154,15 +154,15 @@ async def _open_sqlite(place: Place, options: _Options) -> Store:
 
 
 async def _sqlite_lacks(place: Place) -> Sequence[Migration]:
-    from watchword.server.store import sqlite_schema
+    from watchword.server.store.sqlite import schema
 
-    return sqlite_schema.lacking(place)
+    return schema.lacking(place)
 
 
 async def _open_postgres(place: Place, options: _Options) -> Store:
     _require_driver()
-    from watchword.server.store.postgres import PostgresStore
-    from watchword.server.store.postgres_connector import TIMEOUT
+    from watchword.server.store.postgres.connector import TIMEOUT
+    from watchword.server.store.postgres.store import PostgresStore
 
     return await PostgresStore.open(
         str(place),
@@ -176,39 +176,39 @@ async def _open_postgres(place: Place, options: _Options) -> Store:
 
 async def _postgres_lacks(place: Place) -> Sequence[Migration]:
     _require_driver()
-    from watchword.server.store import postgres_schema
+    from watchword.server.store.postgres import schema
 
-    return await postgres_schema.lacking(str(place))
+    return await schema.lacking(str(place))
 
 
 def _read_sqlite(place: Place) -> AbstractAsyncContextManager[Source]:
-    from watchword.server.store import sqlite_moving
+    from watchword.server.store.sqlite import copying
 
-    return sqlite_moving.reading(Path(place))
+    return copying.reading(Path(place))
 
 
 def _write_sqlite(
     place: Place, now: datetime, replace: bool, keep: Keep | None
 ) -> AbstractAsyncContextManager[Target]:
-    from watchword.server.store import sqlite_moving
+    from watchword.server.store.sqlite import copying
 
-    return sqlite_moving.writing(Path(place), now)
+    return copying.writing(Path(place), now)
 
 
 def _read_postgres(place: Place) -> AbstractAsyncContextManager[Source]:
     _require_driver()
-    from watchword.server.store import postgres_moving
+    from watchword.server.store.postgres import copying
 
-    return postgres_moving.reading(str(place))
+    return copying.reading(str(place))
 
 
 def _write_postgres(
     place: Place, now: datetime, replace: bool, keep: Keep | None
 ) -> AbstractAsyncContextManager[Target]:
     _require_driver()
-    from watchword.server.store import postgres_moving
+    from watchword.server.store.postgres import copying
 
-    return postgres_moving.writing(str(place), now, replace=replace, keep=keep)
+    return copying.writing(str(place), now, replace=replace, keep=keep)
 
 
 def _require_driver() -> None:

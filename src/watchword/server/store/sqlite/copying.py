@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from watchword.errors import ConfigurationError
-from watchword.server.store import sqlite_schema
-from watchword.server.store.moving import BATCH, MARK, NEW_INSTANCE, TABLES, Table
+from watchword.server.store.copying import BATCH, MARK, NEW_INSTANCE, TABLES, Table
 from watchword.server.store.scratch import remove_scratch, scratch_beside
 from watchword.server.store.sql.seed import new_instance
+from watchword.server.store.sqlite import schema
 
 __all__ = ["reading", "writing"]
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteSource:
-    """A file, read in one transaction (``moving.Source``)."""
+    """A file, read in one transaction (``copying.Source``)."""
 
     path: Path
     connection: sqlite3.Connection
@@ -64,7 +64,7 @@ class SqliteSource:
 
 @dataclass(frozen=True, slots=True)
 class SqliteTarget:
-    """A new file, filled in one transaction (``moving.Target``)."""
+    """A new file, filled in one transaction (``copying.Target``)."""
 
     connection: sqlite3.Connection
 
@@ -89,7 +89,7 @@ async def reading(path: Path) -> AsyncIterator[SqliteSource]:
     """
     try:
         with closing(_connect(path)) as connection:
-            if sqlite_schema.pending(connection):
+            if schema.pending(connection):
                 raise ConfigurationError(f"{path} lacks migrations; run `watchword db upgrade`")
             connection.execute("BEGIN")
             yield SqliteSource(path, connection)
@@ -132,7 +132,7 @@ def _begin(path: Path) -> Path:
 
 def _fill(part: Path, now: datetime) -> None:
     with closing(_connect(part)) as connection:
-        sqlite_schema.apply(connection, now)
+        schema.apply(connection, now)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

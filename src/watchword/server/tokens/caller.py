@@ -10,11 +10,11 @@ from typing import Final, Literal
 from watchword.errors import InsufficientScope, InvalidToken, TemporarilyUnavailable
 from watchword.protocol.access_token import ADMIN, AccessToken
 from watchword.protocol.challenge import parse_authorization
+from watchword.server.feed.feed import RevocationFeed
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import AccessTokenPolicy
 from watchword.server.store.records import Authority, Live, Refused, Session, User
 from watchword.server.store.store import Sessions
-from watchword.server.tokens.revocation import RevocationFeed
 from watchword.server.tokens.verified import VerifiedTokens
 
 __all__ = ["Caller", "Introspection"]

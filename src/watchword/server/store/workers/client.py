@@ -14,9 +14,9 @@ from typing import Any, Final, Self
 import msgspec
 
 from watchword.errors import TemporarilyUnavailable
-from watchword.server.store.handing import WRITING, Answer, asking, frame, outcome
 from watchword.server.store.sql.transaction import Overlay
-from watchword.server.store.sqlite import SqliteStore
+from watchword.server.store.sqlite.store import SqliteStore
+from watchword.server.store.workers.messages import WRITING, Answer, asking, frame, outcome
 
 __all__ = ["RemoteStore"]
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from watchword.errors import ConfigurationError
-from watchword.server.store.postgres_connection import FORGOTTEN, forgetful_pooler, standby
+from watchword.server.store.postgres.connection import FORGOTTEN, forgetful_pooler, standby
 
 __all__ = ["TIMEOUT", "Connector", "part"]
 

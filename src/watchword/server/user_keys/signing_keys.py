@@ -11,10 +11,10 @@ import msgspec
 
 from watchword.errors import InvalidGrant, InvalidInput, InvalidKey
 from watchword.jose.jwk import Key
-from watchword.server.login.keys import REFUSED, KeyTerms, UserKeys
 from watchword.server.store.records import Origin, Session, User
 from watchword.server.tokens.issuance import AccessTokenSet
 from watchword.server.tokens.refresh_token import session_id
+from watchword.server.user_keys.keys import REFUSED, KeyTerms, UserKeys
 
 __all__ = ["ALGORITHMS", "SigningKeyService"]
 

@@ -10,9 +10,9 @@ from typing import Final
 from urllib.parse import quote
 
 from watchword.errors import ConfigurationError
-from watchword.server.store import sqlite_schema
-from watchword.server.store.sqlite_file import require_writable
-from watchword.server.store.sqlite_log import check_whole, is_older_than_its_file
+from watchword.server.store.sqlite import schema
+from watchword.server.store.sqlite.file import require_writable
+from watchword.server.store.sqlite.log import check_whole, is_older_than_its_file
 
 __all__ = ["connect", "connect_and_prepare", "connect_to_read"]
 
@@ -97,8 +97,8 @@ def connect_and_prepare(path: str, now: datetime, upgrade: bool) -> sqlite3.Conn
     connection = connect(path, patience=_START_PATIENCE)
     try:
         if upgrade:
-            sqlite_schema.apply(connection, now)
-        elif sqlite_schema.pending(connection):
+            schema.apply(connection, now)
+        elif schema.pending(connection):
             raise ConfigurationError("database: it lacks migrations; run `watchword db upgrade`")
         # From here on the writer waits for the lock itself, without holding the loop.
         connection.execute("PRAGMA busy_timeout = 0")

@@ -1,0 +1,1 @@
+"""Worker processes hand what they write to the one process that writes to the SQLite file."""
