@@ -14,7 +14,7 @@ from watchword.errors import InvalidToken, NotFound
 if TYPE_CHECKING:
     from watchword.protocol.access_token import AccessToken
     from watchword.server.services import Services
-    from watchword.server.store.records import FirstPartyClient
+    from watchword.server.store.records import Client
 
 __all__ = ["client", "revoke"]
 
@@ -75,7 +75,7 @@ def enable(place: Place, as_json: bool, client_id: str) -> None:
 
 
 def _set(place: Place, as_json: bool, client_id: str, *, disabled: bool) -> None:
-    async def act(services: Services) -> FirstPartyClient:
+    async def act(services: Services) -> Client:
         found = await services.store.clients.disable(client_id, origin(), disabled=disabled)
         if found is None:
             raise NotFound(f"there is no client {client_id}")

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from tests.server.feed.test_feed import token
 from tests.server.hearing import Hearing
 from tests.server.stage import Stage, each_ground, open_stage
-from tests.server.tokens.test_feed import token
 from tests.server.tokens.test_past import payload
 from watchword.server.store.records import Origin
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from tests.server.feed.test_feed import ahead_of, event, feed_of
 from tests.server.stage import Stage, each_ground, open_stage
-from tests.server.tokens.test_feed import ahead_of, event, feed_of
 from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.protocol.revocation_list import Entry

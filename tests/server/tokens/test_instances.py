@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.feed.test_feed import event
 from tests.server.stage import PASSWORD, Backup, Stage, each_ground, open_stage, problem
-from tests.server.tokens.test_feed import event
 from tests.server.tokens.test_past import payload, quietly
 from watchword.server.restoration import restore
 from watchword.server.store.open import move_all

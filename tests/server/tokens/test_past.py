@@ -14,9 +14,9 @@ import asyncpg
 import msgspec
 import pytest
 
+from tests.server.feed.test_feed import event, log_out, token
 from tests.server.hearing import Hearing
 from tests.server.stage import Backup, Stage, each_ground, open_stage
-from tests.server.tokens.test_feed import event, log_out, token
 from watchword.errors import TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.server.services import open_services

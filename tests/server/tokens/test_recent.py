@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.server.feed.test_feed import event, feed_of
 from tests.server.stage import Backup, Somebody, Stage, call, each_ground, open_stage, problem
-from tests.server.tokens.test_feed import event, feed_of
 from watchword.errors import TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.server.store.open import open_store

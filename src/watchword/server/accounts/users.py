@@ -153,13 +153,11 @@ class UserService:
 
     async def find_by_email(self, email: str) -> User | None:
         """The user with this e-mail address."""
-        found = await self.users.find(email_key=email_key(email))
-        return found.user if found else None
+        return await self.users.find(email_key=email_key(email))
 
     async def find_by_username(self, username: str) -> User | None:
         """The user with this user name."""
-        found = await self.users.find(username_key=normalise_username(username)[1])
-        return found.user if found else None
+        return await self.users.find(username_key=normalise_username(username)[1])
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
         """Users in order of creation."""

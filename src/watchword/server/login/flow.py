@@ -23,7 +23,6 @@ from watchword.server.login.write_limits import WriteLimits
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.records import (
     Live,
-    LoginRecord,
     NewPair,
     NewSession,
     Opened,
@@ -98,18 +97,18 @@ class LoginFlow:
             )
         name = email_key(email) if email is not None else (username or "")[: LONGEST + 1].lower()
         found = await self.proven(name, by_email=email is not None, password=password, origin=origin)
-        if found.user.banned:
-            await self._failed(found.user, "banned", origin)
+        if found.banned:
+            await self._failed(found, "banned", origin)
             raise AccountDisabled
-        await self.writes.enter("sign-ins", found.user.id, origin.address)
+        await self.writes.enter("sign-ins", found.id, origin.address)
         asked = parse_scope(scope) if scope is not None else None
         aud = await self._audience(audience)
         if asked is not None:
-            await self.targets.check_scope(found.user, aud, asked)
+            await self.targets.check_scope(found, aud, asked)
         secret = self.token_bytes(SECRET_SIZE)
         new = NewSession(
             id=new_session_id(self.issuance.now(), self.token_bytes),
-            user_id=found.user.id,
+            user_id=found.id,
             client_id=FIRST_PARTY_CLIENT_ID,
             version=found.version,
             audience=aud,
@@ -132,7 +131,7 @@ class LoginFlow:
                 # He changed his password or was deleted while we were hashing.
                 raise InvalidCredentials
 
-    async def proven(self, name: str, *, by_email: bool, password: str, origin: Origin) -> LoginRecord:
+    async def proven(self, name: str, *, by_email: bool, password: str, origin: Origin) -> User:
         """The user that *name* and *password* prove, and the version read with the digest.
 
         Raises:
@@ -147,24 +146,24 @@ class LoginFlow:
                 else await self.users.find(username_key=name)
             )
         typed = f"{'email' if by_email else 'username'} {name}"
-        digest = found.user.password_digest if found else None
+        digest = found.password_digest if found else None
         attempt = await self.attempts.admit(
-            found.user.id if found else None, origin, name=typed, cost=self.passwords.cost(digest)
+            found.id if found else None, origin, name=typed, cost=self.passwords.cost(digest)
         )
         if found is not None and attempt.familiar:
             # Elsewhere a 429 would tell strangers that there is such an account; its owner's network knows.
-            await self.writes.check("sign-ins", found.user.id, origin.address)
+            await self.writes.check("sign-ins", found.id, origin.address)
         matched = await self.passwords.verify(digest, password, origin.address) and found is not None
         told = await attempt.settle(matched)
         if not told or found is None or digest is None:
             reason = "held_back" if matched else "wrong_password" if found else "unknown"
-            await self._failed(found.user if found else None, reason, origin)
+            await self._failed(found, reason, origin)
             raise InvalidCredentials
         if self.passwords.needs_rehash(digest):
             # It can be done at any log-in, so this one does not fail for it.
             with suppress(TemporarilyUnavailable):
                 renewed = await self.passwords.hash(password, origin.address)
-                await self.users.rehash(found.user.id, digest, renewed)
+                await self.users.rehash(found.id, digest, renewed)
         return found
 
     async def prove(self, user: User, password: str, origin: Origin) -> None:

@@ -14,9 +14,8 @@ from watchword.server.store.records import (
     Advance,
     Advanced,
     Api,
-    FirstPartyClient,
+    Client,
     Live,
-    LoginRecord,
     NewPair,
     NewSession,
     NewUser,
@@ -32,7 +31,7 @@ from watchword.server.store.records import (
     User,
     UserChange,
 )
-from watchword.server.store.sql import api_keys, basic_pairs, digests, registry, sessions, users
+from watchword.server.store.sql import api_keys, apis, basic_pairs, clients, digests, roles, sessions, users
 from watchword.server.store.sql.authority import Locks
 from watchword.server.store.sql.transaction import Transaction
 
@@ -109,9 +108,7 @@ class SqlUsers:
         """By id."""
         return await self.engine.read(lambda tx: users.get(tx, user_id))
 
-    async def find(
-        self, *, email_key: str | None = None, username_key: str | None = None
-    ) -> LoginRecord | None:
+    async def find(self, *, email_key: str | None = None, username_key: str | None = None) -> User | None:
         """By e-mail or user name."""
         return await self.engine.read(lambda tx: users.find(tx, email_key, username_key))
 
@@ -291,17 +288,13 @@ class SqlClients:
 
     engine: Engine
 
-    async def get(self, client_id: str) -> FirstPartyClient | None:
+    async def get(self, client_id: str) -> Client | None:
         """By id."""
-        return await self.engine.read(lambda tx: registry.get_client(tx, client_id))
+        return await self.engine.read(lambda tx: clients.get(tx, client_id))
 
-    async def disable(
-        self, client_id: str, origin: Origin, *, disabled: bool = True
-    ) -> FirstPartyClient | None:
+    async def disable(self, client_id: str, origin: Origin, *, disabled: bool = True) -> Client | None:
         """Disable or enable."""
-        return await self.engine.write(
-            lambda tx: registry.disable_client(tx, client_id, disabled, origin), origin
-        )
+        return await self.engine.write(lambda tx: clients.disable(tx, client_id, disabled, origin), origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,22 +305,22 @@ class SqlRoles:
 
     async def list(self) -> Sequence[Role]:
         """All."""
-        return await self.engine.read(registry.list_roles)
+        return await self.engine.read(roles.list_all)
 
     async def get(self, name: str) -> Role | None:
         """By name."""
-        return await self.engine.read(lambda tx: registry.get_role(tx, name))
+        return await self.engine.read(lambda tx: roles.get(tx, name))
 
     async def set(self, name: str, scope: tuple[str, ...], origin: Origin) -> Role:
         """Make or change."""
         return await self.engine.write(
-            lambda tx: registry.set_role(tx, name, scope, origin), origin, roles="UPDATE", alone=True
+            lambda tx: roles.set_scope(tx, name, scope, origin), origin, roles="UPDATE", alone=True
         )
 
     async def delete(self, name: str, origin: Origin) -> bool:
         """Delete."""
         return await self.engine.write(
-            lambda tx: registry.delete_role(tx, name, origin), origin, roles="UPDATE", alone=True
+            lambda tx: roles.delete(tx, name, origin), origin, roles="UPDATE", alone=True
         )
 
 
@@ -339,11 +332,11 @@ class SqlApis:
 
     async def list(self) -> Sequence[Api]:
         """All."""
-        return await self.engine.read(registry.list_apis)
+        return await self.engine.read(apis.list_all)
 
     async def get(self, audience: str) -> Api | None:
         """By audience."""
-        return await self.engine.read(lambda tx: registry.get_api(tx, audience))
+        return await self.engine.read(lambda tx: apis.get(tx, audience))
 
     async def add(
         self,
@@ -356,17 +349,15 @@ class SqlApis:
     ) -> Api:
         """Add."""
         return await self.engine.write(
-            lambda tx: registry.add_api(tx, audience, scope, origin, built_in, encryption_jwk), origin
+            lambda tx: apis.add(tx, audience, scope, origin, built_in, encryption_jwk), origin
         )
 
     async def set_encryption(self, audience: str, encryption_jwk: str | None, origin: Origin) -> Api | None:
         """Set the key that tokens for it alone are encrypted to."""
         return await self.engine.write(
-            lambda tx: registry.set_api_encryption(tx, audience, encryption_jwk, origin), origin
+            lambda tx: apis.set_encryption(tx, audience, encryption_jwk, origin), origin
         )
 
     async def delete(self, audience: str, origin: Origin) -> bool:
         """Delete."""
-        return await self.engine.write(
-            lambda tx: registry.delete_api(tx, audience, origin), origin, alone=True
-        )
+        return await self.engine.write(lambda tx: apis.delete(tx, audience, origin), origin, alone=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from watchword.server.store.intentions import Engine
 from watchword.server.store.records import LinkLimit, NewUser, Origin, User
-from watchword.server.store.sql import email_changes, password_resets, registry
+from watchword.server.store.sql import email_changes, one_time, password_resets
 
 __all__ = ["SqlEmailChanges", "SqlOneTime", "SqlPasswordResets"]
 
@@ -20,19 +20,15 @@ class SqlOneTime:
 
     async def add(self, digest: bytes, purpose: str, subject: str | None, expires_at: datetime) -> None:
         """Keep."""
-        await self.engine.write(
-            lambda tx: registry.add_one_time(tx, digest, purpose, subject, expires_at), None
-        )
+        await self.engine.write(lambda tx: one_time.add(tx, digest, purpose, subject, expires_at), None)
 
     async def get(self, digest: bytes, purpose: str) -> bool:
         """Whether it could be spent."""
-        return await self.engine.read(lambda tx: registry.get_one_time(tx, digest, purpose))
+        return await self.engine.read(lambda tx: one_time.get(tx, digest, purpose))
 
     async def spend(self, digest: bytes, purpose: str, user: NewUser, origin: Origin) -> User | None:
         """Spend for an account."""
-        return await self.engine.write(
-            lambda tx: registry.spend_one_time(tx, digest, purpose, user, origin), origin
-        )
+        return await self.engine.write(lambda tx: one_time.spend(tx, digest, purpose, user, origin), origin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from watchword.server.store.intentions import Engine
-from watchword.server.store.sql import nodes, registry
+from watchword.server.store.sql import meta, nodes
 
 __all__ = ["Meta", "SqlMeta"]
 
@@ -44,7 +44,7 @@ class SqlMeta:
 
     async def put_new(self, name: str, value: str) -> str:
         """Write unless there."""
-        return await self.engine.write(lambda tx: registry.put_new(tx, name, value), None)
+        return await self.engine.write(lambda tx: meta.put_new(tx, name, value), None)
 
     async def announce(self, node: str, settings: dict[str, str]) -> None:
         """Add or renew."""

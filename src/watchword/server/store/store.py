@@ -18,10 +18,9 @@ from watchword.server.store.meta import Meta
 from watchword.server.store.records import (
     Advance,
     Api,
-    FirstPartyClient,
+    Client,
     LinkLimit,
     Live,
-    LoginRecord,
     NewPair,
     NewSession,
     NewUser,
@@ -70,9 +69,7 @@ class Users(Protocol):
     async def get(self, user_id: str) -> User | None:
         """The user with this id."""
 
-    async def find(
-        self, *, email_key: str | None = None, username_key: str | None = None
-    ) -> LoginRecord | None:
+    async def find(self, *, email_key: str | None = None, username_key: str | None = None) -> User | None:
         """The user with this normalised e-mail or user name, and the version read with his digest."""
 
     async def list(self, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[User]:
@@ -192,12 +189,10 @@ class Sessions(Protocol):
 class Clients(Protocol):
     """Clients, as far as first-party log-ins need them."""
 
-    async def get(self, client_id: str) -> FirstPartyClient | None:
+    async def get(self, client_id: str) -> Client | None:
         """The client with this id."""
 
-    async def disable(
-        self, client_id: str, origin: Origin, *, disabled: bool = True
-    ) -> FirstPartyClient | None:
+    async def disable(self, client_id: str, origin: Origin, *, disabled: bool = True) -> Client | None:
         """Disable a client: version, floor, entry, event; or enable it, and what it killed stays dead.
 
         ``None``: there is no such client.

@@ -19,8 +19,7 @@ async def a_user_is_found_by_every_name(exam: Exam) -> None:
     assert await users.get(ada.id) == ada
     for names in ({"email_key": "ada@example.com"}, {"username_key": "ada"}):
         found = await users.find(**names)
-        assert found is not None
-        assert (found.user, found.version) == (ada, ada.version)
+        assert found == ada
     assert (ada.created_at, ada.version, ada.floor) == (exam.clock.now(), exam.clock.ms, 0)
     assert await users.get("usr_nobody") is None
     assert await users.find(email_key="nobody@example.com") is None

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from watchword.server.store.records import FirstPartyClient, Live, NewSession, Origin, Refused, Session, User
+from watchword.server.store.records import Client, Live, NewSession, Origin, Refused, Session, User
 from watchword.server.store.sql import users
 from watchword.server.store.sql.transaction import PRIMARY, Row, datetime_of, maybe_datetime, split
 
@@ -185,7 +185,7 @@ def _live(
         user = msgspec.structs.replace(user, version=base)
     return Live(
         user=user,
-        client=FirstPartyClient(
+        client=Client(
             id=client[0],
             name=client[1],
             version=max(client[2], base),

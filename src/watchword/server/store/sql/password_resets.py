@@ -24,14 +24,13 @@ async def offer(
     omitted: int | None,
 ) -> User | None:
     """Keep the digest for whoever has the address; ``None``: nobody has, he is banned, or had too many of late."""
-    found = await users.find(tx, email_key, None)
-    if found is not None:
-        await tx.hold_user(found.user.id)
-        found = await users.find(tx, email_key, None)
-    if found is None:
+    user = await users.find(tx, email_key, None)
+    if user is not None:
+        await tx.hold_user(user.id)
+        user = await users.find(tx, email_key, None)
+    if user is None:
         await _refuse(tx, origin, None, "unknown", omitted)
         return None
-    user = found.user
     window = limit.window // _MILLISECOND
     full_at = max(await _full_at(tx, user.id), tx.ms) + (window // limit.links if limit.links else 0)
     refused = "banned" if user.banned else "limited" if full_at > tx.ms + window else None

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from watchword.errors import EmailTaken, InvalidInput, LastAdministrator, UsernameTaken
 from watchword.protocol.access_token import ADMIN, FIRST_PARTY_CLIENT_ID
-from watchword.server.store.records import LoginRecord, NewUser, Origin, Page, User, UserChange
+from watchword.server.store.records import NewUser, Origin, Page, User, UserChange
 from watchword.server.store.sql.transaction import (
     Taken,
     Transaction,
@@ -101,16 +101,13 @@ async def get(tx: Transaction, user_id: str) -> User | None:
     return read(row, tx.ms) if row else None
 
 
-async def find(tx: Transaction, email_key: str | None, username_key: str | None) -> LoginRecord | None:
+async def find(tx: Transaction, email_key: str | None, username_key: str | None) -> User | None:
     """By e-mail or user name."""
     if email_key is not None:
         row = await tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.email_key = ?", email_key)
     else:
         row = await tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.username_key = ?", username_key)
-    if row is None:
-        return None
-    user = read(row, tx.ms)
-    return LoginRecord(user=user, version=user.version)
+    return read(row, tx.ms) if row else None
 
 
 async def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[User]:

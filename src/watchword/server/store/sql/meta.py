@@ -1,0 +1,15 @@
+"""Facts of the installation."""
+
+from __future__ import annotations
+
+from watchword.server.store.sql.transaction import Transaction
+
+__all__ = ["put_new"]
+
+
+async def put_new(tx: Transaction, name: str, value: str) -> str:
+    """Write unless there; what stands."""
+    await tx.run("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", name, value)
+    row = await tx.one("SELECT value FROM meta WHERE name = ?", name)
+    assert row is not None
+    return str(row[0])
