@@ -18,7 +18,7 @@ from typing import Final
 from watchword.server.knobs import ROWS
 from watchword.server.parsing import format_value
 from watchword.server.settings import Settings
-from watchword.server.store.meta import Meta
+from watchword.server.store.intentions.meta import Meta
 
 __all__ = ["Presence", "agreed", "differences"]
 

@@ -46,7 +46,7 @@ from watchword.server.settings import Settings
 from watchword.server.store.open import open_store
 from watchword.server.store.records import Origin
 from watchword.server.store.store import Store
-from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.workers.client import open_remote
 from watchword.server.tokens.basic_session import BasicSessionService
 from watchword.server.tokens.caller import Introspection
 from watchword.server.tokens.claims import Claims
@@ -221,7 +221,7 @@ async def open_services(
             patience=settings.database_timeout,
         )
     else:
-        store = RemoteStore.open(settings.database_path, hand_to, now=now or utc_now, overlay=claims.overlay)
+        store = open_remote(settings.database_path, hand_to, now=now or utc_now, overlay=claims.overlay)
     clock = store.now
     try:
         kept = await store.meta.put_new("secret_check", sealing.check_value())

@@ -15,9 +15,9 @@ from watchword.server.ephemeral.conformance import CASES, Case, Clock, Exam
 from watchword.server.ephemeral.counters import Counters
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.ephemeral.redis import RedisCounters
-from watchword.server.store.postgres.store import PostgresStore
-from watchword.server.store.sqlite.store import SqliteStore
-from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.postgres.open import open_postgres
+from watchword.server.store.sqlite.open import open_sqlite
+from watchword.server.store.workers.client import open_remote
 from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
@@ -52,14 +52,14 @@ class Sit:
     async def handed(self, clock: Clock, opened: AsyncExitStack) -> Sequence[Counters]:
         """Workers over one SQLite file."""
         place = self.folder / "store.db"
-        writing = await SqliteStore.open(place, now=now, monotonic=clock.monotonic)
+        writing = await open_sqlite(place, now=now, monotonic=clock.monotonic)
         opened.push_async_callback(writing.close)
         listener, path = bind_desk(self.folder)
         opened.enter_context(listener)
         await opened.enter_async_context(Desk.open(writing, listener, patience=5))
         nodes = []
         for _ in range(NODES):
-            store = RemoteStore.open(place, path, now=now, overlay=lambda user, granted: {})
+            store = open_remote(place, path, now=now, overlay=lambda user, granted: {})
             opened.push_async_callback(store.close)
             nodes.append(store.counters)
         return nodes
@@ -78,7 +78,7 @@ class Sit:
         cluster: Cluster = self.request.getfixturevalue("postgres")
         place, nodes = await opened.enter_async_context(lent(cluster)), []
         for _ in range(NODES):
-            store = await PostgresStore.open(place, monotonic=clock.monotonic)
+            store = await open_postgres(place, monotonic=clock.monotonic)
             opened.push_async_callback(store.close)
             nodes.append(store.counters)
         return nodes

@@ -16,7 +16,7 @@ from watchword.errors import ConfigurationError
 from watchword.server.ephemeral.counters import Count, Limit
 from watchword.server.ephemeral.redis import RedisCounters
 from watchword.server.settings import Settings
-from watchword.server.store.postgres.store import PostgresStore
+from watchword.server.store.postgres.open import open_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +132,7 @@ class TestTogether:
     async def test_clean_up_takes_what_says_nothing(self, postgres: Cluster) -> None:
         """Once a bucket is full again, its row goes; the others stay."""
         place = await postgres.place()
-        store = await PostgresStore.open(place)
+        store = await open_postgres(place)
         async with open_stage(database=place) as stage:
             await hammer(stage, 11)
             stage.clock.forward(seconds=90)

@@ -27,10 +27,10 @@ from watchword.jose import jws
 from watchword.server.feed.cursor import CursorCodec
 from watchword.server.feed.feed import RevocationFeed
 from watchword.server.policies import FeedPolicy
+from watchword.server.store.intentions.revocations import Revocations
 from watchword.server.store.open import open_store
 from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
-from watchword.server.store.store import Revocations
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from tests.databases import Cluster
 pytest.register_assert_rewrite("watchword.server.store.conformance")
 
 from watchword.server.store.conformance import Clock, Exam  # noqa: E402 - after the line above
-from watchword.server.store.postgres.store import PostgresStore  # noqa: E402 - the same
+from watchword.server.store.postgres.open import open_postgres  # noqa: E402 - the same
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def place(postgres: Cluster) -> str:
 @pytest.fixture
 async def exam(place: str) -> AsyncIterator[Exam]:
     clock = Clock()
-    store = await PostgresStore.open(place, now=clock.now)
+    store = await open_postgres(place, now=clock.now)
     yield Exam((store,), clock)
     await store.close()
 

@@ -12,12 +12,12 @@ import pytest
 from tests.databases import Cluster
 from tests.places import lent
 from watchword.server.store.conformance import CASES, RACES, Case, Clock, Exam
-from watchword.server.store.postgres.store import PostgresStore
+from watchword.server.store.postgres.open import open_postgres
 from watchword.server.store.records import User
 from watchword.server.store.sql.transaction import join
-from watchword.server.store.sqlite.store import SqliteStore
+from watchword.server.store.sqlite.open import open_sqlite
 from watchword.server.store.store import Store
-from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.workers.client import open_remote
 from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
@@ -53,23 +53,21 @@ class Sit:
                 if self.kind == "handed":
                     store = await self.handed(opened, place, clock)
                 elif self.cluster is None:
-                    store = await SqliteStore.open(place, now=clock.now, longest_log=LONGEST_LOG)
+                    store = await open_sqlite(place, now=clock.now, longest_log=LONGEST_LOG)
                 else:
-                    store = await PostgresStore.open(place, now=clock.now, longest_log=LONGEST_LOG)
+                    store = await open_postgres(place, now=clock.now, longest_log=LONGEST_LOG)
                 opened.push_async_callback(store.close)
                 stores.append(store)
             yield Exam(tuple(stores), clock, rounds, LONGEST_LOG)
 
     async def handed(self, opened: AsyncExitStack, place: str, clock: Clock) -> Store:
         """A store that hands its writing to another one, over a socket."""
-        writing = await SqliteStore.open(
-            place, now=clock.now, longest_log=LONGEST_LOG, overlay=roles_and_scope
-        )
+        writing = await open_sqlite(place, now=clock.now, longest_log=LONGEST_LOG, overlay=roles_and_scope)
         opened.push_async_callback(writing.close)
         listener, path = bind_desk(self.folder)
         opened.enter_context(listener)
         await opened.enter_async_context(Desk.open(writing, listener, patience=5))
-        return RemoteStore.open(place, path, now=clock.now, overlay=roles_and_scope)
+        return open_remote(place, path, now=clock.now, overlay=roles_and_scope)
 
     async def place(self, opened: AsyncExitStack) -> str:
         if self.cluster is not None:

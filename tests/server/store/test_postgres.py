@@ -21,7 +21,7 @@ from watchword.server.store import open as opening
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
 from watchword.server.store.postgres.connection import CLEANING
-from watchword.server.store.postgres.store import PostgresStore
+from watchword.server.store.postgres.open import open_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ class TestAway:
     ) -> None:
         """Everything that needs it says "come again" and when; back, it needs no restart of ours, and lost nothing."""
         clock = Clock()
-        store = await PostgresStore.open(await server.cluster.place(), now=clock.now)
+        store = await open_postgres(await server.cluster.place(), now=clock.now)
         exam = Exam((store,), clock)
         ada = await exam.user()
         session = await exam.session(ada)
@@ -82,7 +82,7 @@ class TestAway:
 
     async def test_news_come_again_after_a_restart(self, server: databases.Server) -> None:
         """The listener finds its way back, and reads what was said meanwhile."""
-        store = await PostgresStore.open(await server.cluster.place())
+        store = await open_postgres(await server.cluster.place())
         watcher = store.revocations.watch()
         server.stop()
         server.start()
@@ -111,8 +111,8 @@ class TestAway:
         self, place: str, operator: asyncpg.Connection
     ) -> None:
         """A standby answers reads; a change says "come again" until the primary is found."""
-        await (await PostgresStore.open(place)).close()
-        store = await PostgresStore.open(f"{place}&default_transaction_read_only=on", upgrade=False)
+        await (await open_postgres(place)).close()
+        store = await open_postgres(f"{place}&default_transaction_read_only=on", upgrade=False)
         exam = Exam((store,), Clock())
         with pytest.raises(TemporarilyUnavailable):
             await exam.user()
@@ -121,7 +121,7 @@ class TestAway:
 
     async def test_a_closed_store_says_so(self, place: str) -> None:
         """What comes after the end is turned away."""
-        store = await PostgresStore.open(place)
+        store = await open_postgres(place)
         await store.close()
         with pytest.raises(TemporarilyUnavailable):
             await store.ready()
@@ -170,7 +170,7 @@ class TestOpening:
 
     async def test_nodes_that_start_together_make_one_schema(self, place: str) -> None:
         """One makes it, the others wait for it."""
-        stores = await asyncio.gather(*(PostgresStore.open(place) for _ in range(5)))
+        stores = await asyncio.gather(*(open_postgres(place) for _ in range(5)))
         heads = await asyncio.gather(*(store.revocations.head() for store in stores))
         assert len(set(heads)) == 1
         await asyncio.gather(*(store.close() for store in stores))
@@ -187,12 +187,12 @@ class TestOpening:
 
     async def test_a_newer_schema_is_left_alone(self, place: str, operator: asyncpg.Connection) -> None:
         """Its steps are not known here."""
-        await (await PostgresStore.open(place)).close()
+        await (await open_postgres(place)).close()
         await operator.execute(
             "INSERT INTO schema_migrations (number, word, applied_at) VALUES (9999, 'later', 0)"
         )
         with pytest.raises(ConfigurationError, match="newer"):
-            await PostgresStore.open(place)
+            await open_postgres(place)
 
     def test_both_dialects_count_alike(self) -> None:
         """A step of one number makes the same of both databases."""
@@ -278,7 +278,7 @@ class TestTogether:
 
     async def test_the_time_is_the_database_s(self, place: str, operator: asyncpg.Connection) -> None:
         """Two nodes and the database agree to a blink, whatever a machine's clock shows."""
-        stores = [await PostgresStore.open(place) for _ in range(2)]
+        stores = [await open_postgres(place) for _ in range(2)]
         asked = await operator.fetchval("SELECT clock_timestamp()")
         for store in stores:
             assert abs(store.now() - asked) < timedelta(seconds=1)

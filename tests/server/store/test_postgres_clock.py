@@ -11,8 +11,9 @@ import pytest
 
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.postgres.news import DatabaseClock
-from watchword.server.store.postgres.store import PostgresStore
+from watchword.server.store.postgres.open import open_postgres
 from watchword.server.store.records import Advanced
+from watchword.server.store.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -104,9 +105,9 @@ class TestDatabaseClock:
 
 
 @pytest.fixture
-async def nodes(place: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
+async def nodes(place: str) -> AsyncIterator[tuple[Store, Store]]:
     """Two nodes of one database; the second one's clock is 12 seconds ahead, as after a stall."""
-    first, second = await PostgresStore.open(place), await PostgresStore.open(place)
+    first, second = await open_postgres(place), await open_postgres(place)
     right = second.engine.now
     second.engine.now = lambda: right() + timedelta(seconds=12)
     yield first, second
@@ -116,9 +117,7 @@ async def nodes(place: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]
 
 class TestGrace:
     @pytest.mark.parametrize("ahead", [0, 1])
-    async def test_f_n7_two_tabs_over_two_nodes_live(
-        self, nodes: tuple[PostgresStore, PostgresStore], ahead: int
-    ) -> None:
+    async def test_f_n7_two_tabs_over_two_nodes_live(self, nodes: tuple[Store, Store], ahead: int) -> None:
         """Within the grace by the database's clock, whatever the nodes believe; either one may be ahead."""
         one, other = nodes[ahead], nodes[1 - ahead]
         exam = Exam((one,), Clock(one.now()))

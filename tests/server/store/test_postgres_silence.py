@@ -16,7 +16,7 @@ from tests.server.store.conftest import waits
 from watchword.errors import TemporarilyUnavailable
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
-from watchword.server.store.postgres.store import PostgresStore
+from watchword.server.store.postgres.open import open_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ class TestSilence:
     async def test_f_n6_a_silent_database_costs_one_wait(self, place: str, between: Relay) -> None:
         """Requests under way are told within seconds, later ones at once; it recovers in seconds."""
         clock = Clock()
-        store = await PostgresStore.open(between.lead(place), now=clock.now, patience=PATIENCE)
+        store = await open_postgres(between.lead(place), now=clock.now, patience=PATIENCE)
         exam = Exam((store,), clock)
         ada = await exam.user()
         session = await exam.session(ada)
@@ -86,7 +86,7 @@ class TestLocked:
         self, place: str, operator: asyncpg.Connection
     ) -> None:
         """12 log-outs wait for the head in vain; meanwhile people sign in, refresh, and the node is ready."""
-        store = await PostgresStore.open(place, patience=1)
+        store = await open_postgres(place, patience=1)
         exam = Exam((store,), Clock(store.now()))
         ada, eve = await exam.user(), await exam.user()
         session = await exam.session(ada)
@@ -134,7 +134,7 @@ class TestLocked:
             f"GRANT ALL ON SCHEMA {schema} TO {role}; GRANT ALL ON DATABASE {database} TO {role}"
         )
         try:
-            store = await PostgresStore.open(place.replace("postgres@", f"{role}@"))
+            store = await open_postgres(place.replace("postgres@", f"{role}@"))
             exam = Exam((store,), Clock(store.now()))
             ada = await exam.user()
             sessions = [await exam.session(ada) for _ in range(3)]

@@ -6,25 +6,28 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable, WatchwordError
 from watchword.server.store.conformance import Clock
-from watchword.server.store.sqlite.store import SqliteStore
-from watchword.server.store.workers.client import RemoteStore
+from watchword.server.store.sqlite.engine import SqliteEngine
+from watchword.server.store.sqlite.open import open_sqlite
+from watchword.server.store.store import Store
+from watchword.server.store.workers.client import open_remote
 from watchword.server.store.workers.server import Desk, bind_desk
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def divided(folder: Path) -> AsyncIterator[RemoteStore]:
+async def divided(folder: Path) -> AsyncIterator[Store]:
     """A store that reads, with somebody at the desk who writes."""
     now, file = Clock().now, folder / "store.db"
-    writing = await SqliteStore.open(file, now=now)
+    writing = await open_sqlite(file, now=now)
     listener, path = bind_desk(folder)
-    store = RemoteStore.open(file, path, now=now, overlay=lambda user, granted: {})
+    store = open_remote(file, path, now=now, overlay=lambda user, granted: {})
     try:
         with listener:
             async with Desk.open(writing, listener, patience=0):
@@ -34,13 +37,13 @@ async def divided(folder: Path) -> AsyncIterator[RemoteStore]:
         await writing.close()
 
 
-class TestRemoteStore:
+class TestRemote:
     async def test_while_the_writer_is_away_it_reads(self, tmp_path: Path) -> None:
         """What would write is to come again; when somebody is at the desk once more, it is written."""
         now, file = Clock().now, tmp_path / "store.db"
-        writing = await SqliteStore.open(file, now=now)
+        writing = await open_sqlite(file, now=now)
         listener, path = bind_desk(tmp_path)
-        store = RemoteStore.open(file, path, now=now, overlay=lambda user, granted: {})
+        store = open_remote(file, path, now=now, overlay=lambda user, granted: {})
         try:
             async with Desk.open(writing, listener, patience=0):
                 assert await store.meta.put_new("name", "first") == "first"
@@ -84,12 +87,13 @@ class TestRemoteStore:
     async def test_what_it_reads_with_never_writes(self, tmp_path: Path) -> None:
         """And a file that is none is refused before anybody asks."""
         async with divided(tmp_path) as store:
+            reading: Any = store.engine
             with pytest.raises(ServerError, match="only reads"):
-                await store.local.meta.put_new("name", "lost")
+                await Store(reading.local, store.counters).meta.put_new("name", "lost")
             assert await store.meta.get("name") is None
         for place in (tmp_path, tmp_path / "nowhere" / "store.db"):
             with pytest.raises(ConfigurationError, match="cannot open"):
-                SqliteStore.reading(place, now=Clock().now, overlay=lambda user, granted: {})
+                SqliteEngine.reading(place, Clock().now, lambda user, granted: {})
 
 
 class TestDesk:

@@ -15,7 +15,7 @@ from watchword.server.store import open as opening
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN, RULES
 from watchword.server.store.sql.transaction import Transaction
-from watchword.server.store.sqlite.store import SqliteStore
+from watchword.server.store.sqlite.open import open_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 async def exam(file: Path) -> AsyncIterator[Exam]:
     clock = Clock()
-    store = await SqliteStore.open(file, now=clock.now)
+    store = await open_sqlite(file, now=clock.now)
     yield Exam((store,), clock)
     await store.close()
 
@@ -70,13 +70,13 @@ class TestOpening:
     async def test_names_from_before_are_searched_without_case(self, file: Path) -> None:
         """A database of the first version is brought up to date with its people."""
         clock = Clock()
-        store = await SqliteStore.open(file, now=clock.now)
+        store = await open_sqlite(file, now=clock.now)
         ada = await Exam((store,), clock).user(name="Ada Ångström")
         await store.close()
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("ALTER TABLE users DROP COLUMN name_key")
             connection.execute("DELETE FROM schema_migrations WHERE number = 3")
-        store = await SqliteStore.open(file, now=clock.now)
+        store = await open_sqlite(file, now=clock.now)
         assert [user.id for user in (await store.users.list(q="ÅNG")).items] == [ada.id]
         await store.close()
 
@@ -102,7 +102,7 @@ class TestWriter:
         adding = [exam.user() for _ in range(6)]
         outcomes = await asyncio.gather(
             *adding[:3],
-            exam.store.engine.write(late, None),  # type: ignore[attr-defined]
+            exam.store.engine.write(late),  # type: ignore[attr-defined]
             *adding[3:],
             return_exceptions=True,
         )
@@ -129,7 +129,7 @@ class TestWriter:
     async def test_what_was_asked_for_is_finished_before_the_end(self, file: Path) -> None:
         """Closing waits for it; what comes later is turned away."""
         clock = Clock()
-        store = await SqliteStore.open(file, now=clock.now)
+        store = await open_sqlite(file, now=clock.now)
         exam = Exam((store,), clock)
         asked = asyncio.ensure_future(exam.user())
         await asyncio.sleep(0)
@@ -138,7 +138,7 @@ class TestWriter:
         for attempt in (exam.user(), store.users.get(added.id)):
             with pytest.raises(TemporarilyUnavailable):
                 await attempt
-        store = await SqliteStore.open(file, now=clock.now)
+        store = await open_sqlite(file, now=clock.now)
         assert await store.users.get(added.id) is not None
         await store.close()
 
@@ -167,5 +167,5 @@ class TestWriter:
             await asyncio.sleep(0)
 
         with pytest.raises(RuntimeError, match="waited"):
-            await exam.store.engine.write(waits, None)  # type: ignore[attr-defined]
+            await exam.store.engine.write(waits)  # type: ignore[attr-defined]
         await exam.user()

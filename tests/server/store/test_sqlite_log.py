@@ -13,7 +13,7 @@ import pytest
 from watchword.errors import ConfigurationError
 from watchword.server.store.conformance import Clock, Exam
 from watchword.server.store.conformance.exam import ORIGIN
-from watchword.server.store.sqlite.store import SqliteStore
+from watchword.server.store.sqlite.open import open_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ LONG_AGO = 60
 async def leave(place: Path) -> tuple[Path, Path]:
     """What a killed server leaves, and a backup from before somebody was banned; the log holds only what came later."""
     clock, live, backup = Clock(), place / "live.db", place / "backup.db"
-    store = await SqliteStore.open(live, now=clock.now)
+    store = await open_sqlite(live, now=clock.now)
     exam = Exam((store,), clock)
     people = [await exam.user() for _ in range(200)]
     with closing(sqlite3.connect(live)) as reading, closing(sqlite3.connect(backup)) as writing:
@@ -49,13 +49,13 @@ async def test_f_n1_a_log_beside_an_older_file_is_refused(tmp_path: Path) -> Non
     shutil.copy(backup, killed)
     for _ in range(2):  # whatever starts it again gets no further
         with pytest.raises(ConfigurationError, match=r"different times.*db restore"):
-            await SqliteStore.open(killed, now=Clock().now)
+            await open_sqlite(killed, now=Clock().now)
 
 
 async def test_f_n1_a_log_beside_its_own_file_is_taken(tmp_path: Path) -> None:
     """Files that were copied or touched together after a crash open as they always did."""
     killed, _ = await leave(tmp_path)
-    store = await SqliteStore.open(killed, now=Clock().now)
+    store = await open_sqlite(killed, now=Clock().now)
     assert await store.users.count() == 203
     assert await store.check() == []
     await store.close()

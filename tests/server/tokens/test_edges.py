@@ -15,10 +15,10 @@ from watchword.errors import InvalidToken, TemporarilyUnavailable
 from watchword.jose import jws
 from watchword.protocol.revocation_list import Entry
 from watchword.server.feed.retained import Kept
+from watchword.server.store.intentions.revocations import Revocations
 from watchword.server.store.position import Position
 from watchword.server.store.records import Origin
 from watchword.server.store.sql.transaction import Transaction
-from watchword.server.store.store import Revocations
 from watchword.server.tokens.issuance import AccessTokenSet, TokenSet
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,7 @@ class TestFeed:
             await tx.run("DELETE FROM revocations WHERE sequence = ?", sequence)
             await tx.run("UPDATE head SET sequence = ?", sequence - 1)
 
-        await engine.write(go_back, None)
+        await engine.write(go_back)
         await feed.poll()
         assert feed.epoch > epoch
         assert len(await stage.events("epoch.opened")) == 1

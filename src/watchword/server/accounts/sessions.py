@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchword.errors import NotFound
+from watchword.server.store.intentions.sessions import Sessions
+from watchword.server.store.intentions.users import Users
 from watchword.server.store.records import Origin, Session, SessionKind
-from watchword.server.store.store import Sessions, Users
 
 __all__ = ["SessionService"]
 

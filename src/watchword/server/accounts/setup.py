@@ -11,8 +11,9 @@ from hashlib import sha256
 from watchword.errors import EmailTaken, NotFound
 from watchword.server.accounts.address import normalise_email, normalise_name
 from watchword.server.accounts.users import UserService
+from watchword.server.store.intentions.one_time import OneTime
+from watchword.server.store.intentions.users import Users
 from watchword.server.store.records import Origin, User
-from watchword.server.store.store import OneTime, Users
 
 __all__ = ["SetupService"]
 

@@ -20,8 +20,8 @@ from watchword.server.accounts.foreign_hashes import can_verify, seconds_of
 from watchword.server.accounts.foreign_users import says_no
 from watchword.server.accounts.user_file import MEMBERS, Row
 from watchword.server.accounts.users import UserService
+from watchword.server.store.intentions.roles import Roles
 from watchword.server.store.records import NewUser, Origin, User
-from watchword.server.store.store import Roles
 
 __all__ = ["ImportReport", "TransferService", "members_of"]
 

@@ -20,8 +20,8 @@ from watchword.server.accounts.address import (
 from watchword.server.accounts.passwords import PasswordService
 from watchword.server.outbox.notices import Notices
 from watchword.server.policies import RegistrationPolicy
+from watchword.server.store.intentions.users import Users
 from watchword.server.store.records import NewUser, Origin, Page, User, UserChange
-from watchword.server.store.store import Users
 
 __all__ = ["UserService"]
 

@@ -24,9 +24,9 @@ from watchword.server.feed.log_reading import read_on, watch
 from watchword.server.feed.retained import Kept
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import FeedPolicy
+from watchword.server.store.intentions.revocations import Revocations
 from watchword.server.store.position import Head, Position
 from watchword.server.store.records import Origin
-from watchword.server.store.store import Revocations
 
 __all__ = ["RevocationFeed"]
 

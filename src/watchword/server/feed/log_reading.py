@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from watchword.errors import TemporarilyUnavailable
 from watchword.server.feed.retained import Kept
+from watchword.server.store.intentions.revocations import Revocations
 from watchword.server.store.position import Head, Position
-from watchword.server.store.store import Revocations
 
 __all__ = ["read_on", "watch"]
 

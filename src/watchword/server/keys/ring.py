@@ -19,8 +19,8 @@ from watchword.errors import InvalidKey, NotFound, ServerError, TemporarilyUnava
 from watchword.jose.jwk import Key, KeySet
 from watchword.server.keys.maker import HS256, KeyMaker, Purpose, Ring
 from watchword.server.policies import KeyPolicy
+from watchword.server.store.intentions.keys import Keys
 from watchword.server.store.records import Origin, SigningKey
-from watchword.server.store.store import Keys
 
 __all__ = ["KeyRing", "Rotation"]
 

@@ -23,8 +23,8 @@ from watchword.server.ephemeral.counters import Binding, Count, Counters, Limit
 from watchword.server.ephemeral.memory import Remembered
 from watchword.server.ephemeral.networks import network_of, wide_network_of
 from watchword.server.policies import LimitPolicy
+from watchword.server.store.intentions.sessions import Sessions
 from watchword.server.store.records import Origin
-from watchword.server.store.store import Sessions
 
 __all__ = ["Attempt", "Attempts"]
 

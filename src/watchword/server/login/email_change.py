@@ -19,7 +19,7 @@ from watchword.server.outbox.letter import Letter, confirm_address
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
 from watchword.server.policies import RecoveryPolicy
-from watchword.server.store.email_changes import EmailChanges
+from watchword.server.store.intentions.email_changes import EmailChanges
 from watchword.server.store.records import Origin, User
 
 __all__ = ["EmailChange"]

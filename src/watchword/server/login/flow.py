@@ -21,6 +21,8 @@ from watchword.server.login.attempts import Attempts
 from watchword.server.login.refusals import Refusals
 from watchword.server.login.write_limits import WriteLimits
 from watchword.server.policies import SessionPolicy
+from watchword.server.store.intentions.sessions import Sessions
+from watchword.server.store.intentions.users import Users
 from watchword.server.store.records import (
     Live,
     NewPair,
@@ -30,7 +32,6 @@ from watchword.server.store.records import (
     Refused,
     User,
 )
-from watchword.server.store.store import Sessions, Users
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import SECRET_SIZE, new_session_id, secret_digest
 from watchword.server.tokens.target import Targets

@@ -23,8 +23,8 @@ from watchword.server.outbox.letter import Letter, reset_link
 from watchword.server.outbox.mail import Outbox
 from watchword.server.outbox.notices import Notices
 from watchword.server.policies import RecoveryPolicy
+from watchword.server.store.intentions.password_resets import PasswordResets
 from watchword.server.store.records import Origin
-from watchword.server.store.store import PasswordResets
 
 __all__ = ["Recovery"]
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 from watchword.server.ephemeral.counters import Count, Limit
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.ephemeral.networks import wide_network_of
+from watchword.server.store.intentions.events import Events
 from watchword.server.store.records import Origin
-from watchword.server.store.store import Events
 
 __all__ = ["Refusals"]
 

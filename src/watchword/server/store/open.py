@@ -13,7 +13,7 @@ from typing import Final
 from watchword.errors import ConfigurationError
 from watchword.server.store.copying import Source, Target, move
 from watchword.server.store.migrations import Migration
-from watchword.server.store.sql.transaction import Overlay, join
+from watchword.server.store.sql.overlay import Overlay, plain_overlay
 from watchword.server.store.store import Store
 
 __all__ = ["Place", "move_all", "open_store", "pending", "replace_all"]
@@ -30,7 +30,7 @@ async def open_store(
     place: Place,
     *,
     now: Clock | None = None,
-    overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
+    overlay: Overlay = plain_overlay,
     upgrade: bool = True,
     monotonic: Callable[[], float] | None = None,
     patience: timedelta | None = None,
@@ -142,9 +142,9 @@ class _Options:
 
 
 async def _open_sqlite(place: Place, options: _Options) -> Store:
-    from watchword.server.store.sqlite.store import SqliteStore
+    from watchword.server.store.sqlite.open import open_sqlite
 
-    return await SqliteStore.open(
+    return await open_sqlite(
         place,
         now=options.now or _machine_time,
         overlay=options.overlay,
@@ -162,9 +162,9 @@ async def _sqlite_lacks(place: Place) -> Sequence[Migration]:
 async def _open_postgres(place: Place, options: _Options) -> Store:
     _require_driver()
     from watchword.server.store.postgres.connector import TIMEOUT
-    from watchword.server.store.postgres.store import PostgresStore
+    from watchword.server.store.postgres.open import open_postgres
 
-    return await PostgresStore.open(
+    return await open_postgres(
         str(place),
         now=options.now,
         overlay=options.overlay,

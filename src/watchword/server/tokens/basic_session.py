@@ -13,8 +13,8 @@ import msgspec
 from watchword.errors import InvalidToken, TooManyRequests
 from watchword.jose.encoding import encode_base64url
 from watchword.protocol.basic import BASIC_USERNAME, format_basic
+from watchword.server.store.intentions.sessions import Sessions
 from watchword.server.store.records import Live, NewPair, Origin, Refused, User
-from watchword.server.store.store import Sessions
 from watchword.server.tokens.issuance import Issuance
 
 __all__ = ["BasicPair", "BasicSessionService"]

@@ -13,8 +13,8 @@ from watchword.protocol.challenge import parse_authorization
 from watchword.server.feed.feed import RevocationFeed
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import AccessTokenPolicy
+from watchword.server.store.intentions.sessions import Sessions
 from watchword.server.store.records import Authority, Live, Refused, Session, User
-from watchword.server.store.store import Sessions
 from watchword.server.tokens.verified import VerifiedTokens
 
 __all__ = ["Caller", "Introspection"]

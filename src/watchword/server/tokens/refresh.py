@@ -14,8 +14,8 @@ from watchword.protocol.scope import parse_scope
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.feed.feed import RevocationFeed
 from watchword.server.policies import SessionPolicy
+from watchword.server.store.intentions.sessions import Sessions
 from watchword.server.store.records import Advanced, Live, Origin, Refused, Replayed
-from watchword.server.store.store import Sessions
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import RefreshToken, RefreshTokenCodec
 

@@ -12,8 +12,8 @@ from watchword.protocol import access_token
 from watchword.protocol.access_token import AccessToken
 from watchword.server.keys.ring import KeyRing
 from watchword.server.policies import AccessTokenPolicy
+from watchword.server.store.intentions.revocations import Revocations
 from watchword.server.store.records import Origin
-from watchword.server.store.store import Revocations
 
 __all__ = ["Withdrawal"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from watchword.errors import InvalidScope, InvalidTarget
 from watchword.protocol.scope import format_scope
 from watchword.server.policies import AccessTokenPolicy
+from watchword.server.store.intentions.apis import Apis
+from watchword.server.store.intentions.roles import Roles
 from watchword.server.store.records import User
-from watchword.server.store.store import Apis, Roles
 
 __all__ = ["Targets"]
 

@@ -22,8 +22,9 @@ from watchword.server.accounts.address import normalise_name
 from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.ephemeral.networks import network_of
 from watchword.server.policies import ApiKeyPolicy
+from watchword.server.store.intentions.events import Events
+from watchword.server.store.intentions.sessions import Sessions
 from watchword.server.store.records import NewSession, Origin, Refused, Session, User
-from watchword.server.store.store import Events, Sessions
 from watchword.server.tokens.issuance import AccessTokenSet, Issuance
 from watchword.server.tokens.target import Targets
 

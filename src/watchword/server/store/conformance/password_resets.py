@@ -173,11 +173,12 @@ async def no_link_survives_a_ban(exam: Exam) -> None:
     for number in range(exam.rounds):
         ada, digest = await exam.user(), f"ban {number}".encode()
         await _offer(exam, ada.email, digest)
-        changed, banned, _ = await asyncio.gather(
+        outcomes: tuple[User | None, User | None, User | None] = await asyncio.gather(
             exam.node(0).password_resets.complete(digest, "new", ORIGIN),
             exam.node(1).users.ban(ada.id, None, None, ORIGIN),
             exam.node(2).password_resets.offer(ada.email, digest + b"!", _LIFE, _LIMIT, ORIGIN),
         )
+        changed, banned, _ = outcomes
         assert banned is not None
         assert (banned.password_digest == "new") == (changed is not None)
         await exam.store.users.unban(ada.id, ORIGIN)

@@ -8,8 +8,7 @@ from hashlib import sha256
 from typing import Final, Literal, Protocol, TypeVar
 
 from watchword.server.ephemeral.counters import Count, Verdict
-from watchword.server.store.intentions import Intention
-from watchword.server.store.records import Origin
+from watchword.server.store.engine import Intention
 from watchword.server.store.sql.transaction import Transaction
 
 __all__ = ["PostgresCounters"]
@@ -22,7 +21,7 @@ _SETTLE: Final = "SELECT wait, told, dry FROM settle_counters(?, ?, ?, ?, ?, ?, 
 class _Engine(Protocol):
     """What a statement is carried out by."""
 
-    async def write(self, intention: Intention[T], origin: Origin | None) -> T:
+    async def write(self, intention: Intention[T]) -> T:
         """In a transaction."""
 
     async def settle(self, intention: Intention[T]) -> T:
@@ -61,7 +60,7 @@ class PostgresCounters:
                 self._now(), limit,
             )  # fmt: skip
 
-        return await self.engine.write(sweep, None)
+        return await self.engine.write(sweep)
 
     async def close(self) -> None:
         """The store lets go of the connections."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
-from watchword.server.store.intentions import Engine, Intention
+from watchword.server.store.engine import Engine, Intention
 from watchword.server.store.postgres.logins import OPEN, Opening
 from watchword.server.store.postgres.queue import Queue
 from watchword.server.store.records import (

@@ -37,8 +37,9 @@ async def add(
     audience: str,
     scope: tuple[str, ...],
     origin: Origin,
-    built_in: bool,
-    encryption_jwk: str | None,
+    *,
+    built_in: bool = False,
+    encryption_jwk: str | None = None,
 ) -> Api:
     """Add an API."""
     if not 0 < len(audience) <= 255 or not audience.isprintable() or " " in audience:

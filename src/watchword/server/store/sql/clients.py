@@ -16,7 +16,7 @@ async def get(tx: Transaction, client_id: str) -> Client | None:
     return Client(id=row[0], name=row[1], version=row[2], floor=row[3], disabled=bool(row[4]))
 
 
-async def disable(tx: Transaction, client_id: str, disabled: bool, origin: Origin) -> Client | None:
+async def disable(tx: Transaction, client_id: str, origin: Origin, *, disabled: bool = True) -> Client | None:
     """Disable a client, which kills its tokens and rests its sessions, or enable it again."""
     await tx.hold_clients("NO KEY UPDATE")
     before = await get(tx, client_id)

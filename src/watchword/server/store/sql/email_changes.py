@@ -9,7 +9,7 @@ from watchword.server.store.records import LinkLimit, Origin, User, UserChange
 from watchword.server.store.sql import users
 from watchword.server.store.sql.transaction import Transaction
 
-__all__ = ["complete", "offer", "owner", "sweep", "wanted"]
+__all__ = ["complete", "offer", "owner", "pending", "sweep", "wanted"]
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -67,6 +67,12 @@ async def owner(tx: Transaction, digest: bytes) -> tuple[User, str, str] | None:
     )  # fmt: skip
     user = users.read(row[: users.WIDTH], tx.ms) if row else None
     return None if row is None or user is None or user.banned else (user, row[-2], row[-1])
+
+
+async def pending(tx: Transaction, digest: bytes) -> str | None:
+    """The address that the link would confirm now."""
+    found = await owner(tx, digest)
+    return None if found is None else found[1]
 
 
 async def complete(tx: Transaction, digest: bytes, origin: Origin) -> User | None:

@@ -8,14 +8,33 @@ from typing import Any
 import msgspec
 
 from watchword.errors import InvalidInput
-from watchword.server.store.records import Event, Page
+from watchword.server.store.records import Event, Origin, Page
 from watchword.server.store.sql.transaction import Transaction, datetime_of, milliseconds
 
-__all__ = ["list_page", "sweep"]
+__all__ = ["add", "list_page", "sweep"]
+
+
+async def add(
+    tx: Transaction,
+    type: str,
+    origin: Origin,
+    *,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    client_id: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Write one that no other intention writes."""
+    await tx.record(type, origin, user_id=user_id, session_id=session_id, client_id=client_id, detail=detail)
 
 
 async def list_page(
-    tx: Transaction, type: str | None, user_id: str | None, cursor: str | None, limit: int
+    tx: Transaction,
+    *,
+    type: str | None = None,
+    user_id: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[Event]:
     """One page, by keyset."""
     where, values = ["TRUE"], []

@@ -21,13 +21,13 @@ async def offer(
     life: timedelta,
     limit: LinkLimit,
     origin: Origin,
-    omitted: int | None,
+    omitted: int | None = 0,
 ) -> User | None:
     """Keep the digest for whoever has the address; ``None``: nobody has, he is banned, or had too many of late."""
-    user = await users.find(tx, email_key, None)
+    user = await users.find(tx, email_key=email_key)
     if user is not None:
         await tx.hold_user(user.id)
-        user = await users.find(tx, email_key, None)
+        user = await users.find(tx, email_key=email_key)
     if user is None:
         await _refuse(tx, origin, None, "unknown", omitted)
         return None

@@ -77,7 +77,7 @@ async def _past(
     return "forgotten" if oldest is not None and known.sequence < (oldest[0] or 0) else "other"
 
 
-async def read(tx: Transaction, after: int, limit: int, known: Position | None = None) -> LogPage:
+async def read(tx: Transaction, after: int, limit: int = 100_000, known: Position | None = None) -> LogPage:
     """Head first, then the entries up to it: the other way round an entry could be lost."""
     found, entries, marks = await head(tx, known), [], {}
     rows = await tx.all(
@@ -137,7 +137,7 @@ async def revoke_token(
     said = await tx.one("SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
     if session is not None and said is not None and said[0] >= TOKENS_PER_SESSION:
         await tx.run("DELETE FROM revocations WHERE owner = ? AND kind = 'token'", session_id)
-        await sessions.end(tx, session.id, "tokens_revoked", origin, None)
+        await sessions.end(tx, session.id, "tokens_revoked", origin)
         return
     await tx.revoke("token", jti, owner=session_id, until=milliseconds(expires_at))
 
@@ -150,18 +150,20 @@ async def brake(tx: Transaction, origin: Origin) -> None:
 
 async def open_epoch(
     tx: Transaction,
-    seen: Position,
-    keys_: Sequence[SigningKey],
+    position: tuple[int, ...],
+    fresh: Sequence[SigningKey],
     origin: Origin,
-    keep_sessions: bool,
-    restored: bool,
+    *,
+    keep_sessions: bool = False,
+    restored: bool = False,
 ) -> bool:
-    """Begin anew above what was *seen* of a store that has gone back, unless somebody was faster.
+    """Begin anew above *position*, which was seen of a store that has gone back, unless somebody was faster.
 
-    Order alone decides if the mark of *seen* isn't known, and the epoch alone if its sequence is 0. Everything
+    Order alone decides if its mark isn't known, and the epoch alone if its sequence is 0. Everything
     revoked since the backup would be valid again, so everything is revoked: tokens by the base, refresh tokens by
     the epoch, keys because one of them may have been compromised since.
     """
+    seen = Position(*position)
     await tx.hold_clients("NO KEY UPDATE")
     await tx.hold_head()
     row = await tx.one("SELECT epoch, sequence, mark FROM head")
@@ -191,7 +193,7 @@ async def open_epoch(
     await tx.record(
         "epoch.opened", origin, detail={"epoch": epoch, "below": base, "keep_sessions": keep_sessions}
     )
-    await keys.renew(tx, keys_)
+    await keys.renew(tx, fresh)
     await tx.revoke("issuer", below=base)
     return True
 
@@ -212,7 +214,7 @@ async def set_longest_life(tx: Transaction, life: timedelta) -> None:
         await tx.run("UPDATE head SET longest_life = lower_life, lower_life = NULL, lower_at = NULL")
 
 
-async def sweep(tx: Transaction, limit: int, through: int | None) -> int:
+async def sweep(tx: Transaction, limit: int, through: int | None = None) -> int:
     """Delete entries that no token is left for; lower the longest life when its time has come."""
     if not await tx.connection.turn():
         return 0

@@ -225,7 +225,7 @@ async def live(tx: Transaction, session_id: str) -> Live | Refused:
     return refusal_of(row, tx.ms) or live_of(row, tx.ms)
 
 
-async def list_live(tx: Transaction, user_id: str, kind: SessionKind) -> list[Session]:
+async def list_live(tx: Transaction, user_id: str, kind: SessionKind = "login") -> list[Session]:
     """The living sessions of a user and of one kind, most recently used first."""
     rows = await tx.all(
         f"SELECT {COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ?1"
@@ -241,7 +241,8 @@ async def end(
     session_id: str,
     reason: str,
     origin: Origin,
-    user_id: str | None,
+    *,
+    user_id: str | None = None,
     kind: SessionKind | None = None,
 ) -> Session | None:
     """End one session, also one that is over and has a token that is not."""

@@ -101,7 +101,9 @@ async def get(tx: Transaction, user_id: str) -> User | None:
     return read(row, tx.ms) if row else None
 
 
-async def find(tx: Transaction, email_key: str | None, username_key: str | None) -> User | None:
+async def find(
+    tx: Transaction, *, email_key: str | None = None, username_key: str | None = None
+) -> User | None:
     """By e-mail or user name."""
     if email_key is not None:
         row = await tx.one(f"SELECT {COLUMNS} FROM users u WHERE u.email_key = ?", email_key)
@@ -110,7 +112,9 @@ async def find(tx: Transaction, email_key: str | None, username_key: str | None)
     return read(row, tx.ms) if row else None
 
 
-async def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> Page[User]:
+async def list_page(
+    tx: Transaction, *, q: str = "", cursor: str | None = None, limit: int = 50
+) -> Page[User]:
     """In order of creation, by keyset."""
     after = _cursor(cursor)
     where, values = "u.n > ?", [after]
@@ -132,7 +136,7 @@ async def list_page(tx: Transaction, q: str, cursor: str | None, limit: int) -> 
     return Page(items, str(rows[limit - 1][WIDTH]) if len(rows) > limit else None)
 
 
-async def count(tx: Transaction, role: str | None) -> int:
+async def count(tx: Transaction, *, role: str | None = None) -> int:
     """How many, of a role when given."""
     if role is None:
         row = await tx.one("SELECT count(*) FROM users")
@@ -222,8 +226,9 @@ async def set_password(
     user_id: str,
     digest: str,
     origin: Origin,
-    expected_version: int | None,
-    keep_session: str | None,
+    *,
+    expected_version: int | None = None,
+    keep_session: str | None = None,
 ) -> User | None:
     """Replace the digest; every session but *keep_session* ends."""
     await tx.hold_user(user_id)
@@ -308,7 +313,7 @@ async def delete(tx: Transaction, user_id: str, origin: Origin) -> bool:
 
 
 async def log_out_everywhere(
-    tx: Transaction, user_id: str, reason: str, origin: Origin, keep_session: str | None
+    tx: Transaction, user_id: str, reason: str, origin: Origin, *, keep_session: str | None = None
 ) -> int:
     """End every session of a user but one."""
     await tx.hold_user(user_id)

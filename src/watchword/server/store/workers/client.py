@@ -4,67 +4,81 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, ParamSpec, TypeVar
 
 import msgspec
 
 from watchword.errors import TemporarilyUnavailable
+from watchword.server.ephemeral.counters import Count, Verdict
+from watchword.server.store.engine import Intention, Shortcut, writes
+from watchword.server.store.past import Past
 from watchword.server.store.sql.transaction import Overlay
-from watchword.server.store.sqlite.store import SqliteStore
-from watchword.server.store.workers.messages import WRITING, Answer, asking, frame, outcome
+from watchword.server.store.sqlite.engine import SqliteEngine
+from watchword.server.store.store import Store
+from watchword.server.store.workers.messages import COUNTERS, Answer, asking, frame, outcome
 
-__all__ = ["RemoteStore"]
+__all__ = ["open_remote"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _PATIENCE: Final = 10.0
 """Seconds to wait for an outcome: longer than the writer itself waits for its file."""
 
 
 @dataclass(slots=True)
-class RemoteStore:
-    """A store whose reads are its own and whose writes are another process's; use ``open``."""
+class RemoteEngine:
+    """Reads the file itself, and has what writes carried out by another process."""
 
-    users: Any
-    sessions: Any
-    clients: Any
-    roles: Any
-    apis: Any
-    keys: Any
-    events: Any
-    revocations: Any
-    one_time: Any
-    password_resets: Any
-    email_changes: Any
-    meta: Any
-    counters: Any
-    local: SqliteStore
+    local: SqliteEngine
     line: Line
 
-    @classmethod
-    def open(cls, path: str | Path, desk: Path, *, now: Callable[[], datetime], overlay: Overlay) -> Self:
-        """Read the database at *path*, and write by way of *desk*.
+    @property
+    def past(self) -> Past:
+        """What this process knows of the log."""
+        return self.local.past
 
-        Raises:
-            ConfigurationError: the file cannot be read.
-        """
-        local, line = SqliteStore.reading(path, now=now, overlay=overlay), Line(desk)
-        protocols = {name: _Divided(name, getattr(local, name), line) for name in WRITING}
-        return cls(**protocols, local=local, line=line)
+    @property
+    def shortcut(self) -> Shortcut | None:
+        """None, as of the engine that writes."""
+        return None
 
     def now(self) -> datetime:
-        """The time, by the clock it was opened with."""
+        """The clock."""
         return self.local.now()
 
-    async def ready(self) -> None:
-        """Prove that reading works."""
-        await self.local.ready()
+    async def carry_out(self, door: writes[P, T], /, *args: P.args, **named: P.kwargs) -> T:
+        """Have it carried out.
+
+        Raises:
+            TemporarilyUnavailable: nobody writes right now; it may have been carried out if they left meanwhile.
+            WatchwordError: what the intention raised.
+        """
+        outcome: T = await self.line.call(door.topic, door.name, *args, **named)
+        return outcome
+
+    async def read(self, query: Intention[T]) -> T:
+        """A look-up by key."""
+        return await self.local.read(query)
+
+    async def snapshot(self, query: Intention[T]) -> T:
+        """A look-up whose statements see one state."""
+        return await self.local.snapshot(query)
+
+    async def scan(self, query: Intention[T]) -> T:
+        """A look-up that walks through many rows."""
+        return await self.local.scan(query)
+
+    def watch(self) -> AsyncIterator[None]:
+        """After each commit."""
+        return self.local.watch()
 
     async def check(self) -> Sequence[str]:
-        """Every broken rule of the data, one line each; empty when all is well."""
+        """Everything that is broken in the data."""
         return await self.local.check()
 
     async def close(self) -> None:
@@ -73,16 +87,36 @@ class RemoteStore:
         await self.local.close()
 
 
-class _Divided:
-    """One protocol: the methods that write go out, the others stay here."""
+@dataclass(frozen=True, slots=True)
+class RemoteCounters:
+    """The counters of the process that writes."""
 
-    def __init__(self, name: str, local: Any, line: Line) -> None:
-        self._local = local
-        for method in WRITING[name][1]:
-            setattr(self, method, partial(line.hand, name, method))
+    line: Line
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._local, name)
+    async def look(self, counts: Sequence[Count]) -> Verdict:
+        """How long to wait."""
+        return Verdict(*await self.line.call(COUNTERS, "look", counts))
+
+    async def settle(self, counts: Sequence[Count], matched: bool) -> Verdict:
+        """Count or forget."""
+        return Verdict(*await self.line.call(COUNTERS, "settle", counts, matched))
+
+    async def sweep(self, limit: int) -> int:
+        """Nothing to do: that process forgets what is old."""
+        return 0
+
+    async def close(self) -> None:
+        """The store hangs up."""
+
+
+def open_remote(path: str | Path, desk: Path, *, now: Callable[[], datetime], overlay: Overlay) -> Store:
+    """Read the database at *path*, and write by way of *desk*.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    line = Line(desk)
+    return Store(RemoteEngine(SqliteEngine.reading(path, now, overlay), line), RemoteCounters(line))
 
 
 @dataclass(slots=True)
@@ -97,15 +131,15 @@ class Line:
     _calling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _closed: bool = False
 
-    async def hand(self, protocol: str, method: str, *args: Any, **named: Any) -> Any:
+    async def call(self, topic: str, name: str, *args: Any, **named: Any) -> Any:
         """Have an intention carried out.
 
         Raises:
             TemporarilyUnavailable: nobody writes right now; it may have been carried out if he left meanwhile.
             WatchwordError: what the intention raised.
         """
-        ask = asking(next(self._numbers), protocol, method, *args, **named)
-        writer = await self._call()
+        ask = asking(next(self._numbers), topic, name, *args, **named)
+        writer = await self._connect()
         told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[ask.number] = told
         try:
@@ -125,7 +159,7 @@ class Line:
             self._hearing.cancel()
             await asyncio.gather(self._hearing, return_exceptions=True)
 
-    async def _call(self) -> asyncio.StreamWriter:
+    async def _connect(self) -> asyncio.StreamWriter:
         async with self._calling:
             if self._closed:
                 raise TemporarilyUnavailable("the store is closed")

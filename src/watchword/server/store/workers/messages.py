@@ -1,13 +1,14 @@
 """Intentions as they travel from a process that may not write to the one that does, and what comes back.
 
-Only what stands in ``WRITING`` can be asked for, each with the members its method takes: bytes from the
-other side become records and plain values, never code.
+Only the doors of the topics that write can be asked for, and the counters, each with the arguments that it takes: bytes
+from the other side become records and plain values, never code.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Mapping
+from functools import lru_cache
 from typing import Any, Final, get_type_hints
 
 import msgspec
@@ -16,50 +17,22 @@ from watchword import errors
 from watchword.errors import ServerError, WatchwordError
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.store import records
-from watchword.server.store.intentions import (
-    SqlApis,
-    SqlClients,
-    SqlRoles,
-    SqlSessions,
-    SqlUsers,
-)
-from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
-from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
-from watchword.server.store.meta import SqlMeta
+from watchword.server.store.engine import WRITES
+from watchword.server.store.store import Store
 
-__all__ = ["WRITING", "Answer", "Ask", "answered", "asking", "frame", "outcome", "refused", "taken"]
+__all__ = ["COUNTERS", "Answer", "Ask", "answered", "asking", "frame", "outcome", "refused", "taken"]
 
-WRITING: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
-    "users": (
-        SqlUsers,
-        ("add", "update", "set_password", "rehash", "ban", "unban", "delete", "log_out_everywhere"),
-    ),
-    "sessions": (SqlSessions, ("open", "advance", "give_pair", "add_key", "use_key", "end", "sweep")),
-    "clients": (SqlClients, ("disable",)),
-    "roles": (SqlRoles, ("set", "delete")),
-    "apis": (SqlApis, ("add", "set_encryption", "delete")),
-    "keys": (SqlKeys, ("add", "schedule", "activate", "replace_waiting", "compromise", "sweep")),
-    "events": (SqlEvents, ("add", "sweep")),
-    "revocations": (
-        SqlRevocations,
-        ("revoke_token", "brake", "open_epoch", "set_longest_life", "name_issuer", "sweep"),
-    ),
-    "one_time": (SqlOneTime, ("add", "spend")),
-    "password_resets": (SqlPasswordResets, ("offer", "grant", "complete", "sweep")),
-    "email_changes": (SqlEmailChanges, ("offer", "complete", "sweep")),
-    "meta": (SqlMeta, ("put_new", "announce", "leave")),
-    "counters": (MemoryCounters, ("look", "settle")),
-}
-"""Protocol of the store -> what implements it, and which of its methods write."""
+COUNTERS: Final = "counters"
+"""What counters are asked for under, in the place of a topic."""
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True):
     """An intention: the answer bears the same number."""
 
     number: int
-    protocol: str
-    method: str
-    members: msgspec.Raw
+    topic: str
+    name: str
+    arguments: msgspec.Raw
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -78,20 +51,24 @@ class _Refusal(msgspec.Struct, frozen=True):
     errors: tuple[tuple[str, str], ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-def _members(implementation: type, name: str) -> tuple[inspect.Signature, type[msgspec.Struct]]:
-    method = getattr(implementation, name)
-    signature = inspect.signature(method)
-    signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-    hints = get_type_hints(method)
-    fields = [(parameter, hints[parameter]) for parameter in signature.parameters]
-    return signature, msgspec.defstruct(f"{implementation.__name__}_{name}", fields, array_like=True)
+_COUNTING: Final[Mapping[str, Any]] = {"look": MemoryCounters.look, "settle": MemoryCounters.settle}
 
 
-_METHODS: Final = {
-    (protocol, name): _members(implementation, name)
-    for protocol, (implementation, names) in WRITING.items()
-    for name in names
-}
+@lru_cache
+def _form(topic: str, name: str) -> tuple[inspect.Signature, type[msgspec.Struct]]:
+    """What may be asked for, as it is called and as it is sent.
+
+    Raises:
+        KeyError: it is none of those that write.
+    """
+    function = _COUNTING[name] if topic == COUNTERS else WRITES[topic, name].body
+    called = inspect.signature(function)
+    called = called.replace(parameters=list(called.parameters.values())[1:])
+    hints = get_type_hints(function)
+    fields = [(argument, hints[argument]) for argument in called.parameters]
+    return called, msgspec.defstruct(f"{topic}_{name}", fields, array_like=True)
+
+
 _RECORDS: Final[Mapping[str, Any]] = {
     name: kind for name in records.__all__ if isinstance(kind := getattr(records, name), type)
 }
@@ -104,27 +81,29 @@ def frame(message: Ask | Answer) -> bytes:
     return len(content).to_bytes(4, "big") + content
 
 
-def asking(number: int, protocol: str, method: str, *args: Any, **named: Any) -> Ask:
-    """The call of a method, as a message."""
-    signature, struct = _METHODS[protocol, method]
-    bound = signature.bind(*args, **named)
+def asking(number: int, topic: str, name: str, *args: Any, **named: Any) -> Ask:
+    """A call, as a message."""
+    called, form = _form(topic, name)
+    bound = called.bind(*args, **named)
     bound.apply_defaults()
-    return Ask(number, protocol, method, msgspec.Raw(msgspec.msgpack.encode(struct(**bound.arguments))))
+    return Ask(number, topic, name, msgspec.Raw(msgspec.msgpack.encode(form(**bound.arguments))))
 
 
-def taken(ask: Ask, store: Any) -> Callable[[], Any]:
+def taken(ask: Ask, store: Store) -> Coroutine[Any, Any, Any]:
     """What carries *ask* out on *store*.
 
     Raises:
         KeyError: it is none of those that write.
-        msgspec.ValidationError: its members are not those of the method.
+        msgspec.ValidationError: its arguments are not those it takes.
     """
-    signature, struct = _METHODS[ask.protocol, ask.method]
-    members = msgspec.msgpack.decode(ask.members, type=struct)
-    bound = signature.bind_partial()
-    bound.arguments.update({name: getattr(members, name) for name in signature.parameters})
-    method = getattr(getattr(store, ask.protocol), ask.method)
-    return lambda: method(*bound.args, **bound.kwargs)
+    called, form = _form(ask.topic, ask.name)
+    sent = msgspec.msgpack.decode(ask.arguments, type=form)
+    bound = called.bind_partial()
+    bound.arguments.update({name: getattr(sent, name) for name in called.parameters})
+    if ask.topic == COUNTERS:
+        answer: Coroutine[Any, Any, Any] = getattr(store.counters, ask.name)(*bound.args, **bound.kwargs)
+        return answer
+    return store.engine.carry_out(WRITES[ask.topic, ask.name], *bound.args, **bound.kwargs)
 
 
 def answered(number: int, value: Any) -> Answer:

@@ -106,7 +106,7 @@ class Desk:
 
     async def _carry_out(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
         try:
-            answer = answered(ask.number, await taken(ask, self.store)())
+            answer = answered(ask.number, await taken(ask, self.store))
         except Exception as fault:
             answer = refused(ask.number, fault)
         writer.write(frame(answer))

@@ -1,4 +1,4 @@
-"""The shared store: PostgreSQL through asyncpg, the same intentions, any number of nodes.
+"""PostgreSQL through asyncpg: the same intentions, any number of nodes.
 
 An intention is one transaction under READ COMMITTED that first locks what it decides about, in the
 order the intentions share; what it reads after that is what stands when it commits.
@@ -6,26 +6,16 @@ order the intentions share; what it reads after that is what stands when it comm
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Self, TypeVar, Unpack
+from typing import Final, ParamSpec, Self, TypeVar
 
 import asyncpg
 
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store.copying import TABLES
-from watchword.server.store.intentions import (
-    Intention,
-    SqlApis,
-    SqlClients,
-    SqlRoles,
-    SqlSessions,
-    SqlUsers,
-)
-from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
-from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
-from watchword.server.store.meta import SqlMeta
+from watchword.server.store.engine import Intention, writes
 from watchword.server.store.past import PAST, Past
 from watchword.server.store.position import Position
 from watchword.server.store.postgres import schema
@@ -36,106 +26,24 @@ from watchword.server.store.postgres.connection import (
     is_collision,
     unreachable,
 )
-from watchword.server.store.postgres.connector import TIMEOUT, Connector, part
-from watchword.server.store.postgres.counters import PostgresCounters
+from watchword.server.store.postgres.connector import Connector, part
 from watchword.server.store.postgres.news import DatabaseClock, News
 from watchword.server.store.postgres.pool import Pool, Use
 from watchword.server.store.postgres.sessions import PostgresShortcut
-from watchword.server.store.records import Origin
-from watchword.server.store.sql import invariants, revocations
-from watchword.server.store.sql.authority import Locks, authorized
-from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
+from watchword.server.store.sql import invariants
+from watchword.server.store.sql.transaction import Overlay, Transaction
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresEngine"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS: Final = 5
 
 
 @dataclass(slots=True)
-class PostgresStore:
-    """A store in a PostgreSQL database that several nodes share; use ``open``."""
-
-    users: SqlUsers
-    sessions: SqlSessions
-    clients: SqlClients
-    roles: SqlRoles
-    apis: SqlApis
-    keys: SqlKeys
-    events: SqlEvents
-    revocations: SqlRevocations
-    one_time: SqlOneTime
-    password_resets: SqlPasswordResets
-    email_changes: SqlEmailChanges
-    meta: SqlMeta
-    counters: PostgresCounters
-    engine: Engine
-
-    @classmethod
-    async def open(
-        cls,
-        url: str,
-        *,
-        now: Callable[[], datetime] | None = None,
-        overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
-        upgrade: bool = True,
-        longest_log: int = LONGEST_LOG,
-        monotonic: Callable[[], float] | None = None,
-        patience: float = TIMEOUT,
-    ) -> Self:
-        """Open the database at *url* (``postgresql://user:password@host/name``).
-
-        Args:
-            url: as libpq reads it.
-            now: the clock; without, the database's own, so that all nodes have one.
-            overlay: what issued tokens show after a change of their user's roles.
-            upgrade: apply missing migrations; without, a database that lacks some is refused.
-            longest_log: entries of the log beyond which one that kills everything takes their place.
-            monotonic: the clock of the counters; without, the database's own.
-            patience: seconds to wait for a connection, and for the answer to a statement.
-
-        Raises:
-            ConfigurationError: the database cannot be reached or is of another version.
-        """
-        engine = await Engine.open(Connector(url, patience), now, overlay, longest_log, upgrade=upgrade)
-        return cls(
-            users=SqlUsers(engine),
-            sessions=SqlSessions(engine, PostgresShortcut(engine)),
-            clients=SqlClients(engine),
-            roles=SqlRoles(engine),
-            apis=SqlApis(engine),
-            keys=SqlKeys(engine),
-            events=SqlEvents(engine),
-            revocations=SqlRevocations(engine),
-            one_time=SqlOneTime(engine),
-            password_resets=SqlPasswordResets(engine),
-            email_changes=SqlEmailChanges(engine),
-            meta=SqlMeta(engine),
-            counters=PostgresCounters(engine, monotonic),
-            engine=engine,
-        )
-
-    def now(self) -> datetime:
-        """The time all nodes share."""
-        return self.engine.now()
-
-    async def ready(self) -> None:
-        """Prove that reading works."""
-        await self.engine.read(revocations.ready)
-
-    async def check(self) -> Sequence[str]:
-        """Every broken rule of the data, one line each; empty when all is well."""
-        return await self.engine.scan(invariants.broken)
-
-    async def close(self) -> None:
-        """Finish what is under way and let go."""
-        await self.engine.close()
-
-
-@dataclass(slots=True)
-class Engine:
-    """The pool under the protocols."""
+class PostgresEngine:
+    """Intentions on a PostgreSQL database that several nodes share."""
 
     connector: Connector
     pool: Pool
@@ -145,6 +53,10 @@ class Engine:
     longest_log: int
     past: Past
     shared_clock: bool
+    shortcut: PostgresShortcut = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.shortcut = PostgresShortcut(self)
 
     @classmethod
     async def open(
@@ -179,32 +91,23 @@ class Engine:
         news.start()
         return cls(connector, pool, news, now or clock.now, overlay, longest_log, past, now is None)
 
-    async def write(self, intention: Intention[T], origin: Origin | None, **locks: Unpack[Locks]) -> T:
-        """Carry out an intention for the caller in *origin*; it is durable when this returns.
+    async def carry_out(self, door: writes[P, T], /, *args: P.args, **named: P.kwargs) -> T:
+        """Run what writes; it is durable when this returns.
 
         Raises:
             TemporarilyUnavailable: the database is away, or not the one that was known. What it was told last may
                 have been carried out.
         """
+        return await self.write(door.bind(args, named), anew=door.anew)
 
-        work = authorized(intention, origin, **locks)
+    async def write(self, intention: Intention[T], *, anew: bool = False) -> T:
+        """The same for any intention; *anew*: also on a database of another past."""
 
-        def carry_out(tx: Transaction) -> Coroutine[Any, Any, T]:
-            self.past.require()
-            return work(tx)
-
-        return await self.write_anew(carry_out)
-
-    async def write_anew(self, intention: Intention[T]) -> T:
-        """The same for the intention that begins a new epoch.
-
-        Raises:
-            TemporarilyUnavailable: the database is away.
-        """
-
-        async def carry_out(connection: asyncpg.Connection) -> T:
+        async def work(connection: asyncpg.Connection) -> T:
             await connection.execute(self.connector.begin())
             try:
+                if not anew:
+                    self.past.require()
                 outcome = await intention(self._transaction(connection))
             except Exception as fault:
                 await _undo(connection, fault)
@@ -213,7 +116,7 @@ class Engine:
                 raise TemporarilyUnavailable("the database undid the change", retry_after=1)
             return outcome
 
-        return await self._until_alone("write", carry_out)
+        return await self._until_alone("write", work)
 
     async def read(self, query: Intention[T]) -> T:
         """Answer a look-up, each of its statements for itself.
@@ -230,11 +133,11 @@ class Engine:
             TemporarilyUnavailable: as ``write``.
         """
 
-        def carry_out(connection: asyncpg.Connection) -> Coroutine[Any, Any, T]:
+        async def work(connection: asyncpg.Connection) -> T:
             self.past.require()
-            return statement(self._transaction(connection))
+            return await statement(self._transaction(connection))
 
-        return await self._until_alone("read", carry_out)
+        return await self._until_alone("read", work)
 
     async def settle(self, intention: Intention[T]) -> T:
         """Carry out one statement that commits by itself and may wait for a lock.
@@ -276,6 +179,10 @@ class Engine:
     def watch(self) -> AsyncIterator[None]:
         """After each commit of any node that moved the log."""
         return self.news.watch()
+
+    async def check(self) -> Sequence[str]:
+        """Everything that is broken in the data, one line each."""
+        return await self.scan(invariants.broken)
 
     async def close(self) -> None:
         """End every connection, those at work after they have finished."""

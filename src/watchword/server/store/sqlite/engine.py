@@ -1,144 +1,36 @@
-"""The embedded store: SQLite in WAL with ``synchronous=FULL``, one writer with group commit, one reader."""
+"""SQLite in WAL mode with ``synchronous=FULL``: one writer with group commit, one reader."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Self, TypeVar, Unpack
+from typing import ParamSpec, Self, TypeVar
 
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable
-from watchword.server.ephemeral.memory import MemoryCounters
-from watchword.server.store.intentions import (
-    Intention,
-    SqlApis,
-    SqlClients,
-    SqlRoles,
-    SqlSessions,
-    SqlUsers,
-)
-from watchword.server.store.links import SqlEmailChanges, SqlOneTime, SqlPasswordResets
-from watchword.server.store.log import SqlEvents, SqlKeys, SqlRevocations
-from watchword.server.store.meta import SqlMeta
+from watchword.server.store.engine import Intention, Shortcut, writes
 from watchword.server.store.past import Past
-from watchword.server.store.records import Origin
-from watchword.server.store.sql import invariants, revocations
-from watchword.server.store.sql.authority import Locks, authorized
-from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction, join
+from watchword.server.store.sql import invariants
+from watchword.server.store.sql.transaction import LONGEST_LOG, Overlay, Transaction
+from watchword.server.store.sqlite.connect import connect, connect_and_prepare, connect_to_read
 from watchword.server.store.sqlite.connection import SqliteConnection, at_once
 from watchword.server.store.sqlite.file import OpenedFile, check_past, learn_past
-from watchword.server.store.sqlite.opening import connect, connect_and_prepare, connect_to_read
 from watchword.server.store.sqlite.watch import FileWatch
 from watchword.server.store.sqlite.writer import Writer, is_fault, unavailable
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteEngine"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class SqliteStore:
-    """A store in one file, or in memory for tests; use ``open``."""
-
-    users: SqlUsers
-    sessions: SqlSessions
-    clients: SqlClients
-    roles: SqlRoles
-    apis: SqlApis
-    keys: SqlKeys
-    events: SqlEvents
-    revocations: SqlRevocations
-    one_time: SqlOneTime
-    password_resets: SqlPasswordResets
-    email_changes: SqlEmailChanges
-    meta: SqlMeta
-    counters: MemoryCounters
-    engine: Engine
-
-    @classmethod
-    async def open(
-        cls,
-        path: str | Path,
-        *,
-        now: Callable[[], datetime],
-        overlay: Overlay = lambda user, granted: {"roles": list(user.roles), "scope": join(granted)},
-        upgrade: bool = True,
-        longest_log: int = LONGEST_LOG,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> Self:
-        """Open the database at *path* (``:memory:`` for one that lives as long as the store).
-
-        Args:
-            path: the file; made with mode 0600 when missing.
-            now: the clock, aware and in UTC.
-            overlay: what issued tokens show after a change of their user's roles.
-            upgrade: apply missing migrations; without, a database that lacks some is refused.
-            longest_log: entries of the log beyond which one that kills everything takes their place.
-            monotonic: the clock of the counters.
-
-        Raises:
-            ConfigurationError: the file cannot be opened, is no database, or is of another version.
-        """
-        engine = await Engine.open(path, now, overlay, longest_log, upgrade=upgrade)
-        return cls._over(engine, MemoryCounters(monotonic))
-
-    @classmethod
-    def reading(cls, path: str | Path, *, now: Callable[[], datetime], overlay: Overlay) -> Self:
-        """Open the database at *path*, which another process made and writes, to read alone.
-
-        Raises:
-            ConfigurationError: the file cannot be opened.
-        """
-        try:
-            connection = connect_to_read(str(path))
-        except sqlite3.Error as broken:
-            raise ConfigurationError(f"database: cannot open it: {broken}") from None
-        return cls._over(Engine(str(path), None, connection, now, overlay, LONGEST_LOG), MemoryCounters())
-
-    @classmethod
-    def _over(cls, engine: Engine, counters: MemoryCounters) -> Self:
-        return cls(
-            users=SqlUsers(engine),
-            sessions=SqlSessions(engine),
-            clients=SqlClients(engine),
-            roles=SqlRoles(engine),
-            apis=SqlApis(engine),
-            keys=SqlKeys(engine),
-            events=SqlEvents(engine),
-            revocations=SqlRevocations(engine),
-            one_time=SqlOneTime(engine),
-            password_resets=SqlPasswordResets(engine),
-            email_changes=SqlEmailChanges(engine),
-            meta=SqlMeta(engine),
-            counters=counters,
-            engine=engine,
-        )
-
-    def now(self) -> datetime:
-        """The time, by the clock it was opened with."""
-        return self.engine.now()
-
-    async def ready(self) -> None:
-        """Prove that reading works."""
-        await self.engine.read(revocations.ready)
-
-    async def check(self) -> Sequence[str]:
-        """Every broken rule of the data, one line each; empty when all is well."""
-        return await self.engine.scan(_broken)
-
-    async def close(self) -> None:
-        """Finish what was acknowledged and let go."""
-        await self.engine.close()
-
-
-@dataclass(slots=True)
-class Engine:
-    """The connections under the protocols: ``write`` shares commits, ``read`` never waits for them."""
+class SqliteEngine:
+    """Intentions on a SQLite file: those that write share commits, those that read never wait for them."""
 
     path: str
     writer: Writer | None
@@ -146,7 +38,7 @@ class Engine:
     reader: sqlite3.Connection
     now: Callable[[], datetime]
     overlay: Overlay
-    longest_log: int
+    longest_log: int = LONGEST_LOG
     _watchers: set[asyncio.Event] = field(default_factory=set)
     _closed: bool = False
     past: Past = field(default_factory=Past)
@@ -154,6 +46,18 @@ class Engine:
 
     def __post_init__(self) -> None:
         self._file = OpenedFile(self.path)
+
+    @classmethod
+    def reading(cls, path: str | Path, now: Callable[[], datetime], overlay: Overlay) -> Self:
+        """Open a file that another process made and writes to.
+
+        Raises:
+            ConfigurationError: it cannot be opened.
+        """
+        try:
+            return cls(str(path), None, connect_to_read(str(path)), now, overlay)
+        except sqlite3.Error as broken:
+            raise ConfigurationError(f"database: cannot open it: {broken}") from None
 
     @classmethod
     async def open(
@@ -165,7 +69,11 @@ class Engine:
         *,
         upgrade: bool,
     ) -> Self:
-        """Connect, bring the schema up to date."""
+        """Connect, bring the schema up to date.
+
+        Raises:
+            ConfigurationError: the file cannot be opened, is no database, or is of another version.
+        """
         name = str(path)
         watchers: set[asyncio.Event] = set()
         try:
@@ -192,30 +100,31 @@ class Engine:
         )
         return cls(name, writer, reading, now, overlay, longest_log, watchers, past=past)
 
-    async def write(self, intention: Intention[T], origin: Origin | None, **locks: Unpack[Locks]) -> T:
-        """Carry out an intention for the caller in *origin*; it is durable when this returns.
+    @property
+    def shortcut(self) -> Shortcut | None:
+        """None: here a transaction costs no more than its statements."""
+        return None
+
+    async def carry_out(self, door: writes[P, T], /, *args: P.args, **named: P.kwargs) -> T:
+        """Run what writes; it is durable when this returns.
 
         Raises:
             ServerError: this process only reads.
             TemporarilyUnavailable: the database is not the one that was known.
         """
-        work = authorized(intention, origin, **locks)
+        return await self.write(door.bind(args, named), anew=door.anew)
 
-        def carry_out(connection: sqlite3.Connection) -> T:
-            self.past.require()
-            return at_once(work(self._transaction(connection)))
+    async def write(self, intention: Intention[T], *, anew: bool = False) -> T:
+        """The same for any intention; *anew*: also on a database of another past."""
 
-        return await self._require_writer().run(carry_out)
+        def work(connection: sqlite3.Connection) -> T:
+            if not anew:
+                self.past.require()
+            return at_once(intention(self._transaction(connection)))
 
-    async def write_anew(self, intention: Intention[T]) -> T:
-        """The same for the intention that begins a new epoch.
-
-        Raises:
-            ServerError: this process only reads.
-        """
-        return await self._require_writer().run(
-            lambda connection: at_once(intention(self._transaction(connection)))
-        )
+        if self.writer is None:
+            raise ServerError("this process only reads")
+        return await self.writer.run(work)
 
     async def read(self, query: Intention[T]) -> T:
         """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.
@@ -276,6 +185,10 @@ class Engine:
             others.close()
             self._watchers.discard(moved)
 
+    async def check(self) -> Sequence[str]:
+        """Everything that is broken in the data, one line each."""
+        return await self.scan(_broken)
+
     async def close(self) -> None:
         """Finish the writer's work and close both connections.
 
@@ -286,11 +199,6 @@ class Engine:
             self.reader.close()
         if self.writer is not None:
             await self.writer.close()
-
-    def _require_writer(self) -> Writer:
-        if self.writer is None:
-            raise ServerError("this process only reads")
-        return self.writer
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(SqliteConnection(connection), self.now(), self.overlay, self.longest_log)
