@@ -30,10 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole processes, measurements and the model have their place in ``./test --all``."""
+    """Whole processes, measurements, the model and what repeats a test on Valkey belong to ``./test --all``."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in SLOW:
+        in_slow_folder = item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in SLOW
+        if in_slow_folder or "valkey" in item.name:
             item.add_marker(pytest.mark.slow)
 
 

@@ -127,24 +127,22 @@ class SqliteEngine:
         return await self.writer.run(work)
 
     async def read(self, query: Intention[T]) -> T:
-        """Answer from one snapshot of what is committed; point look-ups take microseconds, so no thread is asked.
+        """Answer from what is committed, each statement for itself; it takes microseconds, so no thread is asked.
 
         Raises:
             TemporarilyUnavailable: the file cannot be read.
         """
-        if self._closed:
-            raise TemporarilyUnavailable("the store is closed")
-        try:
-            return self._read(self.reader, query)
-        except TemporarilyUnavailable:
-            self._mend()
-            raise
+        return self._ask(query, self._read)
 
     async def snapshot(self, query: Intention[T]) -> T:
-        """The same: every read here sees one state."""
+        """The same from one state.
+
+        Raises:
+            TemporarilyUnavailable: as ``read``.
+        """
         if self._file.was_replaced():
             self._mend()
-        return await self.read(query)
+        return self._ask(query, self._read_one_state)
 
     async def scan(self, query: Intention[T]) -> T:
         """The same for a query that walks through many rows: it must not keep the loop."""
@@ -156,7 +154,7 @@ class SqliteEngine:
         """The same on a connection of its own, so that any thread may ask."""
         try:
             with closing(connect_to_read(self.path)) as connection:
-                return self._read(connection, query)
+                return self._read_one_state(connection, query)
         except sqlite3.Error as broken:
             raise unavailable(broken) from broken
 
@@ -203,20 +201,31 @@ class SqliteEngine:
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
         return Transaction(SqliteConnection(connection), self.now(), self.overlay, self.longest_log)
 
-    def _read(self, connection: sqlite3.Connection, query: Intention[T]) -> T:
-        transaction = self._transaction(connection)
-        if self.path == ":memory:":
-            return at_once(query(transaction))  # between two commits on the one connection there is
+    def _ask(self, query: Intention[T], read: Callable[[sqlite3.Connection, Intention[T]], T]) -> T:
+        if self._closed:
+            raise TemporarilyUnavailable("the store is closed")
         try:
-            connection.execute("BEGIN")
-            try:
-                return at_once(query(transaction))
-            finally:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error as broken:
-            if is_fault(broken):
-                raise unavailable(broken) from broken
+            return read(self.reader, query)
+        except TemporarilyUnavailable:
+            self._mend()
             raise
+        except sqlite3.Error as broken:
+            if not is_fault(broken):
+                raise
+            self._mend()
+            raise unavailable(broken) from broken
+
+    def _read(self, connection: sqlite3.Connection, query: Intention[T]) -> T:
+        return at_once(query(self._transaction(connection)))
+
+    def _read_one_state(self, connection: sqlite3.Connection, query: Intention[T]) -> T:
+        if self.path == ":memory:":
+            return self._read(connection, query)  # between two commits on the one connection there is
+        connection.execute("BEGIN")
+        try:
+            return self._read(connection, query)
+        finally:
+            connection.execute("ROLLBACK")
 
     def _mend(self) -> None:
         """Open the file anew, so that a reader whose disk came back reads again."""
