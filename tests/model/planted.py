@@ -12,6 +12,7 @@ import pytest
 from tests.server.stage import GROUNDS
 from watchword.guard import revocations as table
 from watchword.guard.knowledge import Knowledge
+from watchword.server.store.intentions.revocations import Revocations
 from watchword.server.store.past import Past
 from watchword.server.store.sql import revocations
 from watchword.server.store.sql.transaction import Transaction
@@ -86,13 +87,13 @@ def the_brake_leaves_the_base(patch: Patch) -> None:
 
 def the_log_is_read_short(patch: Patch) -> None:
     """The newest of several entries is left out, and counted as read."""
-    read = revocations.read
+    read = Revocations.read
 
-    async def short(tx: Transaction, after: int, limit: int, known: Any = None) -> Any:
-        page = await read(tx, after, limit, known)
+    async def short(self: Revocations, after: int, limit: int = 100_000, known: Any = None) -> Any:
+        page = await read(self, after, limit, known)
         return page._replace(entries=page.entries[: max(1, len(page.entries) - 1)])
 
-    patch.setattr(revocations, "read", short)
+    patch.setattr(Revocations, "read", short)
 
 
 def length_is_taken_for_identity(patch: Patch) -> None:
