@@ -68,7 +68,7 @@ class TestRefreshes:
         """Twenty refreshes at once are one transaction, and each has its own answer."""
         ids = await sessions(exam, 20)
         told = await asyncio.gather(*(spend(exam, session) for session in ids))
-        assert [outcome.live.session.id for outcome in told if isinstance(outcome, Advanced)] == ids
+        assert [outcome.facts.session.id for outcome in told if isinstance(outcome, Advanced)] == ids
         assert await counters(exam, ids) == [1] * 20
         assert await operator.fetchval("SELECT count(DISTINCT xmin::text) FROM sessions") == 1
 

@@ -123,7 +123,7 @@ class LoginFlow:
         rules = self.session_policy.rules(self.issuance.claims.policy.lifetime)
         match await self.sessions.open(new, rules, origin):
             case Opened(live=live):
-                return LoginResult(await self.issuance.token_set(live, secret), live)
+                return LoginResult(await self.issuance.token_set(live.facts, secret), live)
             case Refused(reason="banned"):
                 raise AccountDisabled
             case Refused(reason="api_deleted"):

@@ -86,21 +86,22 @@ class BasicSessionService:
 
     async def write(self, live: Live, pair: NewPair, *, scope: tuple[str, ...] | None = None) -> BasicPair:
         """A pair that the session behind *live* was given just now, as its client shows it."""
-        granted = self.issuance.claims.scope(live)
+        facts = live.facts
+        granted = self.issuance.claims.scope(facts)
         if scope is not None:
             granted = tuple(word for word in granted if word in scope)
         username = self._username(live.user)
         claims = self.issuance.claims.access_token(
-            live,
+            facts,
             jti=pair.jti,
-            now=self.issuance.time(live),
+            now_ms=self.issuance.time_ms(facts),
             scope=granted,
             narrowed=scope is not None,
             lifetime=pair.life,
         )
         claims["exp"] = min(claims["exp"], int(live.session.idle_expires_at.timestamp()))
         claims[BASIC_USERNAME] = username
-        password = await self.issuance.sign(claims, live)
+        password = await self.issuance.sign(claims, facts)
         return BasicPair(
             username=username,
             password=password,

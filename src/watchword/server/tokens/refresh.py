@@ -15,7 +15,7 @@ from watchword.server.ephemeral.counters import Turnstile
 from watchword.server.feed.feed import RevocationFeed
 from watchword.server.policies import SessionPolicy
 from watchword.server.store.intentions.sessions import Sessions
-from watchword.server.store.records import Advanced, Live, Origin, Refused, Replayed
+from watchword.server.store.records import Advanced, Origin, Refused, Replayed, TokenFacts
 from watchword.server.tokens.issuance import Issuance, TokenSet
 from watchword.server.tokens.refresh_token import RefreshToken, RefreshTokenCodec
 
@@ -69,25 +69,25 @@ class RefreshTokenService:
             if isinstance(live, Refused):
                 raise InvalidGrant("the refresh token is expired or revoked")
             try:
-                self.issuance.claims.scope(live, asked)
+                self.issuance.claims.scope(live.facts, asked)
             except InvalidScope:
                 if presented.counter != live.session.counter:
                     # A spent token moves nothing on, and a replay is one whatever else it asks for.
                     await self._advance(presented, client_id, origin)
                 raise
-        live = await self._advance(presented, client_id, origin)
-        return await self.issuance.token_set(live, presented.secret, scope=asked)
+        facts = await self._advance(presented, client_id, origin)
+        return await self.issuance.token_set(facts, presented.secret, scope=asked)
 
-    async def _advance(self, presented: RefreshToken, client_id: str, origin: Origin) -> Live:
+    async def _advance(self, presented: RefreshToken, client_id: str, origin: Origin) -> TokenFacts:
         known = self._spent.get(presented.session_id) if self._spent else None
         if known is not None and presented.counter <= known[0]:
             await self.repeats.enter(known[1])
         rules = self.policy.rules(self.issuance.claims.policy.lifetime)
         match await self.sessions.advance(presented.presented(), client_id, rules, origin):
-            case Advanced(live=live, repeated=repeated):
+            case Advanced(facts=facts, repeated=repeated):
                 if repeated:
-                    self._remember(presented.session_id, presented.counter, f"user {live.user.id}")
-                return live
+                    self._remember(presented.session_id, presented.counter, f"user {facts.subject.id}")
+                return facts
             case Replayed(reason=reason):
                 self._remember(presented.session_id, _EVERY, presented.session_id)
                 # Of another instance it proves nothing about this one, though sessions may be kept over a restore.
@@ -114,8 +114,8 @@ class RefreshTokenService:
         """
         presented = self.codec.parse(refresh_token)
         with suppress(InvalidGrant):
-            live = await self._advance(presented, FIRST_PARTY_CLIENT_ID, origin)
-            return presented.session_id, live.user.id
+            facts = await self._advance(presented, FIRST_PARTY_CLIENT_ID, origin)
+            return presented.session_id, facts.subject.id
         return presented.session_id, None
 
     def binder(self, refresh_token: str) -> str:

@@ -174,7 +174,7 @@ class UserKeys:
             raise InvalidTarget("the key is for another audience")
         # A signing key's name is no secret: whoever knows it may use up what there is from his own network only.
         await self.trades.enter(f"{session_id} {network_of(origin.address)}")
-        return await self.issuance.access_token(live, scope=asked)
+        return await self.issuance.access_token(live.facts, scope=asked)
 
     async def _record(self, session_id: str, refusal: Refused, origin: Origin) -> None:
         """Write down that somebody still uses a key that is over, and not without end."""

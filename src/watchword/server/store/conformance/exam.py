@@ -153,7 +153,8 @@ class Exam:
         """Spend that token, which must succeed; the counter to hand out."""
         advanced = await self.advance(session_id, counter)
         assert isinstance(advanced, Advanced), advanced
-        return advanced.live.session.counter
+        assert advanced.facts.session is not None
+        return advanced.facts.session.counter
 
     async def is_alive(self, session_id: str) -> bool:
         """Whether the session lives."""

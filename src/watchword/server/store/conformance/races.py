@@ -28,7 +28,11 @@ async def many_uses_of_one_refresh_token_leave_one_branch(exam: Exam) -> None:
         crowd = AT_ONCE[number % len(AT_ONCE)]
         session = await exam.session(ada)
         outcomes = await asyncio.gather(*(exam.advance(session, 0, node=n) for n in range(crowd)))
-        heads = [(o.live.session.counter, o.repeated) for o in outcomes if isinstance(o, Advanced)]
+        heads = [
+            (o.facts.session.counter, o.repeated)
+            for o in outcomes
+            if isinstance(o, Advanced) and o.facts.session
+        ]
         assert sorted(heads) == [(1, False)] + [(1, True)] * (crowd - 1)
         assert await exam.counter(session, 1) == 2
         await exam.store.sessions.end(session, "logout", ORIGIN)
@@ -120,8 +124,8 @@ async def a_changed_role_reaches_every_token(exam: Exam) -> None:
         (entry,) = [entry for entry in await exam.entries("claims") if entry.id == ada.id]
         for outcome in (outcomes[0], outcomes[2]):
             assert isinstance(outcome, Advanced | Opened)
-            shown = outcome.live
-            assert shown.user.version < entry.below or "pay" not in shown.granted
+            shown = outcome.facts
+            assert shown.subject.version < entry.below or "pay" not in shown.granted
 
 
 async def a_narrowed_role_reaches_every_token(exam: Exam) -> None:
@@ -143,9 +147,9 @@ async def a_narrowed_role_reaches_every_token(exam: Exam) -> None:
         )
         for outcome in (outcomes[0], outcomes[3]):
             assert isinstance(outcome, Advanced)
-            user = outcome.live.user
+            user = outcome.facts.subject
             outdated = user.id in last and user.version < last[user.id].below
-            assert outdated or "pay" not in outcome.live.granted
+            assert outdated or "pay" not in outcome.facts.granted
 
 
 async def no_session_outlives_its_api(exam: Exam) -> None:
@@ -167,7 +171,7 @@ async def no_session_outlives_its_api(exam: Exam) -> None:
         for outcome in (opened, advanced):
             if not isinstance(outcome, Refused):
                 assert isinstance(outcome, Advanced | Opened)
-                assert outcome.live.api_scope == ("profile",)
+                assert outcome.facts.api_scope == ("profile",)
         for session in (old, new.id):
             assert await exam.why_dead(session) in ("ended", "unknown")
 
@@ -302,7 +306,7 @@ def _no_token_outlives(entry: Entry, outcomes: Iterable[Any]) -> None:
     """Every token that was issued beside the kill bears a version the kill names."""
     for outcome in outcomes:
         if isinstance(outcome, Advanced | Opened):
-            assert outcome.live.user.version < entry.below
+            assert outcome.facts.subject.version < entry.below
         else:
             assert isinstance(outcome, Refused | User | bool | int)
 

@@ -131,7 +131,7 @@ async def an_api_s_key_is_told_to_its_own_sessions(exam: Exam) -> None:
     assert changed == await apis.get("pay") == replace(added, encryption_jwk='{"kid":"2"}')
     advanced = await exam.advance(its, 0)
     assert isinstance(advanced, Advanced)
-    assert advanced.live.encryption_jwk == '{"kid":"2"}'
+    assert advanced.facts.encryption_jwk == '{"kid":"2"}'
     assert await apis.set_encryption("pay", None, ORIGIN) is not None
     assert await told(its) is None
     assert await apis.set_encryption("none", None, ORIGIN) is None

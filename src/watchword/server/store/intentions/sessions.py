@@ -15,7 +15,7 @@ from watchword.server.store.records import (
     Refused,
     SessionRules,
 )
-from watchword.server.store.sql import api_keys, basic_pairs, sessions
+from watchword.server.store.sql import api_keys, basic_pairs, refresh, sessions
 
 __all__ = ["Sessions"]
 
@@ -47,7 +47,7 @@ class Sessions(Topic):
 
     _open = writes(sessions.open_session, user="new.user_id")
     _open_with_pair = writes(basic_pairs.open_with_pair, user="new.user_id")
-    _advance = writes(sessions.advance, session="presented.session_id")
+    _advance = writes(refresh.advance, session="presented.session_id")
     _live = reads(sessions.live)
     _look_up_key = reads(api_keys.look)
     _use_key = writes(api_keys.use, session="session_id")

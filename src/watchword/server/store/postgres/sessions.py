@@ -20,7 +20,8 @@ from watchword.server.store.records import (
     Refused,
     SessionRules,
 )
-from watchword.server.store.sql.facts import FACTS, SELECT_FACTS, live_of, refusal_of
+from watchword.server.store.sql.facts import SELECT_FACTS, live_of, refusal_of
+from watchword.server.store.sql.rotation import ROTATION, Rotation, facts_of
 from watchword.server.store.sql.transaction import Transaction, milliseconds
 
 __all__ = ["PostgresShortcut"]
@@ -47,7 +48,7 @@ _ADVANCE: Final = (
     " AND c.id = s.client_id AND NOT c.disabled"
     " AND a.epoch BETWEEN h.oldest_epoch AND h.epoch AND s.epoch >= h.oldest_epoch"
     " AND a.instance IN ('', h.instance)"
-    f" RETURNING {FACTS}"
+    f" RETURNING {ROTATION}"
 )
 """Refresh tokens that are current, all at once, each id once.
 
@@ -124,7 +125,13 @@ class PostgresShortcut:
         async def spend(tx: Transaction) -> Mapping[str, Advanced]:
             columns = zip(*(spending.columns(tx.now) for spending in asked.values()), strict=True)
             rows = await tx.all(_ADVANCE, tx.ms, *map(list, columns), None if tx.shared else tx.ms)
-            return {row[0]: Advanced(live=live_of(row, tx.ms)) for row in rows}
+            return {
+                # What RETURNING tells is what stands now.
+                row.id: Advanced(
+                    facts=facts_of(row, tx.ms, counter=row.counter, idle_expires_at=row.idle_expires_at)
+                )
+                for row in map(Rotation._make, rows)
+            }
 
         return await self.engine.write_alone(spend)
 

@@ -18,6 +18,7 @@ from watchword.server.store.records.live import (
 )
 from watchword.server.store.records.record import Page, Record
 from watchword.server.store.records.session import NewPair, NewSession, Session, SessionKind, SessionRules
+from watchword.server.store.records.subject import TokenFacts, TokenSession, TokenSubject
 from watchword.server.store.records.user import LinkLimit, NewUser, User, UserChange
 
 __all__ = [
@@ -44,6 +45,9 @@ __all__ = [
     "SessionKind",
     "SessionRules",
     "SigningKey",
+    "TokenFacts",
+    "TokenSession",
+    "TokenSubject",
     "User",
     "UserChange",
 ]

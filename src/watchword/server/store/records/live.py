@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from watchword.server.store.records.client import Client
 from watchword.server.store.records.record import Record
 from watchword.server.store.records.session import Session
+from watchword.server.store.records.subject import TokenFacts, TokenSession, TokenSubject
 from watchword.server.store.records.user import User
 
 __all__ = ["Advance", "Advanced", "Live", "Opened", "PresentedRefreshToken", "Refused", "Replayed"]
@@ -34,12 +36,58 @@ class Live(Record, frozen=True, kw_only=True):
     clock_ms: int = 0
     instance: str = ""
 
+    @property
+    def facts(self) -> TokenFacts:
+        """What a token of the session vouches for."""
+        user, session = self.user, self.session
+        return TokenFacts(
+            subject=TokenSubject(
+                id=user.id,
+                version=user.version,
+                roles=user.roles,
+                email=user.email,
+                username=user.username,
+                name=user.name,
+            ),
+            client_id=session.client_id,
+            client_version=self.client.version,
+            session=TokenSession(
+                id=session.id,
+                counter=session.counter,
+                scope=session.scope,
+                amr=session.amr,
+                auth_time=_milliseconds(session.auth_time),
+                expires_at=_milliseconds(session.expires_at),
+                idle_expires_at=_milliseconds(session.idle_expires_at),
+                kind=session.kind,
+                public_key=session.public_key,
+            ),
+            audience=session.audience,
+            granted=self.granted,
+            api_scope=self.api_scope,
+            epoch=self.epoch,
+            kid=self.kid,
+            base=self.base,
+            encryption_jwk=self.encryption_jwk,
+            clock_ms=self.clock_ms,
+            instance=self.instance,
+        )
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
 
 class Opened(Record, frozen=True, kw_only=True):
     """A session was opened; ``evicted`` names the sessions that made room for it."""
 
     live: Live
     evicted: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> TokenFacts:
+        """What a token of it vouches for."""
+        return self.live.facts
 
 
 class Refused(Record, frozen=True, kw_only=True):
@@ -77,12 +125,12 @@ class PresentedRefreshToken(Record, frozen=True, kw_only=True):
 
 
 class Advanced(Record, frozen=True, kw_only=True):
-    """The refresh token was current or a recent repeat; ``live.session.counter`` is the head to hand out.
+    """The refresh token was current or a recent repeat; the counter of its session is the head to hand out.
 
     ``repeated``: the same head was handed out before (a lost answer, a second tab).
     """
 
-    live: Live
+    facts: TokenFacts
     repeated: bool = False
 
 

@@ -22,10 +22,14 @@ __all__ = [
     "REST",
     "SELECT_FACTS",
     "SELECT_OPENING",
+    "api_scope_of",
+    "granted_of",
+    "key_of",
     "live_of",
     "opening_of",
     "opening_refusal_of",
     "refusal_of",
+    "scopes_of",
     "session_of",
 ]
 
@@ -39,7 +43,7 @@ COLUMNS: Final = (
 _CLIENT_COLUMNS: Final = "c.id, c.name, c.version, c.floor, c.disabled"
 
 
-def _kid(audience: str) -> str:
+def key_of(audience: str) -> str:
     """The key that signs for an audience; both states are named because the index is of both."""
     return (
         "(SELECT k.kid FROM signing_keys k WHERE k.purpose = 'token' AND k.state IN ('next', 'active')"
@@ -48,7 +52,7 @@ def _kid(audience: str) -> str:
     )
 
 
-def _scopes(audience: str) -> str:
+def scopes_of(audience: str) -> str:
     """What the user's roles carry and what the APIs of an audience know, a line each; the key of one that is alone."""
     return (
         "(SELECT group_concat(r.name || ' ' || r.scope, '\n') FROM roles r"
@@ -63,9 +67,9 @@ _HEAD: Final = "h.clock, h.instance, h.old_nodes_until, h.former_instances"
 """Of the head, what a token's time and its refresh token rest on."""
 
 FACTS: Final = (
-    f"{COLUMNS}, {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid('s.audience')},"
+    f"{COLUMNS}, {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {key_of('s.audience')},"
     " s.epoch, s.secret_digest, s.token_expires_at, s.spent_1, s.spent_2, s.spent_3, s.spent_4, s.spent_address,"
-    f" h.base, h.oldest_epoch, {_scopes('s.audience')}, {_HEAD}"
+    f" h.base, h.oldest_epoch, {scopes_of('s.audience')}, {_HEAD}"
 )
 """Of session ``s``, its user ``u`` and client ``c``, and the head ``h``."""
 
@@ -77,7 +81,7 @@ SELECT_FACTS: Final = (
 _ASKED: Final = "CAST(?3 AS TEXT)"
 
 SELECT_OPENING: Final = (
-    f"SELECT {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {_kid(_ASKED)}, h.base, {_scopes(_ASKED)}, {_HEAD},"
+    f"SELECT {users.COLUMNS}, {_CLIENT_COLUMNS}, h.epoch, {key_of(_ASKED)}, h.base, {scopes_of(_ASKED)}, {_HEAD},"
     " (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL)"
     " FROM users u CROSS JOIN head h LEFT JOIN clients c ON c.id = ?2 WHERE u.id = ?1"
 )
@@ -193,8 +197,8 @@ def _live(
             disabled=bool(client[4]),
         ),
         session=session,
-        granted=_granted(user.roles, roles),
-        api_scope=_combine(apis),
+        granted=granted_of(user.roles, roles),
+        api_scope=api_scope_of(apis),
         epoch=signs[0],
         kid=signs[1] or "",
         base=base,
@@ -206,13 +210,15 @@ def _live(
 
 # Many sessions, a handful of roles and APIs: what they come to is worked out once for each text.
 @lru_cache(1024)
-def _granted(roles: tuple[str, ...], carried: str | None) -> tuple[str, ...]:
+def granted_of(roles: tuple[str, ...], carried: str | None) -> tuple[str, ...]:
+    """The scope that *roles* carry; *carried* has each role and its scope, a line each."""
     scopes = dict([line.split(" ", 1) for line in carried.split("\n")]) if carried else {}
     return users.combine(roles, scopes)
 
 
 @lru_cache(1024)
-def _combine(apis: str | None) -> tuple[str, ...]:
+def api_scope_of(apis: str | None) -> tuple[str, ...]:
+    """The scope that an audience knows; *apis* has that of each API, a line each."""
     # An API without a list of its own takes any scope.
     scopes = apis.split("\n") if apis else [""]
     return tuple(dict.fromkeys(split(" ".join(scopes)))) if all(scopes) else ()

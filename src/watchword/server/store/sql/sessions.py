@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from watchword.server.store.records import (
-    Advance,
-    Advanced,
     Live,
     NewSession,
     Opened,
     Origin,
-    PresentedRefreshToken,
     Refused,
-    Replayed,
     Session,
     SessionKind,
     SessionRules,
 )
 from watchword.server.store.sql import user_entries
 from watchword.server.store.sql.facts import (
-    CLOCK,
     COLUMNS,
     OPENING_CLOCK,
-    REST,
     SELECT_FACTS,
     SELECT_OPENING,
     live_of,
@@ -43,14 +36,13 @@ from watchword.server.store.sql.transaction import (
     Transaction,
     join,
     milliseconds,
-    split,
 )
 
 __all__ = [
-    "advance",
     "ahead",
     "end",
     "end_of_api",
+    "end_row",
     "facts_to_open",
     "get",
     "insert",
@@ -84,7 +76,7 @@ async def open_session(
         brief = replace(origin, user_agent=None)
         for session_id in surplus:
             await tx.record("session.evicted", brief, user_id=new.user_id, session_id=session_id)
-            await _end(tx, session_id, new.user_id, "evicted", brief)
+            await end_row(tx, session_id, new.user_id, "evicted", brief)
         # Their ends may have folded into one entry that outdates every token of the user, so the facts are read after.
         found = await tx.one(SELECT_OPENING, new.user_id, new.client_id, join(new.audience))
         assert found is not None
@@ -137,80 +129,6 @@ async def insert(tx: Transaction, new: NewSession, row: Row, origin: Origin, end
     return live
 
 
-async def advance(
-    tx: Transaction, presented: PresentedRefreshToken, client_id: str, rules: SessionRules, origin: Origin
-) -> Advance:
-    """Spend a refresh token: on, again, or the end of the session (RFC 9700 4.14.2)."""
-    await tx.hold_user_of(presented.session_id)
-    row = await tx.one(SELECT_FACTS, presented.session_id)
-    if row is None or not hmac.compare_digest(row[REST + 3], presented.secret_digest):
-        return Refused(reason="unknown")
-    refusal = refusal_of(row, tx.ms)
-    if refusal is not None:
-        return refusal
-    if presented.instance not in ("", row[CLOCK + 1]) and presented.instance not in split(row[CLOCK + 3]):
-        return Refused(reason="other_instance")
-    if presented.epoch < row[REST + 11]:
-        return Refused(reason="epoch")
-    if client_id != row[2]:
-        return await _replayed(tx, row, "refresh_token_stolen", origin)
-    counter, access = row[4], milliseconds(tx.now + rules.access_lifetime) + ahead(tx, row[CLOCK])
-    if presented.counter > counter or presented.epoch > row[REST]:
-        if not presented.instance:
-            # A token of the older form doesn't say which database issued it, so it proves nothing about this one.
-            return Refused(reason="other_instance")
-        return await _replayed(tx, row, "store_rolled_back", origin)
-    if presented.counter < counter:
-        return await _repeat(tx, row, counter - presented.counter, access, rules, origin)
-    spent = await tx.run(
-        "UPDATE sessions SET counter = counter + 1, last_used_at = ?1, idle_expires_at = ?2,"
-        " token_expires_at = CASE WHEN token_expires_at > ?3 THEN token_expires_at ELSE ?3 END,"
-        " spent_4 = spent_3, spent_3 = spent_2, spent_2 = spent_1, spent_1 = ?7, spent_address = ?4"
-        " WHERE id = ?5 AND counter = ?6",
-        tx.ms, milliseconds(tx.now + rules.idle), access, origin.address, presented.session_id, counter,
-        await tx.clock_ms(),
-    )  # fmt: skip
-    if not spent:
-        # A batch of another node, which holds no user, has spent it meanwhile: it is looked at anew.
-        return await advance(tx, presented, client_id, rules, origin)
-    moved = list(row)
-    moved[4], moved[13], moved[15] = counter + 1, tx.ms, milliseconds(tx.now + rules.idle)
-    return Advanced(live=live_of(tuple(moved), tx.ms))
-
-
-async def _repeat(
-    tx: Transaction, row: tuple[Any, ...], behind: int, access: int, rules: SessionRules, origin: Origin
-) -> Advance:
-    """A counter behind the head: three tabs or a lost answer within the grace, a thief past it."""
-    spent_at = row[REST + 4 + behind] if behind <= 4 else None
-    grace = int(rules.grace.total_seconds() * 1000)
-    # A clock that was set back a little must not end the sessions of everybody with two tabs.
-    if spent_at is None or abs(await tx.clock_ms() - spent_at) >= grace:
-        return await _replayed(tx, row, "refresh_token_replayed", origin)
-    await tx.run(
-        "UPDATE sessions SET token_expires_at = ? WHERE id = ? AND token_expires_at < ?",
-        access,
-        row[0],
-        access,
-    )
-    await tx.record(
-        "refresh_token.repeated",
-        origin,
-        user_id=row[1],
-        session_id=row[0],
-        client_id=row[2],
-        detail={"first_address": row[REST + 9], "behind": behind},
-    )
-    return Advanced(live=live_of(row, tx.ms), repeated=True)
-
-
-async def _replayed(tx: Transaction, row: tuple[Any, ...], reason: Any, origin: Origin) -> Replayed:
-    detail = {"first_address": row[REST + 9]}
-    await tx.record(reason, origin, user_id=row[1], session_id=row[0], client_id=row[2], detail=detail)
-    await _end(tx, row[0], row[1], reason, replace(origin, user_agent=None))
-    return Replayed(session_id=row[0], reason=reason)
-
-
 async def get(tx: Transaction, session_id: str) -> Session | None:
     """By id, ended or not."""
     row = await tx.one(f"SELECT {COLUMNS} FROM sessions s WHERE s.id = ?", session_id)
@@ -258,7 +176,7 @@ async def end(
         return None
     if min(row[3], row[4]) <= tx.ms and row[1] + LEEWAY <= tx.ms:
         return None
-    await _end(tx, session_id, row[0], reason, origin)
+    await end_row(tx, session_id, row[0], reason, origin)
     return await get(tx, session_id)
 
 
@@ -278,7 +196,7 @@ async def end_of_api(tx: Transaction, audience: str, origin: Origin) -> None:
         await tx.brake(origin)
         return
     for session_id, user_id in rows:
-        await _end(tx, session_id, user_id, "api_deleted", origin)
+        await end_row(tx, session_id, user_id, "api_deleted", origin)
 
 
 async def sweep(tx: Transaction, before: datetime, after: int, limit: int) -> tuple[int, int]:
@@ -309,7 +227,8 @@ async def _surplus(tx: Transaction, user_id: str, maximum: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def _end(tx: Transaction, session_id: str, user_id: str, reason: str, origin: Origin) -> None:
+async def end_row(tx: Transaction, session_id: str, user_id: str, reason: str, origin: Origin) -> None:
+    """End a living session, and revoke its newest token."""
     # A refresh of another node may have come between: what counts is the newest token of the row that ends.
     ended = await tx.one(
         "UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? RETURNING token_expires_at, basic_jti",
