@@ -85,6 +85,58 @@ class TestWaysIn:
             assert (await stage.http.delete(path, headers=ada.bearer)).status_code == 204
 
 
+class TestMeanwhile:
+    """What was the user's own when a request began may be a way back to what they left when it is written."""
+
+    @pytest.mark.parametrize("mail", ["", "mail"])
+    @pytest.mark.parametrize(
+        "held",
+        [
+            {"email": None},
+            {"username": None},
+            {"email": None, "username": None},
+            {"email": None, "name": "x"},
+        ],
+        ids=lambda held: "+".join(held),
+    )
+    async def test_f_s5_nobody_is_put_back_to_what_they_left(
+        self, ground: dict[str, str], held: dict[str, Any], mail: str
+    ) -> None:
+        """The email and username of before need no password, so they are refused when they are not the user's now."""
+        post = {"smtp_host": "127.0.0.1", "smtp_port": "1", "mail_from": "auth@example.com"} if mail else {}
+        async with open_stage(**ground, **post) as stage:
+            ada = await stage.newcomer()
+            body = {**held, "email": ada.email} if "email" in held else held
+
+            async def parts() -> AsyncIterator[bytes]:
+                text = json.dumps(body).encode()
+                yield text[:-1]
+                key = f"new-{ada.email}"
+                await stage.services.users.update(ada.id, email=key, username="new", origin=Origin())
+                yield text[-1:]
+
+            headers = {**ada.bearer, "Content-Type": "application/json"}
+            problem(await stage.http.patch("/auth/me", content=parts(), headers=headers), 409, "conflict")
+            me = (await stage.http.get("/auth/me", headers=ada.bearer)).json()
+            assert (me["email"], me["username"], me["name"]) == (f"new-{ada.email}", "new", None)
+
+    async def test_f_s5_nor_is_an_administrator(self, stage: Stage) -> None:
+        """Their own account through the admin API, which asks for a recent sign-in for another address."""
+        root = await stage.administrator()
+
+        async def parts() -> AsyncIterator[bytes]:
+            text = json.dumps({"email": root.email, "roles": ["user", "admin"]}).encode()
+            yield text[:-1]
+            await stage.services.users.update(root.id, email=f"new-{root.email}", origin=Origin())
+            yield text[-1:]
+
+        headers = {**root.bearer, "Content-Type": "application/json"}
+        answer = await stage.http.patch(f"/admin/v1/users/{root.id}", content=parts(), headers=headers)
+        problem(answer, 409, "conflict")
+        found = await stage.services.users.require(root.id)
+        assert found.email == f"new-{root.email}"
+
+
 class TestConfirmation:
     async def test_f_s5_the_old_password_confirms_nothing(self, stage: Stage) -> None:
         """A request that began before the owner changed the password, in the same session: 401, nothing changed."""

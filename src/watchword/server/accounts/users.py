@@ -171,12 +171,20 @@ class UserService:
         email: str | UnsetType = UNSET,
         username: str | None | UnsetType = UNSET,
         roles: tuple[str, ...] | UnsetType = UNSET,
+        seen: User | None = None,
         origin: Origin,
     ) -> User:
-        """Change a user; new roles act on the tokens he already has.
+        """Change a user; new roles act on the tokens they already have.
+
+        Args:
+            user_id: whom.
+            name, email, username, roles: what they shall be; ``UNSET`` stays.
+            seen: the user as they were when it was decided that the caller may change email and username.
+            origin: who asks.
 
         Raises:
             NotFound: there is no such user.
+            Conflict: email or username is another one than was *seen*.
             InvalidInput, EmailTaken, UsernameTaken: as for ``create``.
         """
         shown, key = (UNSET, UNSET) if isinstance(email, UnsetType) else normalise_email(email)
@@ -193,6 +201,9 @@ class UserService:
             username_key=login_key,
             name=normalise_name(name) if isinstance(name, str) else name,
             roles=_distinct(roles) if isinstance(roles, tuple) else UNSET,
+            seen=UNSET
+            if seen is None or (shown is UNSET and login is UNSET)
+            else (seen.email, seen.username),
         )
         before = await self.users.get(user_id) if shown is not UNSET else None
         changed = _found(await self.users.update(user_id, change, origin))

@@ -72,7 +72,8 @@ async def get(services: Services, request: Request) -> Response:
 async def update(services: Services, request: Request) -> Response:
     """``PATCH /admin/v1/users/{id}``: change a user; new roles act on the tokens he has."""
     body: UserBody = request.body
-    if request.params["id"] == request.caller.user.id:
+    own = request.caller.user if request.params["id"] == request.caller.user.id else None
+    if own is not None:
         await _check_own(services, request, body)
     user = await services.users.update(
         request.params["id"],
@@ -80,6 +81,7 @@ async def update(services: Services, request: Request) -> Response:
         email=body.email,
         username=body.username,
         roles=body.roles,
+        seen=own,
         origin=request.origin(),
     )
     return json_response(admin_user_view(user))

@@ -70,7 +70,7 @@ async def change_me(services: Services, request: Request) -> Response:
     if body.email is not UNSET and services.email_change.needs_confirmation(user, body.email):
         return await _change_later(services, request, body.email)
     changed = await services.users.update(
-        user.id, name=body.name, username=body.username, email=body.email, origin=request.origin()
+        user.id, name=body.name, username=body.username, email=body.email, seen=user, origin=request.origin()
     )
     return json_response(user_view(changed))
 
@@ -80,7 +80,9 @@ async def _change_later(services: Services, request: Request, email: str) -> Res
     body: ProfileBody = request.body
     origin, user = request.origin(), request.caller.user
     if body.name is not UNSET or body.username is not UNSET:
-        user = await services.users.update(user.id, name=body.name, username=body.username, origin=origin)
+        user = await services.users.update(
+            user.id, name=body.name, username=body.username, seen=user, origin=origin
+        )
     pending = await services.email_change.ask(user, email, origin)
     return json_response(PendingEmailView(**structs.asdict(user_view(user)), pending_email=pending), 202)
 

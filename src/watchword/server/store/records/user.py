@@ -59,6 +59,9 @@ class NewUser(Record, frozen=True, kw_only=True):
 class UserChange(Record, frozen=True, kw_only=True):
     """What an update changes; ``UNSET`` members stay.
 
+    ``seen`` is the email and username by which it was decided that the caller may: the update is refused if the user
+    has others by now.
+
     A change of ``roles`` raises the version and writes an overlay for tokens already issued;
     a change of e-mail or user name raises neither: no claim rests on them.
     """
@@ -69,6 +72,7 @@ class UserChange(Record, frozen=True, kw_only=True):
     username_key: str | None | msgspec.UnsetType = msgspec.UNSET
     name: str | None | msgspec.UnsetType = msgspec.UNSET
     roles: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    seen: tuple[str, str | None] | msgspec.UnsetType = msgspec.UNSET
 
 
 class LinkLimit(Record, frozen=True, kw_only=True):

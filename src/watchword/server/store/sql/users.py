@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from watchword.errors import EmailTaken, InvalidInput, LastAdministrator, UsernameTaken
+from watchword.errors import Conflict, EmailTaken, InvalidInput, LastAdministrator, UsernameTaken
 from watchword.protocol.access_token import ADMIN, FIRST_PARTY_CLIENT_ID
 from watchword.server.store.records import NewUser, Origin, Page, User, UserChange
 from watchword.server.store.sql.transaction import (
@@ -153,6 +153,8 @@ async def update(tx: Transaction, user_id: str, change: UserChange, origin: Orig
     before = await get(tx, user_id)
     if before is None:
         return None
+    if change.seen not in (UNSET, (before.email, before.username)):
+        raise Conflict("The account was changed in the meantime. Please retry.")
     names = ("email", "email_key", "username", "username_key", "name")
     sets = {name: getattr(change, name) for name in names if getattr(change, name) is not UNSET}
     for name in ("email", "username", "name"):
