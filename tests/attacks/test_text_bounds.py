@@ -59,8 +59,13 @@ NASTY: Final[dict[str, str]] = {
     "short domain": "a@" + "xn--a-ecp." * 29 + "com",
     "short leet": "0a" * 31,
     "password combining": "a" + "\u0300\u0316" * 255,
+    "raw percents": "%" * ROOM,
+    "raw halves": "%\u00e9" * (ROOM // 3),
+    "raw escapes": "%C3%A9" * (ROOM // 6),
+    "raw broken escapes": "%C3%G" * (ROOM // 5),
 }
-QUICK: Final = ("combining", "combining email", "growing", "punycode")
+"""Those that begin with *raw* stand in forms and queries as they are."""
+QUICK: Final = ("combining", "combining email", "growing", "punycode", "raw halves")
 
 
 def texts_of(form: Any) -> Iterator[tuple[str, str]]:
@@ -177,8 +182,9 @@ class Sender:
     def __init__(self, stage: Stage, user: Somebody, admin: Somebody) -> None:
         self.stage, self.bearers = stage, {"first-party": user.bearer, "admin": admin.bearer}
 
-    async def cost(self, route: Route, place: tuple[str, str, str], text: str) -> tuple[int, float]:
+    async def cost(self, route: Route, place: tuple[str, str, str], label: str) -> tuple[int, float]:
         """The status, and the seconds of CPU until the answer was there."""
+        text, raw = NASTY[label], label.startswith("raw ")
         kind, name, shape = place
         path, query, body, fields = route.path, b"", b"", {"content-type": "application/json"}
         fields |= {key.lower(): value for key, value in self.bearers.get(route.auth, {}).items()}
@@ -203,10 +209,15 @@ class Sender:
             body = "&".join(
                 f"{key}={quote_plus(str(value))}" for key, value in good.items() if key != name
             ).encode()
-            body += b"&" + name.encode() + b"=" + quote_plus(plain).encode()[: ROOM - 100]
+            body += (
+                b"&"
+                + name.encode()
+                + b"="
+                + (text.encode() if raw else quote_plus(plain).encode())[: ROOM - 100]
+            )
             fields["content-type"] = "application/x-www-form-urlencoded"
         elif kind == "query":
-            query = name.encode() + b"=" + quote(plain, safe="").encode()[:HEAD]
+            query = name.encode() + b"=" + (text.encode() if raw else quote(plain, safe="").encode())[:HEAD]
         if kind == "path":
             for part in (f"{{{name}}}", f"{{{name}:path}}"):
                 path = path.replace(part, plain.decode("utf-8", "replace"))
@@ -239,7 +250,7 @@ async def check(sender: Sender, route: Route, place: tuple[str, str, str], nasty
     for label in nasty:
         best, status = 1.0, 0
         for _ in range(8):
-            status, spent = await sender.cost(route, place, NASTY[label])
+            status, spent = await sender.cost(route, place, label)
             best = min(best, spent)
             if best <= MOST:
                 break

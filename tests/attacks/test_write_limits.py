@@ -11,6 +11,7 @@ import pytest
 from tests.server.stage import PASSWORD, Somebody, Stage, open_stage
 from watchword.server.aliases import TUTORIALS
 from watchword.server.routes import ROUTES
+from watchword.server.store.records import Origin
 from watchword.server.web.route import Route
 
 pytestmark = pytest.mark.anyio
@@ -278,3 +279,32 @@ class TestOracles:
             # A change that asks nothing of others costs none of it.
             answer = await stage.http.patch("/auth/me", json={"name": "Ada"}, headers=ada.bearer)
             assert answer.status_code == 200
+
+
+class TestOthers:
+    async def test_f_s4_a_token_thief_leaves_the_owner_the_end_of_the_session(self) -> None:
+        """Whoever floods the removals from one network keeps nobody from them who comes from another one."""
+        async with open_stage(**SMALL) as stage:
+            ada = await stage.newcomer()
+            stolen = await stage.login(ada)
+            async with stage.client("198.51.100.9") as thief:
+                for path in ("sessions", "api-keys", "signing-keys"):
+                    statuses = [
+                        (await thief.delete(f"/auth/{path}/x", headers=stolen.bearer)).status_code
+                        for _ in range(30)
+                    ]
+                    assert 429 in statuses or path != "sessions"
+            answer = await stage.http.delete(f"/auth/sessions/{stolen.session_id}", headers=ada.bearer)
+            assert answer.status_code == 204
+
+    async def test_f_s7_a_banned_user_s_right_password_is_limited_as_every_other(self) -> None:
+        """403, and then 429: each costs a hash."""
+        async with open_stage(**SMALL) as stage:
+            ada = await stage.somebody()
+            await stage.services.users.ban(ada.id, "test", None, Origin())
+            statuses = [
+                (await stage.post_login(email=ada.email, password=PASSWORD)).status_code for _ in range(10)
+            ]
+            assert set(statuses) == {403, 429}
+            assert statuses[0] == 403
+            assert statuses[-1] == 429

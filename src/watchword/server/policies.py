@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 WriteKind = Literal[
-    "changes", "ends", "log-outs", "passwords", "sign-ins", "departures", "administration", "setup"
+    "changes", "pairs", "removals", "log-outs", "passwords", "sign-ins", "departures", "administration", "setup"
 ]
-"""What a caller writes: ``ends`` are sessions, keys and Basic pairs that end; ``sign-ins`` are those that succeed."""
+"""What a caller writes: ``removals`` end a session or key; ``sign-ins`` prove a password, of a banned user, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,8 @@ class LimitPolicy:
         writes = self.writes_per_user
         return {
             "changes": writes,
-            "ends": _share(writes, 3),
+            "pairs": _share(writes, 3),
+            "removals": _share(writes, 3),
             "log-outs": _share(writes, 3),
             "passwords": _share(writes, 6),
             "sign-ins": self.sign_ins_per_user if self.attempts_per_address else 0,
@@ -215,7 +216,8 @@ class LimitPolicy:
         writes = self.writes_per_address
         return {
             "changes": writes,
-            "ends": _share(writes, 3),
+            "pairs": _share(writes, 3),
+            "removals": _share(writes, 3),
             "log-outs": writes,
             "passwords": _share(writes, 3),
             "sign-ins": 2 * writes if self.attempts_per_address else 0,

@@ -146,3 +146,19 @@ class TestTurns:
             tasks = [one.ask("a") for _ in range(3)]
             await until(lambda: one.turns.pending == 3)
         assert set(await settled(tasks)) <= {"done", "CancelledError"}
+
+
+class TestGivingWay:
+    async def test_f_s7_who_gives_way_and_leaves_at_once_is_counted_once(self) -> None:
+        """A client that goes away at the moment at which its turn is refused takes nobody's turn along."""
+        async with works(waiting=3) as one:
+            first = one.ask("flood")
+            flood = [one.ask("flood") for _ in range(3)]
+            await until(lambda: one.turns.pending == 4)
+            guest = one.ask("guest")
+            await asyncio.sleep(0)
+            flood[-1].cancel()  # refused in this turn of the loop, and not told yet
+            assert (await settled([flood[-1]]))[0] in ("CancelledError", "TemporarilyUnavailable")
+            await one.let(4)
+            assert await settled([first, guest, *flood[:-1]]) == ["done"] * 4
+            assert one.turns.pending == 0

@@ -114,7 +114,7 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # It was given the turn at the moment at which its client went away.
                 self._end(network)
             raise

@@ -48,7 +48,7 @@ async def basic_session(services: Services, request: Request) -> Response:
     if "act" in token.claims:
         # Somebody else acts with it, and what he was lent he must not make last (RFC 8693 4.1).
         raise AccessDenied("an exchanged token gives no pair")
-    await services.writes.enter("ends", request.caller.user.id, request.address)
+    await services.writes.enter("pairs", request.caller.user.id, request.address)
     scope = token.scope if token.claims.get("narrowed") else None
     session_id = request.caller.session.id
     mine = await services.basic_sessions.give(session_id, request.origin(), scope=scope, until=int(token.exp))

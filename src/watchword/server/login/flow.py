@@ -98,10 +98,10 @@ class LoginFlow:
             )
         name = email_key(email) if email is not None else (username or "")[: LONGEST + 1].lower()
         found = await self.proven(name, by_email=email is not None, password=password, origin=origin)
+        await self.writes.enter("sign-ins", found.id, origin.address)
         if found.banned:
             await self._failed(found, "banned", origin)
             raise AccountDisabled
-        await self.writes.enter("sign-ins", found.id, origin.address)
         asked = parse_scope(scope) if scope is not None else None
         aud = await self._audience(audience)
         if asked is not None:

@@ -21,6 +21,9 @@ __all__ = ["WriteLimits"]
 
 _TRUSTED: Final = ("administration", "setup")
 """What may go on for days as for a moment."""
+_APART: Final = ("removals",)
+"""Whoever has a user's token must not keep them from ending its session, so each network counts for itself. What can be
+ended was made within limits of all networks together."""
 _FREE: Final = 3
 """Sign-ins a minute of one user that cost no question to the counters that processes share."""
 
@@ -82,9 +85,12 @@ class WriteLimits:
             raise TooManyRequests(retry_after=verdict.wait)
 
     def _counts(self, kind: WriteKind, user_id: str | None, address: str | None) -> Sequence[Count]:
+        network, user = network_of(address), user_id
+        if kind in _APART and user is not None:
+            user = f"{user} {network}"
         return [
             Count(limit, key)
-            for limits, key in ((self.users[kind], user_id), (self.networks[kind], network_of(address)))
+            for limits, key in ((self.users[kind], user), (self.networks[kind], network))
             if key is not None
             for limit in limits
         ]

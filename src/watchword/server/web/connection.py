@@ -213,7 +213,7 @@ class _Connection(HttpToolsProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         names = [name for name, _ in self.headers]
         try:
-            check_head(method, version, names, self.headers)
+            check_head(method, self.url, version, names, self.headers)
         except InvalidRequest as fault:
             self._fail(fault)
         if self.parser.should_upgrade():

@@ -22,15 +22,21 @@ _FOREIGN: Final = frozenset(
 )
 """Methods that turn the connection into something else, or belong to protocols that only look like HTTP."""
 _VERSIONS: Final = frozenset(("1.0", "1.1"))
+_ESCAPES: Final = 2_048
+"""Percent signs in a path, each of which takes a step to read; no part of ours has more than 255 characters."""
 _CODINGS: Final = [b"chunked"]
 
 
-def check_head(method: bytes, version: str, names: Sequence[bytes], fields: Sequence[Field]) -> None:
+def check_head(
+    method: bytes, url: bytes, version: str, names: Sequence[bytes], fields: Sequence[Field]
+) -> None:
     """Check a head that the parser has read. *names* are those of *fields*, in lower case.
 
     Raises:
-        InvalidRequest: readers could disagree about the request.
+        InvalidRequest: readers could disagree about the request, or it takes long to read.
     """
+    if b"%" in url and url.partition(b"?")[0].count(b"%") > _ESCAPES:
+        raise InvalidRequest("the path has too many escapes")
     if version not in _VERSIONS:
         raise InvalidRequest("this is not HTTP/1.1")
     if method in _FOREIGN:

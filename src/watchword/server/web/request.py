@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -20,7 +19,8 @@ from watchword.errors import (
 )
 from watchword.jose.encoding import parse_json_object
 from watchword.server.store.records import Origin
-from watchword.server.web.bounds import LONGEST, cut, cut_members
+from watchword.server.web.bounds import cut_members
+from watchword.server.web.urlencoded import parse_fields
 
 __all__ = ["Message", "Receive", "Request", "Scope", "Send", "read_body", "read_form", "read_json"]
 
@@ -66,6 +66,7 @@ class Request:
     caller: Any = None
     _fields: dict[bytes, bytes] | None = field(default=None, repr=False)
     """The fields by name, of a request in which none repeats."""
+    _query: Mapping[str, str] | None = field(default=None, repr=False)
 
     def header(self, name: str) -> str | None:
         """The one value of a field; ``None`` when it is absent.
@@ -115,15 +116,12 @@ class Request:
         Raises:
             InvalidRequest: one came twice (RFC 6749 3.1), or there are very many.
         """
-        try:
-            pairs = parse_qsl(
-                self.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=50
-            )
-        except ValueError:
-            raise InvalidRequest("the query cannot be read") from None
-        found = _bounded(pairs)
-        if len(found) != len(pairs):
-            raise InvalidRequest("a query parameter came twice")
+        found = self._query
+        if found is None:
+            try:
+                found = self._query = parse_fields(self.scope["query_string"])
+            except ValueError as fault:
+                raise InvalidRequest(f"the query cannot be read: {fault}") from None
         return found
 
     def origin(self) -> Origin:
@@ -213,22 +211,12 @@ async def read_form(request: Request, limit: int) -> Mapping[str, str]:
     if media_type != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("the body must be a form")
     try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=50)
-    except (ValueError, UnicodeDecodeError):
-        raise InvalidRequest("the form cannot be read") from None
-    found = _bounded(pairs)
-    if len(found) != len(pairs):
-        raise InvalidRequest("a field came twice")
-    return found
-
-
-def _bounded(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    found = dict(pairs)
-    return (
-        {name: cut(value) for name, value in found.items()}
-        if any(len(value) > LONGEST for value in found.values())
-        else found
-    )
+        raw.decode()
+        return parse_fields(raw)
+    except UnicodeDecodeError:
+        raise InvalidRequest("the form cannot be read: it is not UTF-8") from None
+    except ValueError as fault:
+        raise InvalidRequest(f"the form cannot be read: {fault}") from None
 
 
 @lru_cache(64)

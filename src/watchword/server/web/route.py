@@ -15,7 +15,7 @@ __all__ = ["COUNTED_FIRST", "Endpoint", "Route", "RouteLimit"]
 
 RouteLimit = WriteKind | Literal["registrations", "resets", "refreshes"]
 
-COUNTED_FIRST: Final = ("changes", "ends", "departures", "administration")
+COUNTED_FIRST: Final = ("changes", "removals", "departures", "administration")
 """Kinds that the dispatcher counts."""
 
 Endpoint = Callable[[Any, Request], Awaitable[Response]]
