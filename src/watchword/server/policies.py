@@ -31,7 +31,15 @@ __all__ = [
 ]
 
 WriteKind = Literal[
-    "changes", "pairs", "removals", "log-outs", "passwords", "sign-ins", "departures", "administration", "setup"
+    "changes",
+    "pairs",
+    "removals",
+    "log-outs",
+    "passwords",
+    "sign-ins",
+    "departures",
+    "administration",
+    "setup",
 ]
 """What a caller writes: ``removals`` end a session or key; ``sign-ins`` prove a password, of a banned user, too."""
 
