@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.model.planted import FAULTS
+from tests.server.ephemeral import conformance as counters
 from tests.server.stage import GROUNDS
-from watchword.server.ephemeral import conformance as counters
-from watchword.server.store import conformance as store
+from tests.server.store import conformance as store
 
 TOP = Path(__file__).resolve().parent.parent
 NODES = GROUNDS[1:]

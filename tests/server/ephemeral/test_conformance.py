@@ -11,7 +11,7 @@ import pytest
 
 from tests.databases import Cluster
 from tests.places import lent
-from watchword.server.ephemeral.conformance import CASES, Case, Clock, Exam
+from tests.server.ephemeral.conformance import CASES, Case, Clock, Exam
 from watchword.server.ephemeral.counters import Counters
 from watchword.server.ephemeral.memory import MemoryCounters
 from watchword.server.ephemeral.redis import RedisCounters

@@ -11,9 +11,9 @@ import pytest
 from tests.databases import Cluster
 
 # The exam states its claims with ``assert``; a failed one shows both sides, as in a test.
-pytest.register_assert_rewrite("watchword.server.store.conformance")
+pytest.register_assert_rewrite("tests.server.store.conformance")
 
-from watchword.server.store.conformance import Clock, Exam  # noqa: E402 - after the line above
+from tests.server.store.conformance import Clock, Exam  # noqa: E402 - after the line above
 from watchword.server.store.postgres.open import open_postgres  # noqa: E402 - the same
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.databases import Cluster
 from tests.places import lent
-from watchword.server.store.conformance import CASES, RACES, Case, Clock, Exam
+from tests.server.store.conformance import CASES, RACES, Case, Clock, Exam
 from watchword.server.store.postgres.open import open_postgres
 from watchword.server.store.records import User
 from watchword.server.store.sql.transaction import join

@@ -14,12 +14,12 @@ import asyncpg
 import pytest
 
 from tests import databases
+from tests.server.store.conformance import Clock, Exam
+from tests.server.store.conformance.exam import ORIGIN
 from tests.server.store.conftest import until, waits
 from watchword.errors import ConfigurationError, TemporarilyUnavailable
 from watchword.server.store import migrations
 from watchword.server.store import open as opening
-from watchword.server.store.conformance import Clock, Exam
-from watchword.server.store.conformance.exam import ORIGIN
 from watchword.server.store.postgres.connection import CLEANING
 from watchword.server.store.postgres.open import open_postgres
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from watchword.server.store.conformance import Clock, Exam
+from tests.server.store.conformance import Clock, Exam
 from watchword.server.store.postgres.news import DatabaseClock
 from watchword.server.store.postgres.open import open_postgres
 from watchword.server.store.records import Advanced

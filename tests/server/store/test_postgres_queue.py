@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from tests.server.store.conformance import Exam
+from tests.server.store.conformance.exam import CLIENT, ORIGIN, RULES, secret_of
 from tests.server.store.conftest import waits
 from watchword.errors import TemporarilyUnavailable
-from watchword.server.store.conformance import Exam
-from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, secret_of
 from watchword.server.store.records import (
     Advance,
     Advanced,

@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from tests.relay import Relay, relay
+from tests.server.store.conformance import Clock, Exam
+from tests.server.store.conformance.exam import ORIGIN
 from tests.server.store.conftest import waits
 from watchword.errors import TemporarilyUnavailable
-from watchword.server.store.conformance import Clock, Exam
-from watchword.server.store.conformance.exam import ORIGIN
 from watchword.server.store.postgres.open import open_postgres
 
 pytestmark = pytest.mark.anyio

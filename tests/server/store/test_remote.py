@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.server.store.conformance import Clock
 from watchword.errors import ConfigurationError, ServerError, TemporarilyUnavailable, WatchwordError
-from watchword.server.store.conformance import Clock
 from watchword.server.store.sqlite.engine import SqliteEngine
 from watchword.server.store.sqlite.open import open_sqlite
 from watchword.server.store.store import Store

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from tests.places import lent
-from watchword.server.store.conformance import Clock, Exam
-from watchword.server.store.conformance.exam import ORIGIN
+from tests.server.store.conformance import Clock, Exam
+from tests.server.store.conformance.exam import ORIGIN
 from watchword.server.store.open import open_store
 from watchword.server.store.records import Refused
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.store.conformance import Clock, Exam
+from tests.server.store.conformance.exam import ORIGIN, RULES
 from watchword.errors import ConfigurationError, Conflict, EmailTaken, TemporarilyUnavailable
 from watchword.server.store import open as opening
-from watchword.server.store.conformance import Clock, Exam
-from watchword.server.store.conformance.exam import ORIGIN, RULES
 from watchword.server.store.sql.transaction import Transaction
 from watchword.server.store.sqlite.open import open_sqlite
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.store.conformance import Clock, Exam
+from tests.server.store.conformance.exam import ORIGIN
 from watchword.errors import ConfigurationError
-from watchword.server.store.conformance import Clock, Exam
-from watchword.server.store.conformance.exam import ORIGIN
 from watchword.server.store.sqlite.open import open_sqlite
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam
+from tests.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam
 from watchword.server.store.records import NewPair, Opened, UserChange
 
 __all__ = ["CASES"]

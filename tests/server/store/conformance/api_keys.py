@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from watchword.server.store.conformance.exam import ORIGIN, RULES, Case, Exam, secret_of
+from tests.server.store.conformance.exam import ORIGIN, RULES, Case, Exam, secret_of
 from watchword.server.store.records import Live, Refused, User
 
 __all__ = ["CASES"]

@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from tests.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, refused, secret_of
 from watchword.errors import EmailTaken
-from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, refused, secret_of
 from watchword.server.store.records import Advanced, Live, PresentedRefreshToken, UserChange
 
 __all__ = ["CASES"]

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from tests.server.store.conformance.exam import ORIGIN, RULES, Case, Exam
 from watchword.errors import EmailTaken, UsernameTaken
 from watchword.protocol.revocation_list import Entry
-from watchword.server.store.conformance.exam import ORIGIN, RULES, Case, Exam
 from watchword.server.store.records import Advanced, NewUser, Opened, Refused, Replayed, User, UserChange
 from watchword.server.store.store import Store
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam
+from tests.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam
 from watchword.server.store.records import Advanced, Live, Refused, Replayed, TokenFacts, UserChange
 
 __all__ = ["CASES"]

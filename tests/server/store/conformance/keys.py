@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from watchword.server.store.conformance.exam import ORIGIN, Case, Exam
+from tests.server.store.conformance.exam import ORIGIN, Case, Exam
 from watchword.server.store.records import SigningKey
 
 __all__ = ["CASES"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from tests.server.store.conformance.exam import ORIGIN, RULES, Case, Exam, refused
 from watchword.errors import EmailTaken, InvalidInput, UsernameTaken
-from watchword.server.store.conformance.exam import ORIGIN, RULES, Case, Exam, refused
 from watchword.server.store.records import NewUser, Refused, UserChange
 
 __all__ = ["CASES"]

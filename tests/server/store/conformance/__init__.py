@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from watchword.server.store.conformance import (
+from tests.server.store.conformance import (
     api_keys,
     folds,
     keys,
@@ -20,7 +20,7 @@ from watchword.server.store.conformance import (
     sessions,
     users,
 )
-from watchword.server.store.conformance.exam import Case, Clock, Exam
+from tests.server.store.conformance.exam import Case, Clock, Exam
 
 __all__ = ["CASES", "RACES", "Case", "Clock", "Exam"]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, secret_of
+from tests.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, secret_of
 from watchword.server.store.records import Live, NewPair, Opened, Refused
 
 __all__ = ["CASES"]

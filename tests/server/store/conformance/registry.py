@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from tests.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, refused
 from watchword.errors import Conflict, EmailTaken, InvalidInput
-from watchword.server.store.conformance.exam import CLIENT, ORIGIN, RULES, Case, Exam, refused
 from watchword.server.store.records import Advanced, Api, Live, Opened, Origin, Refused, Role, UserChange
 
 __all__ = ["CASES"]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from watchword.server.store.conformance.exam import ORIGIN, Case, Exam
+from tests.server.store.conformance.exam import ORIGIN, Case, Exam
 from watchword.server.store.records import LinkLimit, Origin, User, UserChange
 
 __all__ = ["CASES", "RACES"]
