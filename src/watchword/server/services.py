@@ -7,7 +7,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ from watchword.server.user_keys.signing_keys import SigningKeyService
 __all__ = ["Services", "make_folder", "open_services"]
 
 _CLEAN: Final = 15.0
-"""Seconds in which nothing is over, after nothing was: an idle server should be quiet."""
+"""Seconds until the next clean-up, after one that found nothing: an idle server should be quiet."""
 
 _log = logging.getLogger("watchword.server")
 
@@ -134,18 +134,20 @@ class Services:
             detail = {"seconds": round(self.feed.clock.behind)}
             await self.store.events.add("clock.behind", Origin(), detail=detail)
         kept = self.retention
-        await _sweep(kept, lambda limit: self.store.sessions.sweep(self.now() - kept.sessions, limit))
+        if self.store.engine.sweeps:
+            await _sweep(kept, lambda limit: self.store.sessions.sweep(self.now() - kept.sessions, limit))
 
     async def clear(self) -> bool:
         """Delete a bounded part of everything else that is over; whether there was any."""
         kept, store = self.retention, self.store
-        sweeps: Sequence[Callable[[int], Awaitable[int]]] = (
-            lambda limit: store.revocations.sweep(limit, self.feed.forgotten),
-            lambda limit: store.events.sweep(self.now() - kept.events, limit),
-            self.counters.sweep,
-            store.password_resets.sweep,
-            store.email_changes.sweep,
-        )
+        sweeps: list[Callable[[int], Awaitable[int]]] = [self.counters.sweep]
+        if store.engine.sweeps:
+            sweeps += [
+                lambda limit: store.revocations.sweep(limit, self.feed.forgotten),
+                lambda limit: store.events.sweep(self.now() - kept.events, limit),
+                store.password_resets.sweep,
+                store.email_changes.sweep,
+            ]
         return any([await _sweep(kept, sweep) for sweep in sweeps])
 
     async def close(self) -> None:

@@ -38,6 +38,16 @@ async def divided(folder: Path) -> AsyncIterator[Store]:
 
 
 class TestRemote:
+    async def test_who_writes_cleans_up(self, tmp_path: Path) -> None:
+        """Of the processes on one file the others would only do it again."""
+        async with divided(tmp_path) as store:
+            reading: Any = store.engine
+            assert not store.engine.sweeps
+            assert not reading.local.sweeps
+        writing = await open_sqlite(tmp_path / "store.db", now=Clock().now)
+        assert writing.engine.sweeps
+        await writing.close()
+
     async def test_while_the_writer_is_away_it_reads(self, tmp_path: Path) -> None:
         """What would write is to come again; when somebody is at the desk once more, it is written."""
         now, file = Clock().now, tmp_path / "store.db"

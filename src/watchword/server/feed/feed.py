@@ -37,7 +37,7 @@ _BREATH: Final = 20e-6
 _LOOK: Final = 1.0
 """Seconds after which the log is read again although nothing woke this process."""
 _RECENT: Final = 2.0
-"""Seconds. Nobody is authenticated here by an older reading of the log, and nobody waits longer for a newer one."""
+"""Seconds: the oldest reading of the log by which callers are authenticated, and the longest wait for a newer one."""
 _UNREAD: Final = "this node cannot read the revocation log at the moment"
 
 

@@ -53,6 +53,10 @@ class Engine(Protocol):
     def shortcut(self) -> Shortcut | None:
         """Statements that decide the usual cases of sessions; ``None``: transactions decide them all."""
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether this process deletes what is over; of the workers on one file only the one that writes does."""
+
     def now(self) -> datetime:
         """The clock: where nodes share a database, they share its time."""
 

@@ -16,7 +16,7 @@ from watchword.protocol import access_token
 from watchword.server.keys.ring import KeyRing
 from watchword.server.keys.signatures import Signatures
 from watchword.server.store.records import TokenFacts
-from watchword.server.store.sql.transaction import milliseconds
+from watchword.server.store.records.record import milliseconds
 from watchword.server.tokens.claims import Claims
 from watchword.server.tokens.refresh_token import RefreshTokenCodec
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from typing import Final, Literal, TextIO
+from typing import Final, Literal, NamedTuple, TextIO
 
 from watchword.server.web.log_text import printable, told
 
@@ -21,7 +21,18 @@ __all__ = ["RequestLog"]
 _TOGETHER: Final = 12
 """Lines of one write: below the 4096 bytes that a pipe takes whole, as processes share the stream (POSIX PIPE_BUF)."""
 
-_Made = Callable[[str, str, str, str, int, float, str | None, str | None], str]
+
+class _Answer(NamedTuple):
+    """What a line tells."""
+
+    at: str
+    request_id: str
+    method: str
+    route: str
+    status: int
+    ms: float
+    address: str | None
+    user: str | None
 
 
 class RequestLog:
@@ -44,7 +55,7 @@ class RequestLog:
         colors: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._line: _Made = _json_line if form == "json" else _colored_line if colors else _line
+        self._line = _json_line if form == "json" else _colored_line if colors else _line
         self._stream = stream
         self._wall = wall
         self._rows: list[str] = []
@@ -69,7 +80,7 @@ class RequestLog:
             self._day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         at = f"{self._day}.{int((now - second) * 1_000_000):06d}Z"
         rows = self._rows
-        rows.append(self._line(at, request_id, method, route, status, ms, address, user))
+        rows.append(self._line(_Answer(at, request_id, method, route, status, ms, address, user)))
         if len(rows) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
         elif len(rows) >= _TOGETHER:
@@ -96,38 +107,20 @@ def _json(value: str | None) -> str:
     return json.dumps(None if value is None else printable(value))
 
 
-def _line(
-    at: str,
-    request_id: str,
-    method: str,
-    route: str,
-    status: int,
-    ms: float,
-    address: str | None,
-    user: str | None,
-) -> str:
+def _line(a: _Answer) -> str:
     return (
-        f"{at} [info     ] request                        address={_told(address)} id={request_id}"
-        f" method={method} ms={ms:.1f} route={_told(route)} status={status} user={_told(user)}\n"
+        f"{a.at} [info     ] request                        address={_told(a.address)} id={a.request_id}"
+        f" method={a.method} ms={a.ms:.1f} route={_told(a.route)} status={a.status} user={_told(a.user)}\n"
     )
 
 
-def _colored_line(
-    at: str,
-    request_id: str,
-    method: str,
-    route: str,
-    status: int,
-    ms: float,
-    address: str | None,
-    user: str | None,
-) -> str:
-    color = 32 if status < 400 else 33 if status < 500 else 31
+def _colored_line(a: _Answer) -> str:
+    color = 32 if a.status < 400 else 33 if a.status < 500 else 31
     return (
-        f"\x1b[2m{at}\x1b[0m [\x1b[32m\x1b[1minfo     \x1b[0m] \x1b[1mrequest                       \x1b[0m"
-        f" {_pair('address', _told(address))} {_pair('id', request_id)} {_pair('method', method)}"
-        f" {_pair('ms', f'{ms:.1f}')} {_pair('route', _told(route))} {_pair('status', str(status), color)}"
-        f" {_pair('user', _told(user))}\n"
+        f"\x1b[2m{a.at}\x1b[0m [\x1b[32m\x1b[1minfo     \x1b[0m] \x1b[1mrequest                       \x1b[0m"
+        f" {_pair('address', _told(a.address))} {_pair('id', a.request_id)} {_pair('method', a.method)}"
+        f" {_pair('ms', f'{a.ms:.1f}')} {_pair('route', _told(a.route))} {_pair('status', str(a.status), color)}"
+        f" {_pair('user', _told(a.user))}\n"
     )
 
 
@@ -135,18 +128,9 @@ def _pair(name: str, value: str, color: int = 35) -> str:
     return f"\x1b[36m{name}\x1b[0m=\x1b[{color}m{value}\x1b[0m"
 
 
-def _json_line(
-    at: str,
-    request_id: str,
-    method: str,
-    route: str,
-    status: int,
-    ms: float,
-    address: str | None,
-    user: str | None,
-) -> str:
+def _json_line(a: _Answer) -> str:
     return (
-        f'{{"id": "{request_id}", "method": "{method}", "route": {_json(route)}, "status": {status},'
-        f' "ms": {ms:.1f}, "address": {_json(address)}, "user": {_json(user)},'
-        f' "event": "request", "level": "info", "timestamp": "{at}"}}\n'
+        f'{{"id": "{a.request_id}", "method": "{a.method}", "route": {_json(a.route)}, "status": {a.status},'
+        f' "ms": {a.ms:.1f}, "address": {_json(a.address)}, "user": {_json(a.user)},'
+        f' "event": "request", "level": "info", "timestamp": "{a.at}"}}\n'
     )

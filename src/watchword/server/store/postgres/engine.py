@@ -91,6 +91,11 @@ class PostgresEngine:
         news.start()
         return cls(connector, pool, news, now or clock.now, overlay, longest_log, past, now is None)
 
+    @property
+    def sweeps(self) -> bool:
+        """True: nodes take turns by a lock."""
+        return True
+
     async def carry_out(self, door: writes[P, T], /, *args: P.args, **named: P.kwargs) -> T:
         """Run what writes; it is durable when this returns.
 

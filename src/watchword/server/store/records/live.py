@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from watchword.server.store.records.client import Client
-from watchword.server.store.records.record import Record
+from watchword.server.store.records.record import Record, milliseconds
 from watchword.server.store.records.session import Session
 from watchword.server.store.records.subject import TokenFacts, TokenSession, TokenSubject
 from watchword.server.store.records.user import User
@@ -56,9 +55,9 @@ class Live(Record, frozen=True, kw_only=True):
                 counter=session.counter,
                 scope=session.scope,
                 amr=session.amr,
-                auth_time=_milliseconds(session.auth_time),
-                expires_at=_milliseconds(session.expires_at),
-                idle_expires_at=_milliseconds(session.idle_expires_at),
+                auth_time=milliseconds(session.auth_time),
+                expires_at=milliseconds(session.expires_at),
+                idle_expires_at=milliseconds(session.idle_expires_at),
                 kind=session.kind,
                 public_key=session.public_key,
             ),
@@ -72,10 +71,6 @@ class Live(Record, frozen=True, kw_only=True):
             clock_ms=self.clock_ms,
             instance=self.instance,
         )
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
 
 
 class Opened(Record, frozen=True, kw_only=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import msgspec
 
-__all__ = ["Page", "Record"]
+__all__ = ["Page", "Record", "milliseconds"]
 
 T = TypeVar("T")
 
@@ -22,6 +23,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}({shown})"
 
     __str__ = __repr__
+
+
+def milliseconds(at: datetime) -> int:
+    """A time as the database keeps it: since the epoch."""
+    return int(at.timestamp() * 1000)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from watchword.server.store.records import Refused, SessionKind, TokenFacts, TokenSession, TokenSubject
 from watchword.server.store.sql.facts import api_scope_of, granted_of, key_of, scopes_of
-from watchword.server.store.sql.transaction import PRIMARY, Row, split
+from watchword.server.store.sql.transaction import PRIMARY, split
 
 __all__ = ["ROTATION", "SELECT_ROTATION", "Rotation", "facts_of", "refusal_of"]
 
@@ -96,40 +96,39 @@ def refusal_of(row: Rotation, now_ms: int) -> Refused | None:
     return None
 
 
-def facts_of(row: Rotation | Row, now_ms: int, *, counter: int, idle_expires_at: int) -> TokenFacts:
+def facts_of(row: Rotation, now_ms: int, *, counter: int, idle_expires_at: int) -> TokenFacts:
     """What a token of it vouches for, once the session has this counter and this end."""
-    found = row if isinstance(row, Rotation) else Rotation._make(row)
-    base, roles = found.base, split(found.roles)
+    base, roles = row.base, split(row.roles)
     return TokenFacts(
         subject=TokenSubject(
-            id=found.user_id,
+            id=row.user_id,
             # After a brake a version below the base is one that no token may bear.
-            version=max(found.user_version, base),
+            version=max(row.user_version, base),
             roles=roles,
-            email=found.email,
-            username=found.username,
-            name=found.name,
+            email=row.email,
+            username=row.username,
+            name=row.name,
         ),
-        client_id=found.client_id,
-        client_version=max(found.client_version, base),
+        client_id=row.client_id,
+        client_version=max(row.client_version, base),
         session=TokenSession(
-            id=found.id,
+            id=row.id,
             counter=counter,
-            scope=None if found.scope is None else split(found.scope),
-            amr=split(found.amr),
-            auth_time=found.auth_time,
-            expires_at=found.expires_at,
+            scope=None if row.scope is None else split(row.scope),
+            amr=split(row.amr),
+            auth_time=row.auth_time,
+            expires_at=row.expires_at,
             idle_expires_at=idle_expires_at,
-            kind=found.kind,
-            public_key=found.public_key,
+            kind=row.kind,
+            public_key=row.public_key,
         ),
-        audience=split(found.audience),
-        granted=granted_of(roles, found.role_scopes),
-        api_scope=api_scope_of(found.api_scopes),
-        epoch=found.epoch,
-        kid=found.kid or "",
+        audience=split(row.audience),
+        granted=granted_of(roles, row.role_scopes),
+        api_scope=api_scope_of(row.api_scopes),
+        epoch=row.epoch,
+        kid=row.kid or "",
         base=base,
-        encryption_jwk=found.encryption_jwk,
-        clock_ms=found.clock,
-        instance="" if now_ms < found.old_nodes_until else found.instance,
+        encryption_jwk=row.encryption_jwk,
+        clock_ms=row.clock,
+        instance="" if now_ms < row.old_nodes_until else row.instance,
     )

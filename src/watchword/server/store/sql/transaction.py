@@ -15,6 +15,7 @@ import msgspec
 
 from watchword.protocol.revocation_list import Entry, Kind
 from watchword.server.store.records import Origin, User
+from watchword.server.store.records.record import milliseconds
 
 __all__ = [
     "CLOCK_ERROR",
@@ -302,11 +303,6 @@ class Transaction:
 
 LONGEST_LOG: Final = 1_000_000
 """Entries a guard must be able to hold; beyond, one that kills everything takes their place."""
-
-
-def milliseconds(at: datetime) -> int:
-    """A time as the database keeps it."""
-    return int(at.timestamp() * 1000)
 
 
 def datetime_of(ms: int) -> datetime:

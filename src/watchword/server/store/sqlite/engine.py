@@ -105,6 +105,11 @@ class SqliteEngine:
         """None: here a transaction costs no more than its statements."""
         return None
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether this process writes."""
+        return self.writer is not None
+
     async def carry_out(self, door: writes[P, T], /, *args: P.args, **named: P.kwargs) -> T:
         """Run what writes; it is durable when this returns.
 

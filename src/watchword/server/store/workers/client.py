@@ -47,6 +47,11 @@ class RemoteEngine:
         """None, as of the engine that writes."""
         return None
 
+    @property
+    def sweeps(self) -> bool:
+        """False: the process that writes does."""
+        return False
+
     def now(self) -> datetime:
         """The clock."""
         return self.local.now()
